@@ -1,0 +1,51 @@
+// Package drtest runs disaster-recovery drills as Go tests. A [Scenario] drives a [Workload] against a
+// running system under an open-loop [Load], waits for a steady state, injects a [Fault], follows the runbook
+// of [Step]s once the system's own health check has reported the failure, and writes what it saw to a
+// [Ledger]. Each [Objective] then judges that ledger with a [Verdict]: judging is pure, so a saved ledger can
+// be judged again without the system.
+//
+// # What the figures mean
+//
+// All times are offsets from the start of the drill on the test process's monotonic clock. Clocks of
+// containers and servers are never compared with it. Every instant is an [Interval]: the last moment at which
+// it had certainly not happened yet, and the first at which it certainly had.
+//
+//	instant        from                                        to
+//	fault          just before Inject is called                Inject has returned its receipt
+//	first failure  start of the last request acked before it   end of the first request that was not acked
+//	detected       start of the last good poll of Health       end of the first bad one
+//	runbook step   its start                                   its end
+//	healed         just before Heal is called                  Heal has returned
+//	served again   start of the last request that failed       end of the first acked request started after it
+//	work resumed   start of the last sample in which some      end of the next sample, in which all were past
+//	               affected unit was not past its progress     it
+//	               at the fault
+//
+// A duration runs from the first of one instant to the last of another, so it is an interval too. An objective
+// passes when even its strict end meets the limit, fails when not even the lenient end does, and is
+// inconclusive otherwise. Inconclusive fails the test.
+//
+//   - Detection: fault to detected.
+//   - RTO: fault to served again. "Again" counts from the last request that failed, and a window of
+//     [Load].Steady without a failure must follow it, so a brief false recovery does not count. The time for
+//     which the fault was held is part of it.
+//   - Outage: first failure to served again.
+//   - Heal lag: healed to served again, for faults that the world repairs.
+//   - RPO: how far back acknowledged work was lost: the fault minus the ack of the oldest acked unit that did
+//     not survive. It is 0 when none was lost. Work that was acked after the fault and lost always fails.
+//   - Affected: units acked before the fault and not finished in the last sample before it. Recovered: those of
+//     them that finished with their right result, and are held exactly once.
+//   - Work RTO: fault to work resumed.
+//   - Lost work: progress that clients had seen and that was rolled back: the fault minus the time at which the
+//     progress that a unit resumed from had first been seen. The worst unit is reported. It is not data loss.
+//   - Duplicates: units that the system holds more than once. Resurrected: rejected units that it holds.
+//   - Availability: the share of requests that were acked, over the drill.
+//
+// A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or
+// unknown (anything else, such as a timeout). Only acked units can be lost. An unknown unit may turn up later
+// or not; it is never lost and never a duplicate by itself.
+//
+// An outage that is shorter than [Load].Every can fall between two requests, and one that ends before
+// [Load].Timeout can be waited out by each of them. Neither is seen: choose both below the outage that
+// matters.
+package drtest

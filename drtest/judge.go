@@ -1,0 +1,112 @@
+package drtest
+
+import (
+	"fmt"
+	"time"
+)
+
+// Status is the outcome of a [Verdict]. Only Pass passes.
+type Status int
+
+const (
+	Inconclusive Status = iota // the drill does not show it either way; fails the test
+	Pass
+	Fail
+)
+
+// String returns "inconclusive", "pass" or "fail".
+func (s Status) String() string {
+	switch s {
+	case Pass:
+		return "pass"
+	case Fail:
+		return "fail"
+	}
+	return "inconclusive"
+}
+
+// MarshalText writes the status as its name.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the name of a status.
+func (s *Status) UnmarshalText(text []byte) error {
+	for _, known := range []Status{Inconclusive, Pass, Fail} {
+		if known.String() == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown status %q", text)
+}
+
+// A Verdict is the judgement of one objective.
+type Verdict struct {
+	Objective string         `json:"objective"`
+	Status    Status         `json:"status"`
+	Target    bool           `json:"target,omitempty"` // one of Scenario.Targets
+	Limit     *time.Duration `json:"limit,omitempty"`  // what was allowed, where the objective has a limit
+	Got       *Interval      `json:"got,omitempty"`    // what was measured, where it is a time
+	Why       string         `json:"why"`              // "got 2.413s (2.391s..2.413s), want at most 5s"
+}
+
+// String reads "RTO: fail: got 38.412s (38.391s..38.412s), want at most 10s".
+func (v Verdict) String() string {
+	name := v.Objective
+	if v.Target {
+		name = "target " + name
+	}
+	return fmt.Sprintf("%s: %v: %s", name, v.Status, v.Why)
+}
+
+// A Report is a ledger and what was concluded from it.
+type Report struct {
+	Ledger   *Ledger
+	Figures  Figures
+	Verdicts []Verdict
+}
+
+// Status is Fail when a verdict fails, Pass when there are verdicts and all pass, Inconclusive otherwise.
+func (r *Report) Status() Status {
+	status := Pass
+	for _, v := range r.Verdicts {
+		switch v.Status {
+		case Fail:
+			return Fail
+		case Inconclusive:
+			status = Inconclusive
+		}
+	}
+	if len(r.Verdicts) == 0 {
+		return Inconclusive
+	}
+	return status
+}
+
+// Judge applies objectives to a ledger. It touches nothing else. Rejected work that the system holds
+// nevertheless is always judged: no recovery excuses it.
+func Judge(l *Ledger, objectives ...Objective) *Report {
+	r := &Report{Ledger: l, Figures: Measure(l)}
+	for _, o := range append(objectives, staysRejected()) {
+		v := o.judge(l, r.Figures)
+		v.Objective = o.Name
+		if o.bounded {
+			v.Limit = &o.Limit
+		}
+		if why := l.unfinished(); why != "" && v.Status == Pass {
+			v.Status, v.Why = Inconclusive, v.Why+", but "+why
+		}
+		r.Verdicts = append(r.Verdicts, v)
+	}
+	return r
+}
+
+// unfinished says why a ledger cannot pass anything, or nothing.
+func (l *Ledger) unfinished() string {
+	switch {
+	case l.Broken != "":
+		return "the drill broke: " + l.Broken
+	case !l.Ended:
+		return "the drill was cut off before its end"
+	}
+	return ""
+}

@@ -1,0 +1,138 @@
+package drtest
+
+import (
+	"slices"
+	"time"
+)
+
+// A Ledger is the record of one drill. It is plain data: judging needs nothing else. All instants count
+// from the start of the drill on the test process's monotonic clock.
+type Ledger struct {
+	Drill   Drill
+	Ops     []Op     // in the order in which they were due
+	Events  []Event  // in the order in which they were seen
+	Samples []Sample // of running work, where the workload is a [Tracker]
+	// Survivors holds every unit that the system held at the end, repeats included. It is nil when two
+	// successive readings never agreed.
+	Survivors []string
+	Machine   Machine
+	// Ended says that the drill came to its end. A ledger without it was cut off, by a crash of the test
+	// process for instance, and cannot pass.
+	Ended bool
+	// Broken says why the drill itself broke, if it did.
+	Broken string
+}
+
+// Drill is what was played.
+type Drill struct {
+	ID         string        `json:"id"`
+	Title      string        `json:"title"`
+	Category   string        `json:"category,omitempty"`
+	Durability string        `json:"durability,omitempty"`
+	Fault      string        `json:"fault"`
+	Began      time.Time     `json:"began"` // the wall clock at offset zero, for people
+	Every      time.Duration `json:"every"`
+	Timeout    time.Duration `json:"timeout"`
+	Steady     time.Duration `json:"steady"`
+	HealAfter  time.Duration `json:"healAfter,omitempty"`
+	Deadline   time.Duration `json:"deadline"`
+	Tracked    bool          `json:"tracked,omitempty"` // the workload reports progress
+	Watched    bool          `json:"watched,omitempty"` // the system reports health
+}
+
+// An Op is one request as a client saw it.
+type Op struct {
+	ID      string
+	Due     time.Duration // when the schedule wanted it; Start - Due is how late the load was
+	Start   time.Duration
+	End     time.Duration // [Forever] while no outcome is known
+	Outcome Outcome
+	Err     string
+}
+
+// Outcome is what a client may conclude about an [Op].
+type Outcome string
+
+const (
+	Unknown  Outcome = "unknown"  // no answer, or one that proves nothing
+	Acked    Outcome = "acked"    // the system promised to keep it
+	Rejected Outcome = "rejected" // the system promised that it did not take it
+)
+
+// An Event is something that happened once, within its interval.
+type Event struct {
+	Kind EventKind `json:"kind"`
+	Interval
+	Note string `json:"note,omitempty"`
+}
+
+// EventKind names an [Event].
+type EventKind string
+
+const (
+	SteadyReached  EventKind = "steady state"    // the load was acked without a failure for the window
+	FaultInjected  EventKind = "fault"           // from just before Inject until it returned its receipt
+	FaultConfirmed EventKind = "confirmed"       // evidence of the fault that appeared later
+	FaultHealed    EventKind = "healed"          // from just before Heal until it returned
+	HealthLost     EventKind = "detected"        // from the last good poll to the first bad one
+	HealthRestored EventKind = "health restored" // from the last bad poll to the first good one
+	HealthKept     EventKind = "health kept"     // the last good poll of a drill that ended in good health
+	StepBegun      EventKind = "step begun"
+	StepDone       EventKind = "step done" // from the step's start to its end
+	SteadyAgain    EventKind = "steady again"
+	DeadlinePassed EventKind = "deadline"
+	SurvivorsRead  EventKind = "survivors"
+)
+
+// A Sample is one reading of progress, taken within its interval. Units holds the units that changed
+// since the last sample.
+type Sample struct {
+	Interval
+	Units map[string]Progress `json:"units,omitempty"`
+}
+
+// Machine is what the test machine was doing during the drill: figures from a machine that was too busy
+// say as much about it as about the system.
+type Machine struct {
+	CPUs int `json:"cpus"`
+	// Busy is the share of all processor time that was used, from 0 to 1.
+	Busy float64 `json:"busy"`
+	// Stalled is the share of the time in which some task waited for a processor (pressure stall
+	// information), from 0 to 1. It is 0 where the kernel does not tell.
+	Stalled float64 `json:"stalled"`
+}
+
+// Late is how many requests of the load left more than half a period late, and the worst of them.
+func (l *Ledger) Late() (ops int, worst time.Duration) {
+	for _, op := range l.Ops {
+		late := op.Start - op.Due
+		if late > l.Drill.Every/2 {
+			ops++
+		}
+		worst = max(worst, late)
+	}
+	return ops, worst
+}
+
+// Overloaded says why the figures of this drill should not be trusted as a baseline, or nothing: more than
+// one request in twenty left late. The figures hold nevertheless, since they use the real times.
+func (l *Ledger) Overloaded() bool {
+	late, _ := l.Late()
+	return late*20 > len(l.Ops)
+}
+
+// Event returns the interval of the first event of a kind.
+func (l *Ledger) Event(kind EventKind) (Interval, bool) {
+	if i := slices.IndexFunc(l.Events, func(e Event) bool { return e.Kind == kind }); i >= 0 {
+		return l.Events[i].Interval, true
+	}
+	return Interval{}, false
+}
+
+// note returns what was noted with the first event of a kind.
+func (l *Ledger) note(kind EventKind) string {
+	if i := slices.IndexFunc(l.Events, func(e Event) bool { return e.Kind == kind }); i >= 0 {
+		return l.Events[i].Note
+	}
+	return ""
+}

@@ -1,0 +1,170 @@
+package drtest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// An Objective judges one property of a ledger. A scenario lists the objectives that it asserts.
+type Objective struct {
+	Name  string
+	Limit time.Duration // what is allowed, where the objective has a limit
+
+	bounded bool
+	judge   func(*Ledger, Figures) Verdict
+}
+
+// RTO requires service to be back within limit of the fault, and to stay: the time counts to the first
+// acked request after the last one that failed, with a steady window after it.
+func RTO(limit time.Duration) Objective {
+	return within("RTO", limit, func(f Figures) Figure { return f.RTO })
+}
+
+// Detection requires the system's own Health to turn bad within limit of the fault.
+func Detection(limit time.Duration) Objective {
+	return within("detection", limit, func(f Figures) Figure { return f.Detection })
+}
+
+// HealLag requires service to be back within limit of the fault being healed.
+func HealLag(limit time.Duration) Objective {
+	return within("heal lag", limit, func(f Figures) Figure { return f.HealLag })
+}
+
+// WorkRTO requires every unit that was in flight at the fault to be past its progress at the fault within
+// limit of it.
+func WorkRTO(limit time.Duration) Objective {
+	return within("work RTO", limit, func(f Figures) Figure { return f.WorkRTO })
+}
+
+// LostWork requires that no unit in flight was rolled back by more than limit: by progress that clients
+// had seen longer than that before the fault.
+func LostWork(limit time.Duration) Objective {
+	return within("lost work", limit, func(f Figures) Figure { return f.LostWork })
+}
+
+// RPO requires every acked unit to survive, except those acked within the window before the fault. Work
+// acked after the fault and lost always fails. RPO(0) forgives nothing.
+func RPO(window time.Duration) Objective {
+	o := within("RPO", window, func(f Figures) Figure { return f.RPO })
+	timely := o.judge
+	o.judge = func(l *Ledger, f Figures) Verdict {
+		if !f.RPO.Known {
+			return Verdict{Why: f.RPO.Why}
+		}
+		if len(f.Lost) == 0 {
+			return Verdict{Status: Pass, Got: &f.RPO.Interval, Why: fmt.Sprintf("lost none of %d acked", f.Acked)}
+		}
+		v := timely(l, f)
+		v.Why = fmt.Sprintf("lost %d of %d acked (%s): %s", len(f.Lost), f.Acked, some(f.Lost), v.Why)
+		if f.LostAfter > 0 {
+			v.Status = Fail
+			v.Why += fmt.Sprintf("; %d of them were acked after the fault", f.LostAfter)
+		}
+		if window == 0 {
+			v.Status = Fail
+		}
+		return v
+	}
+	return o
+}
+
+// AllRecovered requires that at least atLeast units were in flight at the fault, and that every one of them
+// finished with its right result, exactly once. With fewer in flight the drill shows nothing.
+func AllRecovered(atLeast int) Objective {
+	return Objective{Name: "all recovered", judge: func(_ *Ledger, f Figures) Verdict {
+		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
+		case !f.WorkKnown:
+			return Verdict{Why: f.WorkWhy}
+		case len(f.Unrecovered) > 0:
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%s; not %s", why, some(f.Unrecovered))}
+		case len(f.Affected) < max(1, atLeast):
+			return Verdict{Why: fmt.Sprintf("%s, want at least %d in flight at the fault", why, max(1, atLeast))}
+		default:
+			return Verdict{Status: Pass, Why: why}
+		}
+	}}
+}
+
+// NoDuplicates requires that the system holds no unit more than once.
+func NoDuplicates() Objective {
+	return Objective{Name: "no duplicates", judge: func(l *Ledger, f Figures) Verdict {
+		switch {
+		case l.Survivors == nil:
+			return Verdict{Why: f.RPO.Why}
+		case len(f.Duplicates) > 0:
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units are held more than once: %s", len(f.Duplicates), some(f.Duplicates))}
+		}
+		return Verdict{Status: Pass, Why: fmt.Sprintf("%d units held, each once", f.Held)}
+	}}
+}
+
+// Transparent requires that no client sees the fault at all.
+func Transparent() Objective {
+	return Objective{Name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
+		_, injected := l.Event(FaultInjected)
+		switch {
+		case !injected:
+			return Verdict{Why: "no fault was injected"}
+		case f.Failed > 0:
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d requests failed after the fault", f.Failed, len(l.Ops))}
+		}
+		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed", len(l.Ops))}
+	}}
+}
+
+// Check makes an objective of any property of the ledger: it fails with the error that property returns.
+func Check(name string, property func(*Ledger) error) Objective {
+	return Objective{Name: name, judge: func(l *Ledger, _ Figures) Verdict {
+		if err := property(l); err != nil {
+			return Verdict{Status: Fail, Why: err.Error()}
+		}
+		return Verdict{Status: Pass, Why: "holds"}
+	}}
+}
+
+// staysRejected is judged always.
+func staysRejected() Objective {
+	return Objective{Name: "rejected stays rejected", judge: func(l *Ledger, f Figures) Verdict {
+		switch {
+		case l.Survivors == nil:
+			return Verdict{Why: f.RPO.Why}
+		case len(f.Resurrected) > 0:
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%d rejected units are held nevertheless: %s", len(f.Resurrected), some(f.Resurrected))}
+		}
+		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d rejected units is held", f.Rejected)}
+	}}
+}
+
+// within makes an objective of a figure that is a time.
+func within(name string, limit time.Duration, figure func(Figures) Figure) Objective {
+	return Objective{Name: name, Limit: limit, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
+		fig := figure(f)
+		if !fig.Known {
+			return Verdict{Why: fig.Why}
+		}
+		v := Verdict{Status: fig.judge(limit), Got: &fig.Interval}
+		v.Why = fmt.Sprintf("got %v, want at most %v", fig.Interval, limit)
+		if fig.Why != "" {
+			v.Why += ": " + fig.Why
+		} else if v.Status == Inconclusive {
+			v.Why += ": too coarse to tell, with " + resolution(l)
+		}
+		return v
+	}}
+}
+
+// resolution says what the width of an interval is made of.
+func resolution(l *Ledger) string {
+	fault, _ := l.Event(FaultInjected)
+	return fmt.Sprintf("a fault that took %s, Load.Every %v (also of the health poll) and Load.Timeout %v",
+		seconds(fault.Hi-fault.Lo), l.Drill.Every, l.Drill.Timeout)
+}
+
+// some lists at most ten ids.
+func some(ids []string) string {
+	if len(ids) <= 10 {
+		return strings.Join(ids, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:10], " "), len(ids)-10)
+}

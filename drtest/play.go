@@ -1,0 +1,561 @@
+package drtest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// steadyLimit bounds the wait for the steady state before the fault.
+	steadyLimit = time.Minute
+	// closingLimit bounds each of what is still done after the deadline: reading the survivors,
+	// confirming and healing the fault.
+	closingLimit = 30 * time.Second
+	// answerGrace is how long a call that should have ended by its context may still take to say why.
+	answerGrace = time.Second
+)
+
+// Play runs the drill and returns what was seen, also beside an error. Its error means that the drill
+// itself broke; a system that failed to recover is not an error but a ledger.
+func Play(ctx context.Context, s Scenario) (*Ledger, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	return play(ctx, s, func(record) {})
+}
+
+func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
+	p := &player{
+		Scenario: s,
+		start:    time.Now(),
+		sink:     sink,
+		report:   &Report{Ledger: new(Ledger)},
+		changed:  make(chan struct{}),
+		progress: map[string]Progress{},
+		asked:    map[string]bool{},
+	}
+	busy := readCPU()
+	_, tracked := s.Workload.(Tracker)
+	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
+		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
+		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
+		HealAfter: s.HealAfter, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil,
+	}}})
+	err := p.drill(ctx)
+	end := &ending{Machine: readCPU().since(busy, p.now())}
+	if err != nil {
+		end.Broken = err.Error()
+	}
+	p.emit(record{End: end})
+	return p.report.Ledger, err
+}
+
+// A player plays one drill. What it sees goes through emit, and from there to the ledger and the journal
+// alike.
+type player struct {
+	Scenario
+	start time.Time
+	sink  func(record)
+
+	mu      sync.Mutex
+	report  *Report
+	changed chan struct{} // closed when something was emitted
+	asked   map[string]bool
+
+	sampling sync.Mutex
+	progress map[string]Progress // as of the last sample
+}
+
+func (p *player) now() time.Duration { return time.Since(p.start) }
+
+func (p *player) emit(rec record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.report.add(rec); err != nil {
+		panic("drtest: the player wrote what its own reader refuses: " + err.Error())
+	}
+	p.sink(rec)
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *player) event(kind EventKind, i Interval, note string) {
+	p.emit(record{Event: &Event{Kind: kind, Interval: i, Note: note}})
+}
+
+// await waits until what was emitted satisfies cond.
+func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
+	for {
+		p.mu.Lock()
+		met, changed := cond(p.report.Ledger), p.changed
+		p.mu.Unlock()
+		if met {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// call bounds f by limit, also an f that ignores its context.
+func call(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(answerGrace):
+		return fmt.Errorf("no answer, and its context is ignored: %w", context.Cause(ctx))
+	}
+}
+
+// drill takes the drill through its phases.
+func (p *player) drill(parent context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(parent, p.Deadline)
+	defer cancel()
+
+	loading, stopLoad := context.WithCancel(ctx)
+	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
+	var load, observers sync.WaitGroup
+	load.Go(func() { p.load(loading) })
+	if p.Health != nil {
+		observers.Go(func() { p.watchHealth(observing) })
+	}
+	if t, ok := p.Workload.(Tracker); ok {
+		observers.Go(func() { p.every(observing, func() { _ = p.sample(observing, t) }) })
+	}
+	defer func() {
+		stopLoad()
+		load.Wait()
+		stopObserving()
+		observers.Wait()
+	}()
+
+	if err := p.reachSteady(ctx); err != nil {
+		return err
+	}
+	heal, err := p.inject(ctx)
+	defer func() { err = errors.Join(err, heal()) }()
+	if err != nil {
+		return err
+	}
+	if err := p.respond(ctx, heal); err != nil {
+		return err
+	}
+	if err := p.recover(ctx); err != nil {
+		return err
+	}
+	stopLoad()
+	load.Wait()
+	if err := p.settle(parent, ctx); err != nil {
+		return err
+	}
+	return p.confirm(parent)
+}
+
+// reachSteady waits for the precondition of the fault.
+func (p *player) reachSteady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, min(steadyLimit, p.Deadline))
+	defer cancel()
+	var acked int
+	err := p.await(ctx, func(l *Ledger) bool {
+		n, ok := l.steady(0)
+		acked = n
+		return ok && (p.Health == nil || l.healthy())
+	})
+	if err != nil {
+		return fmt.Errorf("no steady state before the fault: %s: %w", p.unsteady(), err)
+	}
+	p.event(SteadyReached, Interval{p.now(), p.now()},
+		fmt.Sprintf("%d requests acked, one every %v, none failed for %v", acked, p.Load.Every, p.Load.Steady))
+	return nil
+}
+
+// unsteady says what stood in the way of a steady state.
+func (p *player) unsteady() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.report.Ledger
+	failed, last := 0, "none has an answer yet"
+	for _, op := range l.Ops {
+		if op.End != Forever && op.Outcome != Acked {
+			failed, last = failed+1, fmt.Sprintf("the last one: %s: %s", op.Outcome, op.Err)
+		}
+	}
+	switch n, ok := l.steady(0); {
+	case ok:
+		return "health is bad: " + cmp.Or(l.lastNote(HealthLost), "it was never good")
+	case failed == 0 && n > 0:
+		late, worst := l.Late()
+		return fmt.Sprintf("no request failed, but %d left late, by up to %v: the machine is too busy", late, worst)
+	}
+	return fmt.Sprintf("%d of %d requests failed, %s", failed, len(l.Ops), last)
+}
+
+// steady says whether the last requests that have an outcome, all sent after from, were acked, over the
+// steady window and at nine tenths of the demanded rate or more; and how many they are.
+func (l *Ledger) steady(from time.Duration) (acked int, ok bool) {
+	end := len(l.Ops)
+	for end > 0 && l.Ops[end-1].End == Forever {
+		end-- // still in flight
+	}
+	begin := end
+	for begin > 0 && l.Ops[begin-1].Outcome == Acked && l.Ops[begin-1].Start >= from {
+		begin--
+	}
+	if begin == end {
+		return 0, false
+	}
+	first, last := l.Ops[begin], l.Ops[end-1]
+	due := last.Due - first.Due + l.Drill.Every
+	took := last.Start - first.Start + l.Drill.Every
+	return end - begin, due >= l.Drill.Steady && due*10 >= took*9
+}
+
+// healthy says whether the last change of health was for the better.
+func (l *Ledger) healthy() bool {
+	for _, e := range slices.Backward(l.Events) {
+		if e.Kind == HealthRestored || e.Kind == HealthLost {
+			return e.Kind == HealthRestored
+		}
+	}
+	return false
+}
+
+func (l *Ledger) lastNote(kind EventKind) string {
+	for _, e := range slices.Backward(l.Events) {
+		if e.Kind == kind {
+			return e.Note
+		}
+	}
+	return ""
+}
+
+// inject injects the fault. The function that it returns heals it, once.
+func (p *player) inject(ctx context.Context) (heal func() error, err error) {
+	none := func() error { return nil }
+	if t, ok := p.Workload.(Tracker); ok {
+		if err := p.sample(ctx, t); err != nil { // what clients knew at the fault
+			return none, fmt.Errorf("read progress before the fault: %w", err)
+		}
+	}
+	heal = sync.OnceValue(func() error {
+		if err := call(context.WithoutCancel(ctx), closingLimit, p.Fault.Heal); err != nil {
+			return fmt.Errorf("heal %v: %w", p.Fault, err)
+		}
+		return nil
+	})
+	var receipt Receipt
+	lo := p.now()
+	err = call(ctx, p.Deadline, func(ctx context.Context) (err error) {
+		receipt, err = p.Fault.Inject(ctx)
+		return err
+	})
+	if err != nil {
+		return heal, fmt.Errorf("inject %v: %w", p.Fault, err)
+	}
+	if receipt == "" {
+		return heal, fmt.Errorf("inject %v: the fault never happened: it returned no receipt", p.Fault)
+	}
+	p.event(FaultInjected, Interval{lo, p.now()}, fmt.Sprintf("%v (receipt: %s)", p.Fault, receipt))
+	return heal, nil
+}
+
+// respond holds and heals the fault, and follows the runbook meanwhile.
+func (p *player) respond(ctx context.Context, heal func() error) error {
+	done := make(chan error, 2)
+	go func() { done <- p.hold(ctx, heal) }()
+	go func() { done <- p.followRunbook(ctx) }()
+	return errors.Join(<-done, <-done)
+}
+
+func (p *player) hold(ctx context.Context, heal func() error) error {
+	if p.HealAfter == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(p.HealAfter):
+	case <-ctx.Done():
+		return nil // the drill is over: it is healed on the way out
+	}
+	lo := p.now()
+	if err := heal(); err != nil {
+		return err
+	}
+	p.event(FaultHealed, Interval{lo, p.now()}, "")
+	return nil
+}
+
+func (p *player) followRunbook(ctx context.Context) error {
+	if len(p.Runbook) == 0 {
+		return nil
+	}
+	if p.await(ctx, detected) != nil {
+		return nil // nobody noticed, so nobody acted: the objectives judge that
+	}
+	for _, step := range p.Runbook {
+		lo := p.now()
+		p.event(StepBegun, Interval{lo, lo}, step.Name)
+		if err := call(ctx, p.Deadline, step.Do); err != nil {
+			return fmt.Errorf("runbook step %q: %w", step.Name, err)
+		}
+		p.event(StepDone, Interval{lo, p.now()}, step.Name)
+	}
+	return nil
+}
+
+// detected says whether health has turned bad since the fault.
+func detected(l *Ledger) bool {
+	fault, injected := l.Event(FaultInjected)
+	return injected && slices.ContainsFunc(l.Events, func(e Event) bool { return e.Kind == HealthLost && e.Hi >= fault.Lo })
+}
+
+// recover waits until the system is steady again, or until the deadline, which is a finding and no error.
+func (p *player) recover(ctx context.Context) error {
+	var from time.Duration
+	p.mu.Lock()
+	for _, e := range p.report.Ledger.Events {
+		if e.Kind == FaultInjected || e.Kind == FaultHealed || e.Kind == StepDone {
+			from = max(from, e.Hi)
+		}
+	}
+	fault, _ := p.report.Ledger.Event(FaultInjected)
+	p.mu.Unlock()
+	var acked int
+	err := p.await(ctx, func(l *Ledger) bool {
+		n, ok := l.steady(from)
+		acked = n
+		return ok && p.now() >= fault.Hi+p.Watch
+	})
+	if err == nil {
+		p.event(SteadyAgain, Interval{from, p.now()}, fmt.Sprintf("%d requests acked, none failed for %v", acked, p.Load.Steady))
+	}
+	return p.atDeadline(ctx, err, "not steady again: "+p.unsteady())
+}
+
+// atDeadline turns the end of the drill's time into an event, and leaves an interruption an error.
+func (p *player) atDeadline(ctx context.Context, err error, note string) error {
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return fmt.Errorf("interrupted: %w", err)
+	}
+	p.event(DeadlinePassed, Interval{p.now(), p.now()}, note)
+	return nil
+}
+
+// settle lets the accepted work finish and reads the survivors. Work that did not survive cannot finish,
+// so it is not waited for.
+func (p *player) settle(parent, ctx context.Context) error {
+	held, err := p.readSurvivors(parent)
+	if err == nil && p.report.Ledger.Drill.Tracked {
+		alive := map[string]bool{}
+		for _, id := range held {
+			alive[id] = true
+		}
+		var waiting int
+		unfinished := p.await(ctx, func(l *Ledger) bool {
+			waiting = 0
+			for _, op := range l.Ops {
+				if op.Outcome == Acked && alive[op.ID] && !p.finished(op.ID) {
+					waiting++
+				}
+			}
+			return waiting == 0
+		})
+		if err := p.atDeadline(ctx, unfinished, fmt.Sprintf("%d accepted units have not finished", waiting)); err != nil {
+			return err
+		}
+		held, err = p.readSurvivors(parent)
+	}
+	if err := context.Cause(parent); err != nil {
+		return fmt.Errorf("interrupted: %w", err)
+	}
+	at := Interval{p.now(), p.now()}
+	if err != nil {
+		p.event(SurvivorsRead, at, err.Error()) // the verdicts that need them are inconclusive
+		return nil
+	}
+	p.emit(record{Survivors: &survivors{held}})
+	p.event(SurvivorsRead, at, fmt.Sprintf("%d units are held, by two readings that agree", len(held)))
+	return nil
+}
+
+// readSurvivors reads until two successive readings agree, since a slow commit would look like a loss. It
+// keeps to the units of this drill.
+func (p *player) readSurvivors(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, closingLimit, fmt.Errorf("no two readings agreed within %v", closingLimit))
+	defer cancel()
+	var last []string
+	var failure error
+	for {
+		var ids []string
+		err := call(ctx, closingLimit, func(ctx context.Context) (err error) {
+			ids, err = p.Workload.Survivors(ctx)
+			return err
+		})
+		if err != nil {
+			last, failure = nil, err
+		} else {
+			ids = slices.DeleteFunc(slices.Sorted(slices.Values(ids)), func(id string) bool { return !p.asked[id] })
+			if last != nil && slices.Equal(ids, last) {
+				return ids, nil
+			}
+			last, failure = append([]string{}, ids...), nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("read survivors: %w", errors.Join(context.Cause(ctx), failure))
+		case <-time.After(2 * p.Load.Every):
+		}
+	}
+}
+
+// confirm collects evidence of the fault that appears late.
+func (p *player) confirm(parent context.Context) error {
+	c, ok := p.Fault.(Confirmer)
+	if !ok {
+		return nil
+	}
+	var receipt Receipt
+	lo := p.now()
+	err := call(parent, closingLimit, func(ctx context.Context) (err error) {
+		receipt, err = c.Confirm(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("confirm %v: %w", p.Fault, err)
+	}
+	if receipt != "" {
+		p.event(FaultConfirmed, Interval{lo, p.now()}, string(receipt))
+	}
+	return nil
+}
+
+// every calls f once in each period, never twice at a time, until ctx ends.
+func (p *player) every(ctx context.Context, f func()) {
+	tick := time.NewTicker(p.Load.Every)
+	defer tick.Stop()
+	for {
+		f()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// load sends one request when each is due, whether or not earlier ones have answered.
+func (p *player) load(ctx context.Context) {
+	var requests sync.WaitGroup
+	defer requests.Wait()
+	prefix := strconv.FormatInt(p.start.UnixMilli()%(36*36*36*36*36*36), 36) // drills share systems, not ids
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for n := 0; ; n++ {
+		due := time.Duration(n) * p.Load.Every
+		timer.Reset(due - p.now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		id := fmt.Sprintf("%s-%06d", prefix, n)
+		p.mu.Lock()
+		p.asked[id] = true
+		p.mu.Unlock()
+		p.emit(record{Op: &opSent{N: n, ID: id, Due: due, Start: p.now()}})
+		requests.Go(func() { p.request(ctx, n, id) })
+	}
+}
+
+func (p *player) request(ctx context.Context, n int, id string) {
+	err := call(context.WithoutCancel(ctx), p.Load.Timeout, func(ctx context.Context) error { return p.Workload.Do(ctx, id) })
+	o := &opEnded{N: n, End: p.now(), Outcome: Unknown}
+	switch {
+	case err == nil:
+		o.Outcome = Acked
+	case errors.Is(err, ErrRejected):
+		o.Outcome = Rejected
+	}
+	if err != nil {
+		o.Err = err.Error()
+	}
+	p.emit(record{Outcome: o})
+}
+
+// watchHealth records each change of what the system says of itself.
+func (p *player) watchHealth(ctx context.Context) {
+	var good, bad time.Duration // the starts of the last good and the last bad poll
+	var well, known bool
+	p.every(ctx, func() {
+		lo := p.now()
+		err := call(ctx, p.Load.Timeout, p.Health)
+		if ctx.Err() != nil {
+			return
+		}
+		at := p.now()
+		switch {
+		case err != nil && (well || !known):
+			p.event(HealthLost, Interval{good, at}, err.Error())
+		case err == nil && (!well || !known):
+			p.event(HealthRestored, Interval{bad, at}, "")
+		}
+		if well, known = err == nil, true; well {
+			good = lo
+		} else {
+			bad = lo
+		}
+	})
+	if well {
+		p.event(HealthKept, Interval{good, good}, "")
+	}
+}
+
+// sample reads progress once and records what changed.
+func (p *player) sample(ctx context.Context, t Tracker) error {
+	p.sampling.Lock()
+	defer p.sampling.Unlock()
+	var units map[string]Progress
+	lo := p.now()
+	err := call(ctx, p.Load.Timeout, func(ctx context.Context) (err error) {
+		units, err = t.Progress(ctx)
+		return err
+	})
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	s := &Sample{Interval: Interval{lo, p.now()}, Units: map[string]Progress{}}
+	p.mu.Lock()
+	for id, now := range units {
+		if was, ok := p.progress[id]; p.asked[id] && (!ok || was != now) {
+			s.Units[id] = now
+		}
+	}
+	maps.Copy(p.progress, s.Units)
+	p.mu.Unlock()
+	p.emit(record{Sample: s})
+	return nil
+}
+
+// finished says whether the last sample showed a unit finished. The caller holds mu.
+func (p *player) finished(id string) bool { return p.progress[id].Finished }

@@ -1,0 +1,131 @@
+package drtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// TB is the part of testing.TB that drtest needs, so that drtest can test itself.
+type TB interface {
+	Helper()
+	Name() string
+	Context() context.Context
+	ArtifactDir() string
+	Cleanup(func())
+	Failed() bool
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// Run plays s and fails t for every objective that is not met. While it plays, it logs one line for each
+// phase of the drill and appends to a journal, which stays as evidence when the test fails: see
+// [EvidenceDir] and [ReadReport].
+func Run(t TB, s Scenario) *Report {
+	t.Helper()
+	if err := s.validate(); err != nil {
+		t.Fatalf("drtest: %v", err)
+	}
+	j, err := openJournal(t, s)
+	if err != nil {
+		t.Fatalf("drtest: keep the journal of %s: %v", s.ID, err)
+	}
+	t.Cleanup(func() { j.close(t) })
+	ledger, broken := play(t.Context(), s, func(rec record) {
+		j.write(rec)
+		if rec.Event != nil {
+			t.Logf("%s", phase(s.ID, *rec.Event))
+		}
+	})
+	r := Judge(ledger, s.Objectives...)
+	for _, v := range Judge(ledger, s.Targets...).Verdicts[:len(s.Targets)] {
+		v.Target = true
+		r.Verdicts = append(r.Verdicts, v)
+	}
+	for i := range r.Verdicts {
+		j.write(record{Verdict: &r.Verdicts[i]})
+	}
+	if j.err != nil {
+		t.Errorf("drtest: write the journal of %s: %v", s.ID, j.err)
+	}
+	for _, v := range r.Verdicts {
+		if v.Status != Pass {
+			t.Errorf("%v", v)
+		} else {
+			t.Logf("%v", v)
+		}
+	}
+	if r.Status() != Pass {
+		t.Logf("%s", evidence(r, j.path))
+	}
+	if broken != nil {
+		t.Fatalf("drtest: the drill broke, so its figures show nothing: %v", broken)
+	}
+	return r
+}
+
+// phase is the line that Run logs for an event as it happens.
+func phase(id string, e Event) string {
+	line := fmt.Sprintf("drill %s: +%-8s %s", id, seconds(e.Hi), e.Kind)
+	if e.Note != "" {
+		line += ": " + e.Note
+	}
+	return line
+}
+
+// evidence is what is shown beside the verdicts of a failed drill.
+func evidence(r *Report, path string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "what happened, counted from the fault:\n%s", r.Ledger.Timeline())
+	if path != "" {
+		fmt.Fprintf(&b, "    journal: %s\n    judge it again: go tool drreport check %s", path, path)
+	}
+	return b.String()
+}
+
+// A journal is the file that a drill is written to while it runs.
+type journal struct {
+	path string
+	file *os.File
+	err  error // the first one
+}
+
+func openJournal(t TB, s Scenario) (*journal, error) {
+	dir, err := EvidenceDir(t)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, strings.ReplaceAll(s.ID, "/", "-")+".ndjson")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("one test plays each scenario once: %w", err)
+	}
+	return &journal{path: path, file: file}, nil
+}
+
+// write appends one line with one call, so that no line is lost or mixed when the process dies.
+func (j *journal) write(rec record) {
+	line, err := json.Marshal(rec)
+	if err == nil {
+		_, err = j.file.Write(append(line, '\n'))
+	}
+	if j.err == nil {
+		j.err = err
+	}
+}
+
+// close ends the journal. Nothing is left of a test that passed.
+func (j *journal) close(t TB) {
+	_ = j.file.Close() // every line has been written already
+	if keepsArtifacts() || t.Failed() {
+		return
+	}
+	_ = os.Remove(j.path)
+	dir := filepath.Dir(j.path)
+	_ = os.Remove(dir) // only if it is empty: other evidence stays
+	_ = os.Remove(filepath.Dir(dir))
+}

@@ -1,0 +1,171 @@
+package drtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Scenario is one disaster, and what must be true of the recovery from it.
+type Scenario struct {
+	// ID names the scenario in ledgers, reports and baselines, such as "DR-DB-001". Results that share an
+	// ID tell themselves apart by a suffix after a slash: "DR-DB-004/async". Required.
+	ID string
+	// Title says in a few words what happens. It defaults to the ID.
+	Title string
+	// Category groups scenarios in reports, such as "Database Failures".
+	Category string
+	// Durability says which losses the fault can and cannot show. A killed container, for instance, keeps
+	// its host's page cache, so it says nothing about an fsync that was left out.
+	Durability string
+
+	// Workload is what clients do. Required.
+	Workload Workload
+	// Load is the schedule of the workload. Required.
+	Load Load
+	// Health is what the system says of itself: nil when it reports that it is well. It is polled every
+	// Load.Every and gives the detection time. Without it nothing is ever detected.
+	Health func(context.Context) error
+
+	// Fault is the disaster. Required.
+	Fault Fault
+	// HealAfter is how long the world leaves the fault in place. At zero the fault stays until the drill
+	// ends.
+	HealAfter time.Duration
+	// Watch is the least time for which the drill goes on after the fault, for effects that come late,
+	// such as a lease that has to expire first.
+	Watch time.Duration
+	// Runbook is what an operator or an automation does. It begins once Health has reported the failure;
+	// when it is empty, the system recovers alone.
+	Runbook []Step
+
+	// Objectives are what must be true. Required: an objective that is absent is not asserted.
+	Objectives []Objective
+	// Targets are what was promised for this disaster elsewhere, such as in a service level agreement.
+	// They are judged and reported beside the objectives, which must be at least as strict.
+	Targets []Objective
+	// Deadline bounds the drill, from its start until the accepted work has finished. At the deadline
+	// whatever was seen is judged. Required.
+	Deadline time.Duration
+
+	_ struct{} // keyed literals only, so that fields can be added
+}
+
+// A Workload drives the system as its clients would.
+type Workload interface {
+	// Do asks for the unit of work named id. A nil error is the system's acknowledgement. An error that
+	// wraps [ErrRejected] promises that the work was not taken; after any other error nobody knows.
+	Do(ctx context.Context, id string) error
+	// Survivors returns the id of every unit that the system holds, once for each time that it holds it.
+	Survivors(ctx context.Context) ([]string, error)
+}
+
+// ErrRejected marks work that the system certainly refused.
+var ErrRejected = errors.New("rejected")
+
+// A Tracker is a [Workload] whose units take time: accepted now, finished later. Progress is read every
+// Load.Every and returns what clients can see of each unit, by id; a unit that is left out has not changed
+// since the last reading or is not known.
+type Tracker interface {
+	Progress(ctx context.Context) (map[string]Progress, error)
+}
+
+// Progress is how far one unit of work has come, as its clients see it.
+type Progress struct {
+	// Done is the number of steps that are finished.
+	Done int `json:"done"`
+	// Attempt counts the executions of the unit, from 1: each takeover or resumption adds one. Zero means
+	// that the workload does not report it, and then nothing can be said about lost work.
+	Attempt int `json:"attempt,omitempty"`
+	// From is the Done that the present attempt started from: zero, or that of the checkpoint it resumed.
+	From int `json:"from,omitempty"`
+	// Finished says that the unit has ended and will not change any more.
+	Finished bool `json:"finished,omitempty"`
+	// Wrong says why a finished unit does not have its right result. Empty means that it has.
+	Wrong string `json:"wrong,omitempty"`
+}
+
+// Load is an open-loop schedule: a slow answer never delays the next request.
+type Load struct {
+	// Every is the time between two requests. It is also the resolution of every measured time.
+	Every time.Duration
+	// Timeout bounds each request, each poll of Health and each reading of Progress.
+	Timeout time.Duration
+	// Steady is the window that must pass without a failure before the fault is injected, and again
+	// before the system counts as recovered.
+	Steady time.Duration
+}
+
+// A Fault is one way for the world to go wrong.
+type Fault interface {
+	fmt.Stringer
+	// Inject returns once the fault is in effect and has been seen to be. The receipt is the evidence.
+	Inject(context.Context) (Receipt, error)
+	// Heal undoes the fault. It is called at most once, also after a drill that broke.
+	Heal(context.Context) error
+}
+
+// A Receipt is the evidence that a fault took effect, such as "exit code 137". An empty receipt means
+// that the fault never happened.
+type Receipt string
+
+// A Confirmer is a [Fault] with evidence that appears only later, such as the line that a crashed server
+// logs when it starts again. Confirm is called once the system has recovered or the deadline has passed.
+// An empty receipt without an error means that there is nothing to add.
+type Confirmer interface {
+	Confirm(context.Context) (Receipt, error)
+}
+
+// A Step is one named action of a runbook.
+type Step struct {
+	Name string
+	Do   func(context.Context) error
+}
+
+// validate names the first field without which the drill would be meaningless.
+func (s Scenario) validate() error {
+	switch {
+	case s.ID == "":
+		return errors.New("scenario has no ID: set Scenario.ID, reports key on it")
+	case s.Workload == nil:
+		return s.lacks("Workload: without clients nothing is measured")
+	case s.Fault == nil:
+		return s.lacks("Fault: use NoFault to measure a system that is left alone")
+	case s.Load.Every <= 0:
+		return s.lacks("Load.Every: the time between two requests")
+	case s.Load.Timeout <= 0:
+		return s.lacks("Load.Timeout: the bound of each request")
+	case s.Load.Steady < s.Load.Every:
+		return s.lacks("Load.Steady of at least Load.Every: the window without failures that makes a steady state")
+	case s.Deadline <= 0:
+		return s.lacks("Deadline: when to give up and judge what was seen")
+	case len(s.Objectives) == 0:
+		return s.lacks("Objectives: a drill that asserts nothing cannot fail")
+	case len(s.Runbook) > 0 && s.Health == nil:
+		return s.lacks("Health: its runbook begins once Health has reported the failure")
+	}
+	for i, st := range s.Runbook {
+		if st.Name == "" || st.Do == nil {
+			return s.lacks(fmt.Sprintf("Name or Do in Runbook[%d]", i))
+		}
+	}
+	return s.validateLimits()
+}
+
+func (s Scenario) lacks(what string) error {
+	return fmt.Errorf("scenario %s has no %s", s.ID, what)
+}
+
+// validateLimits refuses an objective that is looser than the target of the same name.
+func (s Scenario) validateLimits() error {
+	for _, target := range s.Targets {
+		for _, o := range s.Objectives {
+			if o.Name == target.Name && o.bounded && target.bounded && o.Limit > target.Limit {
+				return fmt.Errorf("scenario %s: objective %s allows %v, looser than its target of %v",
+					s.ID, o.Name, o.Limit, target.Limit)
+			}
+		}
+	}
+	return nil
+}
