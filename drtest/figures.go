@@ -107,26 +107,30 @@ func (l *Ledger) detection(fault Interval) Figure {
 	return unknown("health was not followed to the end")
 }
 
+// failed returns the indices of the ops that ended after the fault and were not acked.
+func (l *Ledger) failed() []int {
+	fault, ok := l.Event(FaultInjected)
+	var failed []int
+	for i, op := range l.Ops {
+		if ok && op.Outcome != Acked && op.End != Forever && op.End > fault.Lo {
+			failed = append(failed, i)
+		}
+	}
+	return failed
+}
+
 // outage finds when clients were served again. The last failed request proves that the service was down at
 // some moment after its start; the first acked one that started after it proves that it was up before its
 // end. The first failure lies between the last ack before it and the end of the first failed request.
 func (l *Ledger) outage(fault Interval, f *Figures) {
-	first, last := -1, -1
-	for i, op := range l.Ops {
-		if op.Outcome == Acked || op.End <= fault.Lo || op.End == Forever {
-			continue
-		}
-		f.Failed++
-		if first < 0 {
-			first = i
-		}
-		last = i
-	}
-	if first < 0 {
+	failed := l.failed()
+	f.Failed = len(failed)
+	if len(failed) == 0 {
 		f.RTO = unknown("no client saw an outage, so nothing was recovered from")
 		f.Outage, f.HealLag = f.RTO, f.RTO
 		return
 	}
+	first, last := failed[0], failed[len(failed)-1]
 	served, steady := Interval{Lo: l.Ops[last].Start, Hi: Forever}, false
 	for i := last + 1; i < len(l.Ops); i++ {
 		op := l.Ops[i]
@@ -150,10 +154,8 @@ func (l *Ledger) outage(fault Interval, f *Figures) {
 			down.Lo = max(down.Lo, op.Start)
 		}
 	}
-	for _, op := range l.Ops[first:] {
-		if op.Outcome != Acked && op.End > fault.Lo {
-			down.Hi = min(down.Hi, op.End)
-		}
+	for _, i := range failed {
+		down.Hi = min(down.Hi, l.Ops[i].End)
 	}
 	f.RTO = known(served.since(fault)).remark(remark)
 	f.Outage = known(served.since(down)).remark(remark)
@@ -174,7 +176,7 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 	for _, id := range l.Survivors {
 		held[id]++
 	}
-	oldest := Forever
+	var worst Interval // each unit was acked between its request's start and end
 	for _, op := range l.Ops {
 		n := held[op.ID]
 		if n > 0 {
@@ -186,7 +188,7 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 		switch {
 		case op.Outcome == Acked && n == 0:
 			f.Lost = append(f.Lost, op.ID)
-			oldest = min(oldest, op.End)
+			worst.Lo, worst.Hi = max(worst.Lo, fault.Lo-op.End), max(worst.Hi, fault.Hi-op.Start)
 			if op.End > fault.Hi {
 				f.LostAfter++
 			}
@@ -196,13 +198,10 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 			f.TurnedUp++
 		}
 	}
-	switch {
-	case f.Acked == 0:
+	if f.Acked == 0 {
 		f.RPO = unknown("nothing was acked, so nothing could be lost")
-	case len(f.Lost) == 0:
-		f.RPO = known(Interval{})
-	default:
-		f.RPO = known(Interval{Lo: max(0, fault.Lo-oldest), Hi: max(0, fault.Hi-oldest)})
+	} else {
+		f.RPO = known(worst)
 	}
 }
 
@@ -315,22 +314,32 @@ func (l *Ledger) inFlight(fault Interval) []unit {
 func (l *Ledger) workRTO(fault Interval, units []unit) Figure {
 	byID := map[string]*unit{}
 	behind := map[string]bool{}
-	for i := range units {
-		byID[units[i].id] = &units[i]
-		behind[units[i].id] = true
+	attempt := map[string]int{}
+	for i, u := range units {
+		byID[u.id] = &units[i]
+		behind[u.id] = true
+		attempt[u.id] = u.at().Attempt
 	}
 	resumed := Interval{Lo: fault.Lo, Hi: Forever}
+	previous := fault.Lo
 	for _, s := range l.Samples {
 		if s.Hi <= fault.Lo {
 			continue
 		}
 		for id, p := range s.Units {
 			u, ok := byID[id]
-			switch {
-			case !ok:
-			case u.past(p):
+			if !ok {
+				continue
+			}
+			// A unit that is past, but started anew from behind since the last sample, was behind between
+			// the two.
+			if p.Attempt > attempt[id] && p.From <= u.at().Done {
+				resumed = Interval{Lo: previous, Hi: Forever}
+			}
+			attempt[id] = p.Attempt
+			if u.past(p) {
 				delete(behind, id)
-			default:
+			} else {
 				behind[id] = true
 			}
 		}
@@ -340,6 +349,7 @@ func (l *Ledger) workRTO(fault Interval, units []unit) Figure {
 		case resumed.Hi == Forever:
 			resumed.Hi = s.Hi
 		}
+		previous = s.Lo
 	}
 	fig := known(resumed.since(fault))
 	if resumed.Hi == Forever {

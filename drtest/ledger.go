@@ -1,6 +1,7 @@
 package drtest
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -63,7 +64,20 @@ const (
 type Event struct {
 	Kind EventKind `json:"kind"`
 	Interval
-	Note string `json:"note,omitempty"`
+	Note    string  `json:"note,omitempty"`
+	Receipt Receipt `json:"receipt,omitempty"` // of FaultInjected and FaultConfirmed
+}
+
+// String returns the kind of the event, its note and its receipt on one line.
+func (e Event) String() string {
+	line := string(e.Kind)
+	if e.Note != "" {
+		line += ": " + e.Note
+	}
+	if e.Receipt != "" {
+		line += fmt.Sprintf(" (receipt: %s)", e.Receipt)
+	}
+	return line
 }
 
 // EventKind names an [Event].

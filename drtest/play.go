@@ -40,6 +40,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		changed:  make(chan struct{}),
 		progress: map[string]Progress{},
 		asked:    map[string]bool{},
+		sampling: make(chan struct{}, 1),
 	}
 	busy := readCPU()
 	_, tracked := s.Workload.(Tracker)
@@ -69,7 +70,7 @@ type player struct {
 	changed chan struct{} // closed when something was emitted
 	asked   map[string]bool
 
-	sampling sync.Mutex
+	sampling chan struct{}       // holds one token while a sample is taken
 	progress map[string]Progress // as of the last sample
 }
 
@@ -274,7 +275,7 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 	if receipt == "" {
 		return heal, fmt.Errorf("inject %v: the fault never happened: it returned no receipt", p.Fault)
 	}
-	p.event(FaultInjected, Interval{lo, p.now()}, fmt.Sprintf("%v (receipt: %s)", p.Fault, receipt))
+	p.emit(record{Event: &Event{Kind: FaultInjected, Interval: Interval{lo, p.now()}, Note: p.Fault.String(), Receipt: receipt}})
 	return heal, nil
 }
 
@@ -445,7 +446,7 @@ func (p *player) confirm(parent context.Context) error {
 		return fmt.Errorf("confirm %v: %w", p.Fault, err)
 	}
 	if receipt != "" {
-		p.event(FaultConfirmed, Interval{lo, p.now()}, string(receipt))
+		p.emit(record{Event: &Event{Kind: FaultConfirmed, Interval: Interval{lo, p.now()}, Note: p.Fault.String(), Receipt: receipt}})
 	}
 	return nil
 }
@@ -533,8 +534,8 @@ func (p *player) watchHealth(ctx context.Context) {
 
 // sample reads progress once and records what changed.
 func (p *player) sample(ctx context.Context, t Tracker) error {
-	p.sampling.Lock()
-	defer p.sampling.Unlock()
+	p.sampling <- struct{}{}
+	defer func() { <-p.sampling }()
 	var units map[string]Progress
 	lo := p.now()
 	err := call(ctx, p.Load.Timeout, func(ctx context.Context) (err error) {
@@ -544,10 +545,13 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	s := &Sample{Interval: Interval{lo, p.now()}, Units: map[string]Progress{}}
+	s := &Sample{Interval: Interval{lo, p.now()}}
 	p.mu.Lock()
 	for id, now := range units {
 		if was, ok := p.progress[id]; p.asked[id] && (!ok || was != now) {
+			if s.Units == nil {
+				s.Units = map[string]Progress{}
+			}
 			s.Units[id] = now
 		}
 	}

@@ -70,11 +70,7 @@ func Run(t TB, s Scenario) *Report {
 
 // phase is the line that Run logs for an event as it happens.
 func phase(id string, e Event) string {
-	line := fmt.Sprintf("drill %s: +%-8s %s", id, seconds(e.Hi), e.Kind)
-	if e.Note != "" {
-		line += ": " + e.Note
-	}
-	return line
+	return fmt.Sprintf("drill %s: +%-8s %v", id, seconds(e.Hi), e)
 }
 
 // evidence is what is shown beside the verdicts of a failed drill.

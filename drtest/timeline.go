@@ -8,54 +8,42 @@ import (
 	"time"
 )
 
-// Timeline returns one line per event, counted from the fault, with the first and last failure and the
-// return of service among them.
+// Timeline returns one line per event, counted from the fault, with the first and last failed request and
+// the return of service among them.
 func (l *Ledger) Timeline() string {
-	type entry struct {
-		at         time.Duration
-		what, note string
-	}
-	var entries []entry
-	fault, ok := l.Event(FaultInjected)
+	fault, _ := l.Event(FaultInjected)
+	var shown []Event
 	for _, e := range l.Events {
-		at := e.Hi
-		if e.Kind == FaultInjected || e.Kind == StepBegun {
-			at = e.Lo
-		}
-		if e.Kind != HealthKept && (e.Kind != HealthRestored || e.Hi > fault.Lo) {
-			entries = append(entries, entry{at, string(e.Kind), e.Note})
+		trivial := e.Kind == HealthKept || e.Kind == HealthRestored && e.Hi <= fault.Lo
+		if !trivial {
+			shown = append(shown, e)
 		}
 	}
-	first, last := -1, -1
-	for i, op := range l.Ops {
-		if !ok || op.Outcome == Acked || op.End <= fault.Lo || op.End == Forever {
-			continue
+	if failed := l.failed(); len(failed) > 0 {
+		for kind, i := range map[EventKind]int{"first failure": failed[0], "last failure": failed[len(failed)-1]} {
+			op := l.Ops[i]
+			shown = append(shown, Event{Kind: kind, Interval: Interval{op.Start, op.End}, Note: fmt.Sprintf("%s %s: %s", op.ID, op.Outcome, op.Err)})
 		}
-		if first < 0 {
-			first = i
-		}
-		last = i
-	}
-	if first >= 0 {
-		op := l.Ops[first]
-		entries = append(entries, entry{op.End, "first failure", fmt.Sprintf("%s %s: %s", op.ID, op.Outcome, op.Err)})
-		op = l.Ops[last]
-		entries = append(entries, entry{op.End, "last failure", fmt.Sprintf("%s %s: %s", op.ID, op.Outcome, op.Err)})
-		for _, op := range l.Ops[last+1:] {
-			if op.Outcome == Acked {
-				entries = append(entries, entry{op.End, "served again", op.ID})
-				break
-			}
+		after := l.Ops[failed[len(failed)-1]+1:]
+		if i := slices.IndexFunc(after, func(op Op) bool { return op.Outcome == Acked }); i >= 0 {
+			shown = append(shown, Event{Kind: "served again", Interval: Interval{after[i].Start, after[i].End}, Note: after[i].ID})
 		}
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(a.at, b.at) })
+	at := func(e Event) time.Duration {
+		if e.Kind == FaultInjected {
+			return e.Lo
+		}
+		return e.Hi
+	}
+	slices.SortStableFunc(shown, func(a, b Event) int { return cmp.Or(cmp.Compare(at(a), at(b)), cmp.Compare(a.Kind, b.Kind)) })
 	var b strings.Builder
-	for _, e := range entries {
-		sign, at := "+", e.at-fault.Lo
-		if at < 0 {
-			sign, at = "-", -at
+	for _, e := range shown {
+		sign, offset := "+", at(e)-fault.Lo
+		if offset < 0 {
+			sign, offset = "-", -offset
 		}
-		line := fmt.Sprintf("%12s  %-15s  %s", sign+seconds(at), e.what, e.note)
+		kind, rest, _ := strings.Cut(e.String(), ": ")
+		line := fmt.Sprintf("%12s  %-15s  %s", sign+seconds(offset), kind, rest)
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return b.String()

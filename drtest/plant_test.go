@@ -1,0 +1,312 @@
+package drtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// A plant is a service that goes wrong in exactly known ways: the truth that the harness has to find. What it
+// does is a function of the time, so its truth holds in virtual and in real time.
+type plant struct {
+	// The fault takes effect at a moment within Inject.
+	injectBefore, injectAfter time.Duration
+	// The service is down in these windows, counted from the fault. The last one ends when the fault is
+	// healed and lag has passed, if the fault is held.
+	down []window
+	held bool
+	lag  time.Duration
+	// hang lets requests wait for their timeout while the service is down, instead of refusing them.
+	hang bool
+	// rejects says that a refusal is a promise.
+	rejects bool
+	// detect is how long the service takes to notice that it is down.
+	detect time.Duration
+	// answer, reading and poll are how long a request, a reading of progress and a health poll take.
+	answer, reading, poll time.Duration
+
+	// Units take steps of this length each. At the fault a unit in flight falls back by up to rollback
+	// steps, and it resumes when the service has been up for resume.
+	steps     int
+	step      time.Duration
+	rollback  int
+	resume    time.Duration
+	lose      int // of the units acked last before the fault, so many are lost
+	duplicate int // so many units are held twice
+	resurrect int // so many rejected units are held
+
+	mu       sync.Mutex
+	fault    time.Time // zero until it took effect
+	healed   time.Time
+	units    map[string]*plantedUnit
+	order    []*plantedUnit // by acceptance
+	rejected []string
+	asked    time.Time                  // when Inject was called
+	seen     map[string]drtest.Progress // what the last reading before the fault returned
+}
+
+type window struct{ from, to time.Duration }
+
+type plantedUnit struct {
+	id       string
+	accepted time.Time
+	acked    time.Time // zero when no client was told
+	lost     bool
+	from     int // the progress that it resumed from
+	resumed  bool
+}
+
+func (p *plant) up(at time.Time) bool {
+	if p.fault.IsZero() || at.Before(p.fault) {
+		return true
+	}
+	since := at.Sub(p.fault)
+	for i, w := range p.down {
+		if i == len(p.down)-1 && p.held {
+			if since >= w.from && (p.healed.IsZero() || at.Before(p.healed.Add(p.lag))) {
+				return false
+			}
+		} else if since >= w.from && since < w.to {
+			return false
+		}
+	}
+	return true
+}
+
+// served is when the service was up for good.
+func (p *plant) served() time.Time {
+	if p.held {
+		return p.healed.Add(p.lag)
+	}
+	return p.fault.Add(p.down[len(p.down)-1].to)
+}
+
+// Do accepts a unit when the service is up from the request's start to its end.
+func (p *plant) Do(ctx context.Context, id string) error {
+	refuse := func() error {
+		if p.hang {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if p.rejects {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.rejected = append(p.rejected, id)
+			if len(p.rejected) <= p.resurrect {
+				p.keep(id)
+			}
+			return fmt.Errorf("%w: down", drtest.ErrRejected)
+		}
+		return errors.New("connection refused")
+	}
+	p.mu.Lock()
+	up := p.up(time.Now())
+	p.mu.Unlock()
+	if !up {
+		return refuse()
+	}
+	time.Sleep(p.answer)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.up(time.Now()) {
+		return errors.New("connection reset")
+	}
+	p.keep(id).acked = time.Now()
+	return nil
+}
+
+func (p *plant) keep(id string) *plantedUnit {
+	u := &plantedUnit{id: id, accepted: time.Now()}
+	if p.units == nil {
+		p.units = map[string]*plantedUnit{}
+	}
+	p.units[id] = u
+	p.order = append(p.order, u)
+	return u
+}
+
+// done is the progress of a unit at a time.
+func (p *plant) done(u *plantedUnit, at time.Time) int {
+	switch {
+	case u.resumed && p.held && p.healed.IsZero():
+		return u.from
+	case !u.resumed || at.Before(p.fault):
+		return min(p.steps, int(at.Sub(u.accepted)/p.step))
+	}
+	on := at.Sub(p.served().Add(p.resume)) // negative while it is still down
+	return min(p.steps, u.from+max(0, int(on/p.step)))
+}
+
+func (p *plant) progress(u *plantedUnit, at time.Time) drtest.Progress {
+	g := drtest.Progress{Done: p.done(u, at), Attempt: 1}
+	g.Finished = g.Done == p.steps
+	if u.resumed {
+		g.Attempt, g.From = 2, u.from
+	}
+	return g
+}
+
+func (p *plant) Progress(context.Context) (map[string]drtest.Progress, error) {
+	time.Sleep(p.reading / 2)
+	p.mu.Lock()
+	now := time.Now()
+	if !p.up(now) {
+		p.mu.Unlock()
+		return nil, errors.New("down")
+	}
+	all := map[string]drtest.Progress{}
+	for id, u := range p.units {
+		if !u.lost {
+			all[id] = p.progress(u, now)
+		}
+	}
+	if p.asked.IsZero() {
+		p.seen = all
+	}
+	p.mu.Unlock()
+	time.Sleep(p.reading / 2)
+	return all, nil
+}
+
+func (p *plant) Health(context.Context) error {
+	time.Sleep(p.poll / 2)
+	defer time.Sleep(p.poll / 2)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.up(now) || now.Before(p.fault.Add(p.detect)) {
+		return nil
+	}
+	return errors.New("database: down")
+}
+
+func (p *plant) Survivors(context.Context) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var ids []string
+	for i, u := range p.order {
+		if u.lost {
+			continue
+		}
+		ids = append(ids, u.id)
+		if i < p.duplicate {
+			ids = append(ids, u.id)
+		}
+	}
+	return ids, nil
+}
+
+func (p *plant) String() string { return "plant" }
+
+func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
+	p.mu.Lock()
+	p.asked = time.Now()
+	p.mu.Unlock()
+	time.Sleep(p.injectBefore)
+	p.mu.Lock()
+	p.fault = time.Now()
+	var acked []*plantedUnit
+	for _, u := range p.order {
+		if n := p.done(u, p.fault); n < p.steps {
+			u.from, u.resumed = max(0, n-p.rollback), true
+		}
+		if !u.acked.IsZero() {
+			acked = append(acked, u)
+		}
+	}
+	for _, u := range acked[max(0, len(acked)-p.lose):] {
+		u.lost = true
+	}
+	p.mu.Unlock()
+	time.Sleep(p.injectAfter)
+	return "planted", nil
+}
+
+func (p *plant) Heal(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.healed = time.Now()
+	return nil
+}
+
+// truth compares what the harness measured with what the plant did, and returns each difference.
+func (p *plant) truth(l *drtest.Ledger) []string {
+	var wrong []string
+	f := drtest.Measure(l)
+	contains := func(name string, fig drtest.Figure, truth time.Duration) {
+		if !fig.Known || truth < fig.Lo || truth > fig.Hi || fig.Hi == drtest.Forever {
+			wrong = append(wrong, fmt.Sprintf("%s: truth is %v, measured %v..%v (known %v, %s)", name, truth, fig.Lo, fig.Hi, fig.Known, fig.Why))
+		}
+	}
+	exactly := func(name string, got, want any) {
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			wrong = append(wrong, fmt.Sprintf("%s: truth is %v, measured %v", name, want, got))
+		}
+	}
+	outage := p.served().Sub(p.fault)
+	contains("RTO", f.RTO, outage)
+	contains("outage", f.Outage, outage)
+	contains("detection", f.Detection, p.detect)
+	if p.held {
+		contains("heal lag", f.HealLag, p.lag)
+	}
+
+	var lost, duplicates, affected, recovered []string
+	oldest := time.Duration(0)
+	for i, u := range p.order {
+		if i < p.duplicate && !u.lost {
+			duplicates = append(duplicates, u.id)
+		}
+		if u.lost {
+			lost = append(lost, u.id)
+			oldest = max(oldest, p.fault.Sub(u.acked))
+		}
+	}
+	contains("RPO", f.RPO, oldest)
+	slices.Sort(lost)
+	slices.Sort(duplicates)
+	exactly("lost", f.Lost, lost)
+	exactly("duplicates", f.Duplicates, duplicates)
+	exactly("resurrected", f.Resurrected, p.rejected[:min(p.resurrect, len(p.rejected))])
+
+	var lostWork, workRTO time.Duration
+	anyLost := false
+	for _, u := range p.order {
+		if u.acked.IsZero() || u.acked.After(p.asked) || p.seen[u.id].Finished {
+			continue
+		}
+		affected = append(affected, u.id)
+		seen := p.seen[u.id].Done
+		switch {
+		case u.lost:
+			anyLost = true
+			continue
+		case !slices.Contains(duplicates, u.id):
+			recovered = append(recovered, u.id)
+		}
+		if !u.resumed { // it finished between the last reading and the fault
+			continue
+		}
+		if u.from < seen {
+			lostWork = max(lostWork, p.fault.Sub(u.accepted.Add(time.Duration(u.from)*p.step)))
+		}
+		if u.from <= seen {
+			past := p.served().Add(p.resume + time.Duration(seen+1-u.from)*p.step)
+			workRTO = max(workRTO, past.Sub(p.fault))
+		}
+	}
+	slices.Sort(affected)
+	slices.Sort(recovered)
+	exactly("affected", f.Affected, affected)
+	exactly("recovered", f.Recovered, recovered)
+	if len(affected) > 0 && !anyLost {
+		contains("lost work", f.LostWork, lostWork)
+		contains("work RTO", f.WorkRTO, workRTO)
+	}
+	return wrong
+}
