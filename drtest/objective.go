@@ -56,13 +56,12 @@ func RPO(window time.Duration) Objective {
 			return Verdict{Status: Pass, Got: &f.RPO.Interval, Why: fmt.Sprintf("lost none of %d acked", f.Acked)}
 		}
 		v := timely(l, f)
+		if window == 0 || f.LostAfter > 0 {
+			v = Verdict{Status: Fail, Got: v.Got, Why: wanted(f.RPO.Interval, window)}
+		}
 		v.Why = fmt.Sprintf("lost %d of %d acked (%s): %s", len(f.Lost), f.Acked, some(f.Lost), v.Why)
 		if f.LostAfter > 0 {
-			v.Status = Fail
 			v.Why += fmt.Sprintf("; %d of them were acked after the fault", f.LostAfter)
-		}
-		if window == 0 {
-			v.Status = Fail
 		}
 		return v
 	}
@@ -144,7 +143,7 @@ func within(name string, limit time.Duration, figure func(Figures) Figure) Objec
 			return Verdict{Why: fig.Why}
 		}
 		v := Verdict{Status: fig.judge(limit), Got: &fig.Interval}
-		v.Why = fmt.Sprintf("got %v, want at most %v", fig.Interval, limit)
+		v.Why = wanted(fig.Interval, limit)
 		if fig.Why != "" {
 			v.Why += ": " + fig.Why
 		} else if v.Status == Inconclusive {
@@ -152,6 +151,10 @@ func within(name string, limit time.Duration, figure func(Figures) Figure) Objec
 		}
 		return v
 	}}
+}
+
+func wanted(got Interval, limit time.Duration) string {
+	return fmt.Sprintf("got %v, want at most %v", got, limit)
 }
 
 // resolution says what the width of an interval is made of.

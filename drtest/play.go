@@ -153,7 +153,11 @@ func (p *player) drill(parent context.Context) (err error) {
 		return err
 	}
 	heal, err := p.inject(ctx)
-	defer func() { err = errors.Join(err, heal()) }()
+	defer func() {
+		stopLoad()
+		load.Wait() // what clients see of the healing is no part of the drill
+		err = errors.Join(err, heal())
+	}()
 	if err != nil {
 		return err
 	}
@@ -519,7 +523,11 @@ func (p *player) watchHealth(ctx context.Context) {
 		case err != nil && (well || !known):
 			p.event(HealthLost, Interval{good, at}, err.Error())
 		case err == nil && (!well || !known):
-			p.event(HealthRestored, Interval{bad, at}, "")
+			note := ""
+			if !known {
+				note = "the first poll was good"
+			}
+			p.event(HealthRestored, Interval{bad, at}, note)
 		}
 		if well, known = err == nil, true; well {
 			good = lo

@@ -37,7 +37,7 @@ func Run(t TB, s Scenario) *Report {
 	t.Cleanup(func() { j.close(t) })
 	ledger, broken := play(t.Context(), s, func(rec record) {
 		j.write(rec)
-		if rec.Event != nil {
+		if rec.Event != nil && rec.Event.Kind != HealthKept {
 			t.Logf("%s", phase(s.ID, *rec.Event))
 		}
 	})

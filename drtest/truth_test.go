@@ -52,7 +52,7 @@ func anyPlant(t *rapid.T, least int) *plant {
 	}
 	at := time.Duration(0)
 	for range rapid.IntRange(1, 3).Draw(t, "windows") {
-		to := at + millis(t, "down", least, least+500)
+		to := at + millis(t, "down", least, least+300)
 		p.down = append(p.down, window{at, to})
 		at = to + millis(t, "up", 150, 450)
 	}
@@ -107,7 +107,7 @@ func TestPlantedTruth(t *testing.T) {
 
 // TestPlantedTruthOverHTTP does the same in real time, with clients and services that talk over loopback.
 func TestPlantedTruthOverHTTP(t *testing.T) {
-	plants := rapid.Custom(func(t *rapid.T) *plant { return anyPlant(t, 500) })
+	plants := rapid.Custom(func(t *rapid.T) *plant { return anyPlant(t, 400) })
 	var all sync.WaitGroup // subtests would run only as many at a time as there are processors
 	for seed := range 20 {
 		p := plants.Example(seed)

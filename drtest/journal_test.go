@@ -1,0 +1,71 @@
+package drtest_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/google/go-cmp/cmp"
+)
+
+const head = `{"journal":{"version":1,"drill":{"id":"J","title":"J","fault":"f","began":"2026-01-01T00:00:00Z","every":1,"timeout":1,"steady":1,"deadline":1}}}` + "\n"
+
+func TestDamagedJournals(t *testing.T) {
+	op := `{"op":{"n":0,"id":"a","due":0,"start":1}}` + "\n"
+	for _, c := range []struct{ reason, journal, want string }{
+		{"empty", "", "journal line 1: the journal is empty"},
+		{"truncated", head + op + `{"outcome":{"n":0,"e`, "journal line 3: cut off in mid-line: the test process died while it wrote"},
+		{"no header", op, "journal line 1: the journal does not begin with its header"},
+		{"two headers", head + head, "journal line 2: a second header: two drills wrote to one journal"},
+		{"a later version", strings.Replace(head, `"version":1`, `"version":7`, 1), "journal line 1: the journal has version 7, this program reads version 1"},
+		{"no scenario", strings.Replace(head, `"id":"J",`, ``, 1), "journal line 1: the header names no scenario"},
+		{"not JSON", head + "\x00\x00\n", `journal line 2: no record of a journal: invalid character '\x00' looking for beginning of value`},
+		{"another record", head + `{"surprise":{}}` + "\n", `journal line 2: no record of a journal: json: unknown field "surprise"`},
+		{"an empty record", head + "{}\n", "journal line 2: an empty record"},
+		{"a line is missing", head + strings.Replace(op, `"n":0`, `"n":3`, 1), "journal line 2: op 3 where op 0 is due"},
+		{"an outcome of nothing", head + `{"outcome":{"n":0,"end":2,"outcome":"acked"}}` + "\n", "journal line 2: an outcome of op 0, which was never sent"},
+		{"an outcome that is none", head + op + `{"outcome":{"n":0,"end":2,"outcome":"maybe"}}` + "\n", `journal line 3: unknown outcome "maybe"`},
+		{"a status that is none", head + `{"verdict":{"objective":"RTO","status":"fine","why":""}}` + "\n", `journal line 2: no record of a journal: unknown status "fine"`},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			r, err := drtest.ReadReport(strings.NewReader(c.journal))
+			if err == nil || r == nil || r.Ledger == nil {
+				t.Fatalf("got %v and %v, want a report of what stood before the damage, and an error", r, err)
+			}
+			if diff := cmp.Diff(c.want, err.Error()); diff != "" {
+				t.Error(diff)
+			}
+			if got := drtest.Judge(r.Ledger, drtest.RPO(0)).Status(); got == drtest.Pass {
+				t.Errorf("half a journal passes")
+			}
+		})
+	}
+}
+
+// TestJournalOfADeadProcess: a journal that simply ends is read as far as it goes, and passes nothing.
+func TestJournalOfADeadProcess(t *testing.T) {
+	r, err := drtest.ReadReport(strings.NewReader(head + `{"op":{"n":0,"id":"a","due":0,"start":1}}` + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []drtest.Op{{ID: "a", Start: 1, End: drtest.Forever, Outcome: drtest.Unknown}}
+	if diff := cmp.Diff(want, r.Ledger.Ops); diff != "" {
+		t.Error(diff)
+	}
+	if got := drtest.Judge(r.Ledger, drtest.RTO(time.Second)).Status(); got != drtest.Inconclusive {
+		t.Errorf("got %v, want inconclusive", got)
+	}
+}
+
+func FuzzReadReport(f *testing.F) {
+	f.Add(head)
+	var whole strings.Builder
+	_, _ = hand(2000*ms, healed).WriteTo(&whole)
+	f.Add(whole.String())
+	f.Fuzz(func(t *testing.T, journal string) {
+		r, _ := drtest.ReadReport(strings.NewReader(journal))
+		_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.AllRecovered(1))
+		_ = r.Ledger.Timeline()
+	})
+}

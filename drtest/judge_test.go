@@ -1,0 +1,268 @@
+package drtest_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/google/go-cmp/cmp"
+)
+
+const ms = time.Millisecond
+
+// hand writes a ledger by hand: a fault from 1000 to 1020 ms, a request every 100 ms that takes 10 ms, and
+// those due from 1100 until before up fail. The units that were acked are all held.
+func hand(up time.Duration, edits ...func(*drtest.Ledger)) *drtest.Ledger {
+	l := &drtest.Ledger{
+		Drill: drtest.Drill{ID: "HAND", Title: "by hand", Every: 100 * ms, Timeout: 500 * ms, Steady: 500 * ms,
+			Watched: true, Tracked: true},
+		Events: []drtest.Event{
+			{Kind: drtest.FaultInjected, Interval: drtest.Interval{Lo: 1000 * ms, Hi: 1020 * ms}, Note: "pull the plug", Receipt: "it is dark"},
+			{Kind: drtest.HealthLost, Interval: drtest.Interval{Lo: 1100 * ms, Hi: 1210 * ms}, Note: "dark"},
+		},
+		Samples: []drtest.Sample{{Interval: drtest.Interval{Lo: 990 * ms, Hi: 995 * ms}, Units: map[string]drtest.Progress{}}},
+		Ended:   true,
+	}
+	for due := time.Duration(0); due < 3000*ms; due += 100 * ms {
+		op := drtest.Op{ID: fmt.Sprintf("op-%02d", due/(100*ms)), Due: due, Start: due, End: due + 10*ms, Outcome: drtest.Acked}
+		if due >= 1100*ms && due < up {
+			op.Outcome, op.Err = drtest.Unknown, "connection refused"
+		} else {
+			l.Survivors = append(l.Survivors, op.ID)
+		}
+		l.Ops = append(l.Ops, op)
+	}
+	for _, edit := range edits {
+		edit(l)
+	}
+	return l
+}
+
+func without(ids ...string) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		var kept []string
+		for _, id := range l.Survivors {
+			if !strings.Contains(strings.Join(ids, " "), id) {
+				kept = append(kept, id)
+			}
+		}
+		l.Survivors = kept
+	}
+}
+
+func healed(l *drtest.Ledger) {
+	l.Events = append(l.Events, drtest.Event{Kind: drtest.FaultHealed, Interval: drtest.Interval{Lo: 1900 * ms, Hi: 1910 * ms}})
+}
+
+// units adds two units in flight at the fault, op-08 and op-09: both had done 2 steps, the first of them by
+// the sample before last. They show again at resumed, with the progress given.
+func units(resumed time.Duration, progress ...drtest.Progress) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		both := func(a, b drtest.Progress) map[string]drtest.Progress {
+			return map[string]drtest.Progress{"op-08": a, "op-09": b}
+		}
+		finished := map[string]drtest.Progress{}
+		for _, op := range l.Ops[:8] {
+			finished[op.ID] = drtest.Progress{Done: 4, Attempt: 1, Finished: true}
+		}
+		l.Samples = []drtest.Sample{
+			{Interval: drtest.Interval{Lo: 700 * ms, Hi: 705 * ms}, Units: finished},
+			{Interval: drtest.Interval{Lo: 900 * ms, Hi: 905 * ms}, Units: both(drtest.Progress{Done: 1, Attempt: 1}, drtest.Progress{Done: 1, Attempt: 1})},
+			{Interval: drtest.Interval{Lo: 980 * ms, Hi: 985 * ms}, Units: both(drtest.Progress{Done: 2, Attempt: 1}, drtest.Progress{Done: 2, Attempt: 1})},
+		}
+		for i, p := range progress {
+			at := resumed + time.Duration(i)*100*ms
+			l.Samples = append(l.Samples, drtest.Sample{Interval: drtest.Interval{Lo: at, Hi: at + 5*ms}, Units: both(p, p)})
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	resumes := units(2000*ms, drtest.Progress{Done: 1, Attempt: 2, From: 1}, drtest.Progress{Done: 3, Attempt: 2, From: 1},
+		drtest.Progress{Done: 4, Attempt: 2, From: 1, Finished: true})
+	for _, c := range []struct {
+		reason    string
+		ledger    *drtest.Ledger
+		objective drtest.Objective
+		want      string
+	}{
+		{"back in time", hand(2000 * ms), drtest.RTO(2 * time.Second),
+			"RTO: pass: got 1.010s (0.880s..1.010s), want at most 2s"},
+		{"back too late", hand(2000 * ms), drtest.RTO(800 * ms),
+			"RTO: fail: got 1.010s (0.880s..1.010s), want at most 800ms"},
+		{"the limit lies within the error bar", hand(2000 * ms), drtest.RTO(900 * ms),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 900ms: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+		{"never back", hand(time.Hour), drtest.RTO(time.Second),
+			"RTO: fail: got more than 1.880s, want at most 1s: never served again"},
+		{"never back, but the limit is later than the drill's end", hand(time.Hour), drtest.RTO(time.Minute),
+			"RTO: inconclusive: got more than 1.880s, want at most 1m0s: never served again"},
+		{"a brief recovery does not count", hand(2700 * ms), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got more than 1.580s, want at most 2s: not steady for 500ms by the end of the drill"},
+		{"nobody was hurt", hand(0), drtest.RTO(time.Second),
+			"RTO: inconclusive: no client saw an outage, so nothing was recovered from"},
+		{"no fault", hand(0, func(l *drtest.Ledger) { l.Events = nil }), drtest.RTO(time.Second),
+			"RTO: inconclusive: no fault was injected"},
+		{"cut off", hand(2000*ms, func(l *drtest.Ledger) { l.Ended = false }), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the drill was cut off before its end"},
+		{"broken", hand(2000*ms, func(l *drtest.Ledger) { l.Broken = "no receipt" }), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the drill broke: no receipt"},
+
+		{"noticed in time", hand(2000 * ms), drtest.Detection(time.Second),
+			"detection: pass: got 0.210s (0.080s..0.210s), want at most 1s"},
+		{"noticed late", hand(2000 * ms), drtest.Detection(50 * ms),
+			"detection: fail: got 0.210s (0.080s..0.210s), want at most 50ms"},
+		{"noticed within the error bar", hand(2000 * ms), drtest.Detection(200 * ms),
+			"detection: inconclusive: got 0.210s (0.080s..0.210s), want at most 200ms: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+		{"never noticed", hand(2000*ms, func(l *drtest.Ledger) {
+			l.Events[1] = drtest.Event{Kind: drtest.HealthKept, Interval: drtest.Interval{Lo: 2900 * ms, Hi: 2900 * ms}}
+		}), drtest.Detection(time.Second),
+			"detection: fail: got more than 1.880s, want at most 1s: health never turned bad"},
+		{"nobody looked", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Watched = false }), drtest.Detection(time.Second),
+			"detection: inconclusive: the scenario has no Health, so nothing could be detected"},
+		{"the poll hangs for ever", hand(2000*ms, func(l *drtest.Ledger) { l.Events = l.Events[:1] }), drtest.Detection(time.Second),
+			"detection: inconclusive: health was not followed to the end"},
+
+		{"prompt after the repair", hand(2000*ms, healed), drtest.HealLag(time.Second),
+			"heal lag: pass: got 0.110s (0.000s..0.110s), want at most 1s"},
+		{"slow after the repair", hand(2300*ms, healed), drtest.HealLag(200 * ms),
+			"heal lag: fail: got 0.410s (0.290s..0.410s), want at most 200ms"},
+		{"near the limit after the repair", hand(2000*ms, healed), drtest.HealLag(100 * ms),
+			"heal lag: inconclusive: got 0.110s (0.000s..0.110s), want at most 100ms: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+		{"never repaired", hand(2000 * ms), drtest.HealLag(time.Second),
+			"heal lag: inconclusive: the fault was not healed"},
+
+		{"nothing lost", hand(2000 * ms), drtest.RPO(0), "RPO: pass: lost none of 21 acked"},
+		{"one lost", hand(2000*ms, without("op-07")), drtest.RPO(0),
+			"RPO: fail: lost 1 of 21 acked (op-07): got 0.320s (0.290s..0.320s), want at most 0s"},
+		{"one lost within the window", hand(2000*ms, without("op-07")), drtest.RPO(time.Second),
+			"RPO: pass: lost 1 of 21 acked (op-07): got 0.320s (0.290s..0.320s), want at most 1s"},
+		{"one lost at the edge of the window", hand(2000*ms, without("op-07")), drtest.RPO(300 * ms),
+			"RPO: inconclusive: lost 1 of 21 acked (op-07): got 0.320s (0.290s..0.320s), want at most 300ms: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+		{"one lost that was acked during the fault, and nothing is forgiven", hand(2000*ms, without("op-10")), drtest.RPO(0),
+			"RPO: fail: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 0s"},
+		{"one lost that was acked after the fault", hand(2000*ms, without("op-25")), drtest.RPO(time.Hour),
+			"RPO: fail: lost 1 of 21 acked (op-25): got 0.000s (0.000s..0.000s), want at most 1h0m0s; 1 of them were acked after the fault"},
+		{"all lost", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = []string{} }), drtest.RPO(0),
+			"RPO: fail: lost 21 of 21 acked (op-00 op-01 op-02 op-03 op-04 op-05 op-06 op-07 op-08 op-09 and 11 more): got 1.020s (0.990s..1.020s), want at most 0s; 10 of them were acked after the fault"},
+		{"survivors never agreed", hand(2000*ms, func(l *drtest.Ledger) {
+			l.Survivors = nil
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.SurvivorsRead, Note: "read survivors: no two readings agreed within 30s"})
+		}), drtest.RPO(0), "RPO: inconclusive: survivors are not known: read survivors: no two readings agreed within 30s"},
+		{"nothing acked", hand(2000*ms, func(l *drtest.Ledger) {
+			for i := range l.Ops {
+				l.Ops[i].Outcome = drtest.Unknown
+			}
+		}), drtest.RPO(0), "RPO: inconclusive: nothing was acked, so nothing could be lost"},
+
+		{"work goes on", hand(2000*ms, resumes), drtest.WorkRTO(2 * time.Second),
+			"work RTO: pass: got 1.105s (0.980s..1.105s), want at most 2s"},
+		{"work goes on too late", hand(2000*ms, resumes), drtest.WorkRTO(900 * ms),
+			"work RTO: fail: got 1.105s (0.980s..1.105s), want at most 900ms"},
+		{"work goes on near the limit", hand(2000*ms, resumes), drtest.WorkRTO(time.Second),
+			"work RTO: inconclusive: got 1.105s (0.980s..1.105s), want at most 1s: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+		{"work never goes on", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 2, Attempt: 2, From: 2})), drtest.WorkRTO(time.Second),
+			"work RTO: inconclusive: got more than 0.980s, want at most 1s: 2 of 2 units never got past their progress at the fault"},
+		{"work went on between two samples, after it fell back", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 3, Attempt: 2, From: 0})), drtest.WorkRTO(2 * time.Second),
+			"work RTO: pass: got 1.005s (0.000s..1.005s), want at most 2s"},
+		{"work went on for a moment and fell back", hand(2000*ms, units(1005*ms, drtest.Progress{Done: 3, Attempt: 1}, drtest.Progress{Done: 0, Attempt: 2}, drtest.Progress{Done: 3, Attempt: 2})), drtest.WorkRTO(2 * time.Second),
+			"work RTO: pass: got 0.210s (0.085s..0.210s), want at most 2s"},
+		{"no work", hand(2000*ms, units(0), func(l *drtest.Ledger) {
+			for _, id := range []string{"op-08", "op-09"} {
+				l.Samples[2].Units[id] = drtest.Progress{Done: 4, Attempt: 1, Finished: true}
+			}
+		}), drtest.WorkRTO(time.Second), "work RTO: inconclusive: no unit was in flight at the fault"},
+		{"work is not followed", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Tracked = false }), drtest.WorkRTO(time.Second),
+			"work RTO: inconclusive: the workload does not report the progress of its units"},
+
+		{"little work lost", hand(2000*ms, resumes), drtest.LostWork(400 * ms),
+			"lost work: pass: got 0.220s (0.095s..0.220s), want at most 400ms"},
+		{"much work lost", hand(2000*ms, resumes), drtest.LostWork(50 * ms),
+			"lost work: fail: got 0.220s (0.095s..0.220s), want at most 50ms"},
+		{"some work lost", hand(2000*ms, resumes), drtest.LostWork(200 * ms),
+			"lost work: inconclusive: got 0.220s (0.095s..0.220s), want at most 200ms: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+		{"all work lost", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 1, Attempt: 2})), drtest.LostWork(50 * ms),
+			"lost work: fail: got 0.220s (0.190s..0.220s), want at most 50ms"},
+		{"no work lost", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 3, Attempt: 1})), drtest.LostWork(0),
+			"lost work: pass: got 0.000s (0.000s..0.000s), want at most 0s"},
+		{"work vanished", hand(2000*ms, units(2000*ms)), drtest.LostWork(time.Second),
+			"lost work: inconclusive: op-08 was never seen again after the fault"},
+		{"attempts are not reported", hand(2000*ms, resumes, func(l *drtest.Ledger) {
+			l.Samples[2].Units["op-08"] = drtest.Progress{Done: 2}
+		}), drtest.LostWork(time.Second),
+			"lost work: inconclusive: the workload does not report attempts, so rollbacks between two samples would be missed"},
+
+		{"all finish", hand(2000*ms, resumes), drtest.AllRecovered(2), "all recovered: pass: 2 of 2 units in flight recovered"},
+		{"too few to show anything", hand(2000*ms, resumes), drtest.AllRecovered(3),
+			"all recovered: inconclusive: 2 of 2 units in flight recovered, want at least 3 in flight at the fault"},
+		{"one lost, one twice", hand(2000*ms, resumes, without("op-08"), func(l *drtest.Ledger) { l.Survivors = append(l.Survivors, "op-09") }), drtest.AllRecovered(2),
+			"all recovered: fail: 0 of 2 units in flight recovered; not op-08 (lost) op-09 (held more than once)"},
+		{"one unfinished, one wrong", hand(2000*ms, resumes, func(l *drtest.Ledger) {
+			last := l.Samples[len(l.Samples)-1].Units
+			last["op-08"] = drtest.Progress{Done: 3, Attempt: 2}
+			last["op-09"] = drtest.Progress{Done: 4, Attempt: 2, Finished: true, Wrong: "its result is 7, not 9"}
+		}), drtest.AllRecovered(2),
+			"all recovered: fail: 0 of 2 units in flight recovered; not op-08 (not finished) op-09 (its result is 7, not 9)"},
+		{"work is not followed", hand(2000*ms, func(l *drtest.Ledger) { l.Samples = nil }), drtest.AllRecovered(1),
+			"all recovered: inconclusive: the progress of the units was never read"},
+
+		{"each once", hand(2000 * ms), drtest.NoDuplicates(), "no duplicates: pass: 21 units held, each once"},
+		{"one twice", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = append(l.Survivors, "op-03") }), drtest.NoDuplicates(),
+			"no duplicates: fail: 1 units are held more than once: op-03"},
+		{"survivors not read", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = nil }), drtest.NoDuplicates(),
+			"no duplicates: inconclusive: survivors are not known: they were never read"},
+
+		{"nobody noticed", hand(0), drtest.Transparent(), "transparent: pass: none of 30 requests failed"},
+		{"clients noticed", hand(2000 * ms), drtest.Transparent(), "transparent: fail: 9 of 30 requests failed after the fault"},
+		{"no fault", hand(0, func(l *drtest.Ledger) { l.Events = nil }), drtest.Transparent(), "transparent: inconclusive: no fault was injected"},
+
+		{"a property that holds", hand(0), drtest.Check("sane", func(*drtest.Ledger) error { return nil }), "sane: pass: holds"},
+		{"a property that does not", hand(0), drtest.Check("sane", func(*drtest.Ledger) error { return errors.New("mad") }), "sane: fail: mad"},
+		{"a property of half a ledger", hand(0, func(l *drtest.Ledger) { l.Ended = false }), drtest.Check("sane", func(*drtest.Ledger) error { return nil }),
+			"sane: inconclusive: holds, but the drill was cut off before its end"},
+	} {
+		t.Run(c.objective.Name+": "+c.reason, func(t *testing.T) {
+			got := drtest.Judge(c.ledger, c.objective).Verdicts[0].String()
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestRejectedStaysRejected: what every report judges, whatever the objectives.
+func TestRejectedStaysRejected(t *testing.T) {
+	reject := func(l *drtest.Ledger) { l.Ops[12].Outcome = drtest.Rejected }
+	for _, c := range []struct {
+		reason, want string
+		ledger       *drtest.Ledger
+	}{
+		{"not held", "rejected stays rejected: pass: none of 1 rejected units is held", hand(2000*ms, reject)},
+		{"held", "rejected stays rejected: fail: 1 rejected units are held nevertheless: op-12", hand(2000*ms, reject, func(l *drtest.Ledger) { l.Survivors = append(l.Survivors, "op-12") })},
+		{"not known", "rejected stays rejected: inconclusive: survivors are not known: they were never read", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = nil })},
+	} {
+		if diff := cmp.Diff(c.want, drtest.Judge(c.ledger).Verdicts[0].String()); diff != "" {
+			t.Errorf("%s: %s", c.reason, diff)
+		}
+	}
+}
+
+func TestOnlyPassPasses(t *testing.T) {
+	if got := new(drtest.Report).Status(); got != drtest.Inconclusive {
+		t.Errorf("a report without verdicts: got %v, want inconclusive", got)
+	}
+	r := drtest.Judge(hand(2000*ms), drtest.RTO(time.Hour))
+	if r.Status() != drtest.Pass {
+		t.Errorf("got %v, want pass: %v", r.Status(), r.Verdicts)
+	}
+	r.Verdicts[0].Status = drtest.Inconclusive
+	if r.Status() != drtest.Inconclusive {
+		t.Errorf("got %v, want inconclusive", r.Status())
+	}
+	r.Verdicts[1].Status = drtest.Fail
+	if r.Status() != drtest.Fail {
+		t.Errorf("got %v, want fail", r.Status())
+	}
+}

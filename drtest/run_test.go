@@ -1,0 +1,320 @@
+package drtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/google/go-cmp/cmp"
+)
+
+// recorder is a test that writes down what is said to it.
+type recorder struct {
+	*testing.T
+	dir    string
+	ctx    context.Context
+	log    []string
+	failed bool
+	after  []func()
+}
+
+func (r *recorder) Name() string             { return r.T.Name() }
+func (r *recorder) Context() context.Context { return r.ctx }
+func (r *recorder) Cleanup(f func())         { r.after = append(r.after, f) }
+func (r *recorder) Failed() bool             { return r.failed }
+func (r *recorder) Logf(f string, a ...any)  { r.log = append(r.log, fmt.Sprintf(f, a...)) }
+func (r *recorder) Errorf(f string, a ...any) {
+	r.failed = true
+	r.log = append(r.log, "FAIL "+fmt.Sprintf(f, a...))
+}
+
+func (r *recorder) Fatalf(f string, a ...any) {
+	r.failed = true
+	r.log = append(r.log, "FATAL "+fmt.Sprintf(f, a...))
+	panic(r)
+}
+
+// record runs s and returns all that the test was told, with the variable names taken out.
+func record(t *testing.T, ctx func(context.Context) context.Context, s drtest.Scenario) string {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := &recorder{T: t}
+	synctest.Test(t, func(t *testing.T) {
+		r.ctx = t.Context()
+		if ctx != nil {
+			r.ctx = ctx(r.ctx)
+		}
+		defer func() {
+			if got := recover(); got != nil && got != any(r) {
+				panic(got)
+			}
+			for _, f := range r.after {
+				f()
+			}
+		}()
+		drtest.Run(r, s)
+	})
+	all := strings.Join(r.log, "\n") + "\n"
+	all = strings.ReplaceAll(all, filepath.Join(os.Getenv("TMPDIR"), fmt.Sprintf("drtest-%d", os.Getpid())), "TMP")
+	all = regexp.MustCompile(`\b[0-9a-z]{4,6}-(\d{6})\b`).ReplaceAllString(all, "op-$1")
+	return all
+}
+
+// system is small enough to be wrong on purpose.
+type system struct {
+	mu                             sync.Mutex
+	down, ackEarly, restless, mute bool
+	held, pending                  []string
+	reads                          int
+}
+
+func (s *system) workload() drtest.Workload { return (*systemClient)(s) }
+
+type systemClient system
+
+func (s *systemClient) Do(ctx context.Context, id string) error {
+	if s.mute {
+		select {} // ignores its context
+	}
+	time.Sleep(5 * ms) // no two things happen at the same moment, so their order is always the same
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.down:
+		return errors.New("connection refused")
+	case s.ackEarly:
+		if s.pending = append(s.pending, id); len(s.pending) > 10 {
+			s.held, s.pending = append(s.held, s.pending...), nil
+		}
+	default:
+		s.held = append(s.held, id)
+	}
+	return nil
+}
+
+func (s *systemClient) Survivors(context.Context) ([]string, error) {
+	if s.reads++; s.restless {
+		return s.held[:s.reads%2+1], nil
+	}
+	return s.held, nil
+}
+
+func (s *system) Health(context.Context) error {
+	time.Sleep(7 * ms)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return errors.New("database: down")
+	}
+	return nil
+}
+
+func (s *system) set(down bool) func(context.Context) error {
+	return func(context.Context) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.down, s.pending = down, nil
+		return nil
+	}
+}
+
+func (s *system) cut() drtest.Fault {
+	inject := func(ctx context.Context) (drtest.Receipt, error) {
+		time.Sleep(20 * ms)
+		defer time.Sleep(20 * ms)
+		return "it is cut", s.set(true)(ctx)
+	}
+	return drtest.NewFault("cut", inject, s.set(false))
+}
+
+func (s *system) scenario(edits ...func(*drtest.Scenario)) drtest.Scenario {
+	sc := drtest.Scenario{
+		ID:         "SYS",
+		Workload:   s.workload(),
+		Load:       drtest.Load{Every: 100 * ms, Timeout: 400 * ms, Steady: time.Second},
+		Health:     s.Health,
+		Fault:      s.cut(),
+		HealAfter:  3 * time.Second,
+		Objectives: []drtest.Objective{drtest.RTO(5 * time.Second), drtest.RPO(0), drtest.Detection(time.Second)},
+		Deadline:   time.Minute,
+	}
+	for _, edit := range edits {
+		edit(&sc)
+	}
+	return sc
+}
+
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		system *system
+		edit   func(*system, *drtest.Scenario)
+		ctx    func(context.Context) context.Context
+	}{
+		{reason: "recovers"},
+		{reason: "acknowledges before it keeps", system: &system{ackEarly: true}},
+		{reason: "runbook begins after detection", edit: func(s *system, sc *drtest.Scenario) {
+			sc.HealAfter = 0
+			sc.Runbook = []drtest.Step{{Name: "switch over", Do: s.set(false)}}
+			sc.Targets = []drtest.Objective{drtest.RTO(time.Minute), drtest.AllRecovered(1)}
+		}},
+		{reason: "never steady", system: &system{down: true}, edit: func(_ *system, sc *drtest.Scenario) { sc.Deadline = 10050 * ms }},
+		{reason: "no receipt", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.Fault = drtest.NewFault("nothing", func(context.Context) (drtest.Receipt, error) { return "", nil }, nil)
+		}},
+		{reason: "the fault cannot be injected or healed", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.Fault = drtest.NewFault("cut", func(context.Context) (drtest.Receipt, error) { return "", errors.New("no scissors") },
+				func(context.Context) error { return errors.New("no glue") })
+		}},
+		{reason: "a step fails", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.Runbook = []drtest.Step{{Name: "promote", Do: func(context.Context) error { return errors.New("not a replica") }}}
+		}},
+		{reason: "nobody notices", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.Deadline = 10050 * ms
+			sc.Health = func(context.Context) error { return nil }
+			sc.Runbook = []drtest.Step{{Name: "switch over", Do: func(context.Context) error { return nil }}}
+		}},
+		{reason: "never recovers", edit: func(_ *system, sc *drtest.Scenario) { sc.HealAfter, sc.Deadline = 0, 10050*ms }},
+		{reason: "survivors never agree", system: &system{restless: true}},
+		{reason: "interrupted", ctx: func(ctx context.Context) context.Context {
+			ctx, cancel := context.WithCancelCause(ctx)
+			time.AfterFunc(3*time.Second, func() { cancel(errors.New("the user pressed a key")) })
+			return ctx
+		}},
+		{reason: "evidence that comes late", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Watch = 8 * time.Second
+			sc.Fault = lateFault{s.cut(), "it logged so", nil}
+		}},
+		{reason: "evidence that does not come", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Fault = lateFault{s.cut(), "", errors.New("no line in the log")}
+		}},
+		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.Fault = drtest.NoFault()
+			sc.HealAfter = 0
+			sc.Objectives = []drtest.Objective{drtest.Transparent(), drtest.RPO(0)}
+		}},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			if c.system == nil {
+				c.system = new(system)
+			}
+			sc := c.system.scenario()
+			if c.edit != nil {
+				c.edit(c.system, &sc)
+			}
+			golden(t, record(t, c.ctx, sc))
+		})
+	}
+}
+
+type lateFault struct {
+	drtest.Fault
+	receipt drtest.Receipt
+	err     error
+}
+
+func (f lateFault) Confirm(context.Context) (drtest.Receipt, error) { return f.receipt, f.err }
+
+// golden compares what was said with the file that is named after the test.
+func golden(t *testing.T, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", strings.ReplaceAll(t.Name(), "/", "-")+".txt")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRefusedScenarios(t *testing.T) {
+	fine := new(system).scenario()
+	for _, c := range []struct {
+		want string
+		edit func(*drtest.Scenario)
+	}{
+		{"scenario has no ID: set Scenario.ID, reports key on it", func(s *drtest.Scenario) { s.ID = "" }},
+		{"scenario SYS has no Workload: without clients nothing is measured", func(s *drtest.Scenario) { s.Workload = nil }},
+		{"scenario SYS has no Fault: use NoFault to measure a system that is left alone", func(s *drtest.Scenario) { s.Fault = nil }},
+		{"scenario SYS has no Load.Every: the time between two requests", func(s *drtest.Scenario) { s.Load = drtest.Load{} }},
+		{"scenario SYS has no Load.Timeout: the bound of each request", func(s *drtest.Scenario) { s.Load.Timeout = 0 }},
+		{"scenario SYS has no Load.Steady of at least Load.Every: the window without failures that makes a steady state", func(s *drtest.Scenario) { s.Load.Steady = 0 }},
+		{"scenario SYS has no Deadline: when to give up and judge what was seen", func(s *drtest.Scenario) { s.Deadline = 0 }},
+		{"scenario SYS has no Objectives: a drill that asserts nothing cannot fail", func(s *drtest.Scenario) { s.Objectives = nil }},
+		{"scenario SYS has no Health: its runbook begins once Health has reported the failure", func(s *drtest.Scenario) {
+			s.Health, s.Runbook = nil, []drtest.Step{{Name: "promote", Do: s.Fault.Heal}}
+		}},
+		{"scenario SYS has no Name or Do in Runbook[0]", func(s *drtest.Scenario) { s.Runbook = []drtest.Step{{Name: "promote"}} }},
+		{"scenario SYS: objective RTO allows 5s, looser than its target of 4s", func(s *drtest.Scenario) {
+			s.Targets = []drtest.Objective{drtest.RTO(4 * time.Second)}
+		}},
+	} {
+		s := fine
+		c.edit(&s)
+		if diff := cmp.Diff("FATAL drtest: "+c.want+"\n", record(t, nil, s)); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := drtest.Play(t.Context(), s); err == nil || err.Error() != c.want {
+			t.Errorf("Play: got %v, want %v", err, c.want)
+		}
+	}
+}
+
+// TestCallsThatIgnoreTheirContext: nothing that the harness calls can hold up a drill for ever.
+func TestCallsThatIgnoreTheirContext(t *testing.T) {
+	sc := (&system{mute: true}).scenario()
+	sc.Load.Timeout, sc.Load.Every, sc.Load.Steady, sc.Deadline = 10*ms, 50*ms, 50*ms, 20*ms
+	_, err := drtest.Play(t.Context(), sc)
+	want := "no steady state before the fault: 0 of 1 requests failed, none has an answer yet: context deadline exceeded"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+// TestEvidence: that of a pass is removed, and that of a failure stays and can be judged again.
+func TestEvidence(t *testing.T) {
+	for _, c := range []struct {
+		system *system
+		left   []string
+	}{
+		{&system{}, nil},
+		{&system{ackEarly: true}, []string{"SYS.ndjson"}},
+	} {
+		record(t, nil, c.system.scenario())
+		var left []string
+		files, _ := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "drtest-*", "*", "*"))
+		for _, f := range files {
+			left = append(left, filepath.Base(f))
+			file, err := os.Open(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := drtest.ReadReport(file)
+			_ = file.Close()
+			if err != nil || r.Status() != drtest.Fail {
+				t.Errorf("got %v, %v, want fail", r.Status(), err)
+			}
+			again := drtest.Judge(r.Ledger, c.system.scenario().Objectives...)
+			if diff := cmp.Diff(r.Verdicts, again.Verdicts); diff != "" {
+				t.Error(diff)
+			}
+		}
+		if diff := cmp.Diff(c.left, left); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
