@@ -2,6 +2,8 @@ module github.com/drtest/suite
 
 go 1.26.0
 
+tool github.com/drtest/suite/drtest/cmd/drreport
+
 require (
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/google/go-cmp v0.7.0
@@ -10,6 +12,8 @@ require (
 	github.com/sony/gobreaker/v2 v2.4.0
 	golang.org/x/sys v0.49.0
 )
+
+tool github.com/drtest/suite/drtest/cmd/drreport
 
 require (
 	dario.cat/mergo v1.0.2 // indirect

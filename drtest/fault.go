@@ -1,6 +1,11 @@
 package drtest
 
-import "context"
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+)
 
 // NoFault leaves the system alone: the control drill, which must measure no outage and no loss.
 func NoFault() Fault {
@@ -25,4 +30,59 @@ func (f fault) Heal(ctx context.Context) error {
 		return nil
 	}
 	return f.heal(ctx)
+}
+
+// Together is one disaster of several faults: they are injected at the same time, and it is in effect when all
+// of them are. Heal undoes all.
+func Together(faults ...Fault) Fault { return together(faults) }
+
+type together []Fault
+
+func (fs together) String() string {
+	var names []string
+	for _, f := range fs {
+		names = append(names, f.String())
+	}
+	return strings.Join(names, " and ")
+}
+
+func (fs together) Inject(ctx context.Context) (Receipt, error) {
+	return fs.each(func(f Fault) (Receipt, error) {
+		receipt, err := f.Inject(ctx)
+		if err == nil && receipt == "" {
+			err = errors.New(f.String() + ": no receipt")
+		}
+		return receipt, err
+	})
+}
+
+func (fs together) Heal(ctx context.Context) error {
+	_, err := fs.each(func(f Fault) (Receipt, error) { return "", f.Heal(ctx) })
+	return err
+}
+
+func (fs together) Confirm(ctx context.Context) (Receipt, error) {
+	return fs.each(func(f Fault) (Receipt, error) {
+		if c, ok := f.(Confirmer); ok {
+			return c.Confirm(ctx)
+		}
+		return "", nil
+	})
+}
+
+// each does the same to all faults at the same time, and joins what comes of it in their order.
+func (fs together) each(do func(Fault) (Receipt, error)) (Receipt, error) {
+	receipts, errs := make([]Receipt, len(fs)), make([]error, len(fs))
+	var all sync.WaitGroup
+	for i, f := range fs {
+		all.Go(func() { receipts[i], errs[i] = do(f) })
+	}
+	all.Wait()
+	var said []string
+	for _, r := range receipts {
+		if r != "" {
+			said = append(said, string(r))
+		}
+	}
+	return Receipt(strings.Join(said, "; ")), errors.Join(errs...)
 }

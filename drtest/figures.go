@@ -138,10 +138,12 @@ func (l *Ledger) outage(fault Interval, f *Figures) {
 			continue
 		}
 		served.Hi = min(served.Hi, op.End)
-		steady = steady || op.Due-l.Ops[last+1].Due+l.Drill.Every >= l.Drill.Steady
+		steady = steady || op.Due-l.Ops[last+1].Due >= l.Drill.Steady
 	}
 	remark := ""
 	switch {
+	case !l.Ended && (served.Hi == Forever || !steady):
+		remark, served.Hi = "the drill was cut off before its end", Forever
 	case served.Hi == Forever:
 		remark = "never served again"
 	case !steady:

@@ -2,6 +2,7 @@ package drtest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -86,7 +87,7 @@ func (r *Report) Status() Status {
 // nevertheless is always judged: no recovery excuses it.
 func Judge(l *Ledger, objectives ...Objective) *Report {
 	r := &Report{Ledger: l, Figures: Measure(l)}
-	for _, o := range append(objectives, staysRejected()) {
+	for _, o := range slices.Concat(objectives, []Objective{staysRejected()}) {
 		v := o.judge(l, r.Figures)
 		v.Objective = o.Name
 		if o.bounded {

@@ -107,6 +107,8 @@ func TestJudge(t *testing.T) {
 			"RTO: inconclusive: no fault was injected"},
 		{"cut off", hand(2000*ms, func(l *drtest.Ledger) { l.Ended = false }), drtest.RTO(2 * time.Second),
 			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the drill was cut off before its end"},
+		{"cut off while it was down", hand(time.Hour, func(l *drtest.Ledger) { l.Ended = false }), drtest.RTO(time.Minute),
+			"RTO: inconclusive: got more than 1.880s, want at most 1m0s: the drill was cut off before its end"},
 		{"broken", hand(2000*ms, func(l *drtest.Ledger) { l.Broken = "no receipt" }), drtest.RTO(2 * time.Second),
 			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the drill broke: no receipt"},
 
@@ -149,8 +151,8 @@ func TestJudge(t *testing.T) {
 			"RPO: fail: lost 21 of 21 acked (op-00 op-01 op-02 op-03 op-04 op-05 op-06 op-07 op-08 op-09 and 11 more): got 1.020s (0.990s..1.020s), want at most 0s; 10 of them were acked after the fault"},
 		{"survivors never agreed", hand(2000*ms, func(l *drtest.Ledger) {
 			l.Survivors = nil
-			l.Events = append(l.Events, drtest.Event{Kind: drtest.SurvivorsRead, Note: "read survivors: no two readings agreed within 30s"})
-		}), drtest.RPO(0), "RPO: inconclusive: survivors are not known: read survivors: no two readings agreed within 30s"},
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.SurvivorsRead, Note: "read survivors: no two readings agreed within 10s"})
+		}), drtest.RPO(0), "RPO: inconclusive: survivors are not known: read survivors: no two readings agreed within 10s"},
 		{"nothing acked", hand(2000*ms, func(l *drtest.Ledger) {
 			for i := range l.Ops {
 				l.Ops[i].Outcome = drtest.Unknown

@@ -128,8 +128,8 @@ func (l *Ledger) Late() (ops int, worst time.Duration) {
 	return ops, worst
 }
 
-// Overloaded says why the figures of this drill should not be trusted as a baseline, or nothing: more than
-// one request in twenty left late. The figures hold nevertheless, since they use the real times.
+// Overloaded says whether the machine was too busy for the figures to be a baseline: more than one request in
+// twenty left late. They hold nevertheless, since they use the real times.
 func (l *Ledger) Overloaded() bool {
 	late, _ := l.Late()
 	return late*20 > len(l.Ops)

@@ -15,9 +15,9 @@ import (
 const (
 	// steadyLimit bounds the wait for the steady state before the fault.
 	steadyLimit = time.Minute
-	// closingLimit bounds each of what is still done after the deadline: reading the survivors,
-	// confirming and healing the fault.
-	closingLimit = 30 * time.Second
+	// closingLimit bounds each of what may be left to do at the deadline: reading the survivors, confirming
+	// and healing the fault.
+	closingLimit = 10 * time.Second
 	// answerGrace is how long a call that should have ended by its context may still take to say why.
 	answerGrace = time.Second
 )
@@ -229,8 +229,7 @@ func (l *Ledger) steady(from time.Duration) (acked int, ok bool) {
 		return 0, false
 	}
 	first, last := l.Ops[begin], l.Ops[end-1]
-	due := last.Due - first.Due + l.Drill.Every
-	took := last.Start - first.Start + l.Drill.Every
+	due, took := last.Due-first.Due, last.Start-first.Start
 	return end - begin, due >= l.Drill.Steady && due*10 >= took*9
 }
 

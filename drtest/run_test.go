@@ -91,7 +91,7 @@ func (s *systemClient) Do(ctx context.Context, id string) error {
 	case s.down:
 		return errors.New("connection refused")
 	case s.ackEarly:
-		if s.pending = append(s.pending, id); len(s.pending) > 10 {
+		if s.pending = append(s.pending, id); len(s.pending) > 6 {
 			s.held, s.pending = append(s.held, s.pending...), nil
 		}
 	default:
@@ -195,6 +195,13 @@ func TestRun(t *testing.T) {
 		}},
 		{reason: "evidence that does not come", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = lateFault{s.cut(), "", errors.New("no line in the log")}
+		}},
+		{reason: "two faults together", edit: func(s *system, sc *drtest.Scenario) {
+			dark := drtest.NewFault("turn off the light", func(context.Context) (drtest.Receipt, error) { return "it is dark", nil }, nil)
+			sc.Fault = drtest.Together(dark, lateFault{s.cut(), "it logged so", nil})
+		}},
+		{reason: "one of two faults has no receipt", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Fault = drtest.Together(s.cut(), drtest.NewFault("nothing", func(context.Context) (drtest.Receipt, error) { return "", nil }, nil))
 		}},
 		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.NoFault()

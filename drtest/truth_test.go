@@ -54,7 +54,7 @@ func anyPlant(t *rapid.T, least int) *plant {
 	for range rapid.IntRange(1, 3).Draw(t, "windows") {
 		to := at + millis(t, "down", least, least+300)
 		p.down = append(p.down, window{at, to})
-		at = to + millis(t, "up", 150, 450)
+		at = to + millis(t, "up", 150, 400)
 	}
 	// The system notices within its first window, and long enough before its end for a poll to see it.
 	p.detect = millis(t, "detect", 0, int(p.down[0].to/time.Millisecond)*3/4-100)
