@@ -1,0 +1,71 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// Crash returns the death of the server by SIGKILL to its first process, the postmaster, which takes all
+// others along. The engine starts the container again, unless the node was started with [NoRestart], and
+// PostgreSQL recovers from its WAL. Clients see their connections closed, then connections refused, then the
+// error 57P03 until recovery has ended. A container that is killed leaves the page cache of its host alone, so
+// the drill shows that acknowledged commits were written, not that they were flushed. Heal does nothing.
+func (n *Node) Crash() drtest.Fault { return crash{n.service.Crash(), n} }
+
+// Kill returns the death of the node: the engine kills the container, which no policy then starts again.
+// Clients see their connections closed, and the name stops resolving. Heal does nothing.
+func (n *Node) Kill() drtest.Fault { return n.service.Kill() }
+
+// A crash is the crash of a container, with the server's own word for it.
+type crash struct {
+	drtest.Fault
+	node *Node
+}
+
+// Confirm returns the line in which the server, once it was started again, said that it had crashed. Without a
+// start there is nothing to add.
+func (c crash) Confirm(ctx context.Context) (drtest.Receipt, error) {
+	var receipts []string
+	if f, ok := c.Fault.(drtest.Confirmer); ok {
+		r, err := f.Confirm(ctx)
+		if err != nil {
+			return "", err
+		}
+		if r != "" {
+			receipts = append(receipts, string(r))
+		}
+	}
+	log, err := c.node.service.Logs(ctx)
+	if err != nil {
+		return "", err
+	}
+	line, err := recovery(log)
+	if err != nil {
+		return "", err
+	}
+	if line != "" {
+		receipts = append(receipts, "server log: "+line)
+	}
+	return drtest.Receipt(strings.Join(receipts, "; ")), nil
+}
+
+// recovery returns what a server says in its log, at its last start, about the crash before. It is empty when
+// the server has not been started again or has not come so far, and an error when it found a clean shutdown.
+func recovery(log string) (string, error) {
+	const start, crashed, ready = "starting PostgreSQL", "database system was not properly shut down", "ready to accept"
+	if strings.Count(log, start) < 2 {
+		return "", nil
+	}
+	last := log[strings.LastIndex(log, start):]
+	if at := strings.Index(last, crashed); at >= 0 {
+		line, _, _ := strings.Cut(last[at:], "\n")
+		return strings.TrimSpace(line), nil
+	}
+	if strings.Contains(last, ready) {
+		return "", errors.New("the server was started again and found no crash to recover from")
+	}
+	return "", nil
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Starts the node, as the child of docker-init. Its role is decided before the first start and never again:
+# a standby that has been promoted must come back as a primary.
+set -eu
+cd /var/lib/postgresql
+if [ ! -e node.conf ]; then
+	printf '%s\n' "${PGTEST_CONF:-}" >node.conf.new
+	if [ "${PGTEST_ROLE:?}" = replica ]; then
+		touch data/standby.signal
+	fi
+	mv node.conf.new node.conf
+fi
+# A container starts with no process, so a lock that names one is from before a crash.
+rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
+exec postgres -c config_file=/etc/postgresql/postgresql.conf

@@ -1,0 +1,52 @@
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	port           = 5432
+	connectTimeout = 5 * time.Second
+)
+
+// A Node is one PostgreSQL server in a container. Its data lasts as long as the container, across restarts.
+type Node struct {
+	service *containertest.Service
+}
+
+// Addr returns the node's address inside its network, such as "primary:5432".
+func (n *Node) Addr() string { return n.service.Addr() }
+
+// Network returns the name of the network that the node lives on.
+func (n *Node) Network() string { return n.service.Network() }
+
+// HostAddr returns the address at which the test process reaches the node. A restart changes it.
+func (n *Node) HostAddr(ctx context.Context) (string, error) { return n.service.HostAddr(ctx) }
+
+// DSN returns the connection string for clients inside the node's network.
+func (n *Node) DSN() string { return DSN(n.Addr()) }
+
+// DSN returns the connection string of a cluster that is reached at addr, such as the address of a link. It
+// names the superuser postgres, who needs no password, and the database app.
+func DSN(addr string) string { return "postgres://postgres@" + addr + "/app?sslmode=disable" }
+
+// Connect opens a connection from the test process to the database app, as superuser, at the address that
+// the node has now. It takes at most five seconds.
+func (n *Node) Connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	addr, err := n.HostAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.Connect(ctx, DSN(addr))
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", n.service.Name(), err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,61 @@
+package pgtest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/drtest/suite/drtest/containertest"
+)
+
+// An Option changes how nodes are started.
+type Option func(*options)
+
+type options struct {
+	image   string
+	network string
+	conf    strings.Builder // lines of postgresql.conf
+	restart containertest.Restart
+	through func(primary *Node) string
+}
+
+// gather applies opts to the defaults, and makes the image and the network that the nodes need.
+func gather(t testing.TB, opts []Option) *options {
+	t.Helper()
+	o := &options{image: build(t), restart: containertest.RestartOnFailure}
+	for _, opt := range opts {
+		opt(o)
+	}
+	if o.network == "" {
+		o.network = containertest.NewNetwork(t)
+	}
+	return o
+}
+
+// Setting sets a parameter of postgresql.conf on every node that is started, over the image's own value. A
+// name or a value that the server does not take fails the test with the server's message.
+func Setting(name, value string) Option {
+	return func(o *options) { o.conf.WriteString(setting(name, value)) }
+}
+
+// OnNetwork starts the nodes on a network that exists, from [containertest.NewNetwork], so that the services
+// around them can start at the same time. The nodes' names, primary and replica, must be free on it.
+func OnNetwork(network string) Option {
+	return func(o *options) { o.network = network }
+}
+
+// NoRestart leaves a node dead once its server has died: no supervisor starts it again.
+func NoRestart() Option {
+	return func(o *options) { o.restart = containertest.NeverRestart }
+}
+
+// ReplicateThrough has the replica of a pair reach its primary at another address: link is called once the
+// primary is ready and returns the address, inside the network, of something that leads to it, such as a link
+// that can be cut. The nodes of the pair then start one after the other.
+func ReplicateThrough(link func(primary *Node) (addr string)) Option {
+	return func(o *options) { o.through = link }
+}
+
+// setting returns a line of postgresql.conf.
+func setting(name, value string) string {
+	return name + " = '" + strings.NewReplacer(`'`, `''`, `\`, `\\`).Replace(value) + "'\n"
+}

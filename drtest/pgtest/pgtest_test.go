@@ -1,0 +1,196 @@
+package pgtest_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/internal/wait"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPrimary(t *testing.T) {
+	t.Parallel()
+	node := pgtest.StartPrimary(t, pgtest.Setting("log_min_duration_statement", "250ms"))
+	for setting, want := range map[string]string{
+		"data_checksums": "on", "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on",
+		"synchronous_standby_names": "", "log_min_duration_statement": "250ms",
+	} {
+		require.Equal(t, want, read[string](t, node, "SELECT current_setting($1)", setting), setting)
+	}
+
+	// A crash under the restart policy keeps what was acknowledged.
+	write(t, node, 1)
+	fault := node.Crash()
+	receipt := inject(t, fault)
+	require.Contains(t, receipt, "137")
+	awaitAnswer(t, node)
+	require.Equal(t, []int{1}, rows(t, node))
+	confirmed, err := fault.(drtest.Confirmer).Confirm(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, confirmed, "database system was not properly shut down")
+	t.Logf("confirmed: %s", confirmed)
+
+	// A dead node stays dead, restart policy or not.
+	require.Contains(t, inject(t, node.Kill()), "137")
+	requireDead(t, node)
+}
+
+func TestSyncFailover(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPair(t, pgtest.Sync)
+	const identifier = "SELECT system_identifier FROM pg_control_system()"
+	require.Equal(t, read[int64](t, pg.Primary, identifier), read[int64](t, pg.Replica, identifier))
+	require.Equal(t, pg.Primary.Network(), pg.Replica.Network())
+
+	write(t, pg.Primary, 1)
+	inject(t, pg.Primary.Kill())
+	start := time.Now()
+	require.NoError(t, pg.Promote(t.Context()))
+	t.Logf("promoted in %v", time.Since(start))
+	require.Equal(t, []int{1}, rows(t, pg.Replica), "acknowledged by the primary")
+	write(t, pg.Replica, 2)
+	const timeline = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+	require.Equal(t, "00000002", read[string](t, pg.Replica, timeline))
+	require.ErrorContains(t, pg.Promote(t.Context()), "promote replica")
+
+	// A restart does not make it a replica again.
+	inject(t, pg.Replica.Crash())
+	awaitAnswer(t, pg.Replica)
+	require.Equal(t, "00000002", read[string](t, pg.Replica, timeline))
+	require.Equal(t, []int{1, 2}, rows(t, pg.Replica))
+	write(t, pg.Replica, 3)
+}
+
+func TestSyncWithoutReplica(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPair(t, pgtest.Sync, pgtest.NoRestart())
+	inject(t, pg.Replica.Crash())
+	requireDead(t, pg.Replica)
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	conn, err := pg.Primary.Connect(ctx)
+	require.NoError(t, err)
+	_, err = conn.Exec(ctx, "CREATE TABLE acked (id int PRIMARY KEY)")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "the primary acknowledged alone")
+}
+
+func TestAsyncThroughLink(t *testing.T) {
+	t.Parallel()
+	var asked *pgtest.Node
+	pg := pgtest.StartPair(t, pgtest.Async, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
+		asked = primary
+		return primary.Addr()
+	}))
+	require.Same(t, pg.Primary, asked)
+	require.Contains(t, read[string](t, pg.Replica, "SHOW primary_conninfo"), "host=primary port=5432")
+	write(t, pg.Primary, 1)
+	inject(t, pg.Replica.Kill())
+	write(t, pg.Primary, 2)
+	require.Equal(t, []int{1, 2}, rows(t, pg.Primary))
+}
+
+// TestBadSetting starts a server that cannot start, in a test process of its own, since that test has to fail.
+func TestBadSetting(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("PGTEST_BAD_SETTING") != "" {
+		pgtest.StartPair(t, pgtest.Async, pgtest.Setting("wal_level", "none at all"))
+		return
+	}
+	if testing.Short() {
+		t.Skip("needs a container engine")
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBadSetting$", "-test.timeout=30s")
+	cmd.Env = append(os.Environ(), "PGTEST_BAD_SETTING=1")
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	t.Logf("failed in %v", time.Since(start))
+	require.Error(t, err, string(out))
+	require.Contains(t, string(out), `invalid value for parameter "wal_level": "none at all"`)
+	require.NotContains(t, string(out), "panic: test timed out")
+}
+
+// inject injects a fault and returns its receipt.
+func inject(t *testing.T, fault drtest.Fault) drtest.Receipt {
+	t.Helper()
+	start := time.Now()
+	receipt, err := fault.Inject(t.Context())
+	require.NoError(t, err)
+	t.Logf("%v in %v: %s", fault, time.Since(start), receipt)
+	return receipt
+}
+
+// write has the node acknowledge a row, and makes the table for it if there is none.
+func write(t *testing.T, node *pgtest.Node, id int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conn, err := node.Connect(ctx)
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS acked (id int PRIMARY KEY)")
+	require.NoError(t, err)
+	_, err = conn.Exec(ctx, "INSERT INTO acked VALUES ($1)", id)
+	require.NoError(t, err)
+}
+
+func rows(t *testing.T, node *pgtest.Node) []int {
+	t.Helper()
+	conn, err := node.Connect(t.Context())
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), "SELECT id FROM acked ORDER BY id")
+	require.NoError(t, err)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	require.NoError(t, err)
+	return ids
+}
+
+// read returns the one value that a query yields.
+func read[T any](t *testing.T, node *pgtest.Node, query string, args ...any) (value T) {
+	t.Helper()
+	conn, err := node.Connect(t.Context())
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	require.NoError(t, conn.QueryRow(t.Context(), query, args...).Scan(&value))
+	return value
+}
+
+func awaitAnswer(t *testing.T, node *pgtest.Node) {
+	t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, wait.For(ctx, 10*time.Millisecond, func(ctx context.Context) error {
+		conn, err := node.Connect(ctx)
+		if err != nil {
+			return err
+		}
+		return conn.Close(ctx)
+	}))
+	t.Logf("answers after %v", time.Since(start))
+}
+
+// requireDead checks that nothing starts the node again within a second, ten times Docker's first back-off.
+func requireDead(t *testing.T, node *pgtest.Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err := wait.For(ctx, 50*time.Millisecond, func(ctx context.Context) error {
+		_, err := node.HostAddr(ctx)
+		return err
+	})
+	require.ErrorIs(t, err, context.DeadlineExceeded, "the node came back")
+}
+
+func ExampleDSN() {
+	fmt.Println(pgtest.DSN("primary:5432"))
+	// Output: postgres://postgres@primary:5432/app?sslmode=disable
+}
