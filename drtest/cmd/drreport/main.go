@@ -1,0 +1,176 @@
+// Drreport runs drills under go test, makes reports of their journals and judges a saved journal again.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/drtest/suite/drtest/report"
+)
+
+const usage = `Drreport runs disaster-recovery drills and reports on them.
+
+usage:
+	drreport run [-out dir] [-run regexp] [-skip regexp] [-timeout d] packages...
+		run go test on the packages, show the phases of each drill as they
+		happen, and write report.json and report.md to a new directory below
+		dir, which dir/latest then leads to
+	drreport write [-out file.json|file.md]... dir
+		make the report of the journals below dir again
+	drreport check journal.ndjson [objectives]
+		show what a journal holds and judge it: by the objectives that are
+		given, such as -rto 45s -rpo 0s, or as it was judged by its test
+	drreport schema
+		print the JSON Schema of report.json
+
+Exit status: 0 when everything passed, or, for write and schema, was written;
+1 when something did not pass; 2 for wrong usage, and for files that cannot be
+read or written. "drreport <command> -h" lists the flags of a command.
+`
+
+// Exit statuses.
+const (
+	passed = iota
+	notPassed
+	trouble
+)
+
+func main() {
+	signals := make(chan os.Signal, 1)
+	c := command{os.Stdout, os.Stderr, signals, exec.Command}
+	if len(os.Args) > 1 && os.Args[1] == "run" { // nothing else outlives an interrupt
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	}
+	os.Exit(c.main(os.Args[1:]))
+}
+
+// A command is one call of this program, with what it needs of the world.
+type command struct {
+	stdout, stderr io.Writer
+	signals        <-chan os.Signal
+	exec           func(name string, args ...string) *exec.Cmd
+}
+
+// main returns the exit status.
+func (c command) main(args []string) int {
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	status, err := trouble, error(nil)
+	switch name {
+	case "run":
+		status, err = c.run(args)
+	case "write":
+		status, err = c.write(args)
+	case "check":
+		status, err = c.check(args)
+	case "schema":
+		fmt.Fprint(c.stdout, report.Schema)
+		status = passed
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(c.stdout, usage)
+		status = passed
+	default:
+		fmt.Fprint(c.stderr, usage)
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return passed
+	case errors.Is(err, errUsage):
+		return trouble // it has been told
+	case err != nil:
+		fmt.Fprintf(c.stderr, "drreport: %v\n", err)
+		return trouble
+	}
+	return status
+}
+
+var errUsage = errors.New("wrong usage")
+
+// flags returns the flag set of one of the commands.
+func (c command) flags(name, operands string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(c.stderr)
+	fs.Usage = func() {
+		fmt.Fprintf(c.stderr, "usage: drreport %s %s\n", name, operands)
+		fs.PrintDefaults()
+	}
+	return fs
+}
+
+// parse takes flags before, between and after the operands, of which there must be at least one, and at
+// most the given number unless that is zero.
+func parse(fs *flag.FlagSet, args []string, most int) (operands []string, err error) {
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			return nil, err
+		case err != nil:
+			return nil, errUsage
+		case fs.NArg() > 0:
+			operands, args = append(operands, fs.Arg(0)), fs.Args()[1:]
+			continue
+		}
+		if len(operands) == 0 || most > 0 && len(operands) > most {
+			fs.Usage()
+			return nil, errUsage
+		}
+		return operands, nil
+	}
+}
+
+// write makes the report of a directory again.
+func (c command) write(args []string) (int, error) {
+	var out []string
+	fs := c.flags("write", "[-out file.json|file.md]... dir")
+	fs.Func("out", "a `file` to write, JSON or Markdown after its ending; may be repeated\n(default report.json and report.md in dir)", func(s string) error {
+		if ext := filepath.Ext(s); ext != ".json" && ext != ".md" {
+			return errors.New("ends neither in .json nor in .md")
+		}
+		out = append(out, s)
+		return nil
+	})
+	dirs, err := parse(fs, args, 1)
+	if err != nil {
+		return trouble, err
+	}
+	r, err := report.Collect(dirs[0])
+	if err != nil {
+		return trouble, err
+	}
+	if len(out) == 0 {
+		out = []string{filepath.Join(dirs[0], "report.json"), filepath.Join(dirs[0], "report.md")}
+	}
+	if err := save(r, out...); err != nil {
+		return trouble, err
+	}
+	fmt.Fprintf(c.stdout, "%swrote %s\n", r.Table(), strings.Join(out, " and "))
+	return passed, nil
+}
+
+// save writes the report to files in the forms that their endings ask for.
+func save(r *report.Report, files ...string) error {
+	for _, file := range files {
+		form := r.Markdown
+		if filepath.Ext(file) == ".json" {
+			form = r.JSON
+		}
+		data, err := form()
+		if err == nil {
+			err = os.WriteFile(file, data, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestMain plays the go command where a test asks for it.
+func TestMain(m *testing.M) {
+	if how := os.Getenv("DRREPORT_FAKE_GO"); how != "" {
+		os.Exit(fakeGo(how, os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// fakeGo does what "go test -json" does with a package of one drill.
+func fakeGo(how string, args []string) int {
+	out := args[slices.Index(args, "-outputdir")+1]
+	dir := filepath.Join(out, "_artifacts", "1")
+	say := func(action, output string) {
+		fmt.Printf("{\"Action\":%q,\"Package\":\"p\",\"Test\":\"TestLoss\",\"Path\":%q,\"Output\":%q}\n", action, dir, output)
+	}
+	if how == "refuse" {
+		fmt.Fprintln(os.Stderr, "go: no such tool")
+		return 2
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	say("run", "")
+	say("artifacts", "")
+	say("output", "    a_test.go:4: drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)\n")
+	data := journal()
+	if how == "hang" {
+		<-signals
+		data = data[:len(data)/2]
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "DR-DB-001.ndjson"), data, 0o644); err != nil {
+		panic(err)
+	}
+	switch how {
+	case "hang":
+		return 1
+	case "fail":
+		say("output", "    a_test.go:9: breaker never opened\n")
+		say("fail", "")
+		return 1
+	}
+	say("pass", "")
+	return 0
+}
+
+// journal returns the journal of a drill with a request every 100 ms, of which those from 1.1 s to 1.5 s
+// failed, as Run leaves it.
+func journal() []byte {
+	const ms = time.Millisecond
+	at := func(lo, hi int) drtest.Interval {
+		return drtest.Interval{Lo: time.Duration(lo) * ms, Hi: time.Duration(hi) * ms}
+	}
+	l := &drtest.Ledger{
+		Drill: drtest.Drill{
+			ID: "DR-DB-001", Title: "Connection loss", Category: "Database Failures", Fault: "cut link", Watched: true,
+			Began: time.Date(2025, 11, 14, 9, 30, 0, 0, time.UTC), Every: 100 * ms, Timeout: 200 * ms, Steady: 500 * ms, Deadline: time.Minute,
+		},
+		Events: []drtest.Event{
+			{Kind: drtest.FaultInjected, Interval: at(1000, 1020), Note: "cut link", Receipt: "a dial is refused"},
+			{Kind: drtest.HealthLost, Interval: at(1050, 1130), Note: "503 database: circuit open"},
+		},
+		Ended: true,
+	}
+	for n := range 30 {
+		op := drtest.Op{ID: fmt.Sprintf("op-%02d", n), Due: time.Duration(n) * 100 * ms, Outcome: drtest.Acked}
+		op.Start, op.End = op.Due+ms, op.Due+10*ms
+		if n > 10 && n < 16 {
+			op.Outcome, op.Err = drtest.Unknown, "connection refused"
+		} else {
+			l.Survivors = append(l.Survivors, op.ID)
+		}
+		l.Ops = append(l.Ops, op)
+	}
+	var b bytes.Buffer
+	if _, err := l.WriteTo(&b); err != nil {
+		panic(err)
+	}
+	b.WriteString(`{"verdict":{"objective":"RTO","status":"pass","limit":1000000000,"why":"got 0.610s (0.481s..0.610s), want at most 1s"}}` + "\n")
+	return b.Bytes()
+}
+
+// call runs the program with the go command faked, and gives a signal once it has shown the fault.
+func call(t *testing.T, how string, s os.Signal, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	signals := make(chan os.Signal, 1)
+	var out, errs bytes.Buffer
+	c := command{stderr: &errs, signals: signals, stdout: writer(func(p []byte) (int, error) {
+		if s != nil && bytes.Contains(p, []byte("drill ")) {
+			signals <- s
+		}
+		return out.Write(p)
+	})}
+	c.exec = func(name string, args ...string) *exec.Cmd {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Env = append(os.Environ(), "DRREPORT_FAKE_GO="+how)
+		return cmd
+	}
+	status = c.main(args)
+	return status, out.String(), errs.String()
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+var stamp = regexp.MustCompile(`\d{8}T\d{6}\.\d{3}Z`)
+
+func TestRun(t *testing.T) {
+	const fault = "drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)\n"
+	const head = `
+ID         TITLE            STATUS  DETECTION  RTO     RPO     RECOVERED  MACHINE
+`
+	for _, c := range []struct {
+		how    string
+		signal os.Signal
+		status int
+		stdout string
+		stderr string
+	}{
+		{how: "pass", status: passed, stdout: fault + head + `DR-DB-001  Connection loss  pass    0.130s     0.610s  0.000s  -          ok
+1 results: 1 passed, 0 failed, 0 inconclusive
+report: OUT/RUN/report.md
+`},
+		{how: "fail", status: notPassed, stdout: fault + "    a_test.go:9: breaker never opened\n" + head +
+			`DR-DB-001  Connection loss  fail    0.130s     0.610s  0.000s  -          ok
+DR-DB-001: fail: the verdicts pass, but the test failed: a_test.go:9: breaker never opened
+1 results: 0 passed, 1 failed, 0 inconclusive
+report: OUT/RUN/report.md
+`},
+		{how: "hang", signal: syscall.SIGTERM, status: notPassed, stdout: fault + `
+ID         TITLE            STATUS        DETECTION  RTO  RPO  RECOVERED  MACHINE
+DR-DB-001  Connection loss  inconclusive  -          -    -    -          ok
+DR-DB-001: inconclusive: journal line LINE: cut off in mid-line: the test process died while it wrote; the test did not end
+1 results: 0 passed, 0 failed, 1 inconclusive
+incomplete: DR-DB-001 did not come to its end; go test did not come to its end: interrupted: terminated
+report: OUT/RUN/report.md
+`},
+		{how: "refuse", status: notPassed, stderr: "go: no such tool\n", stdout: `
+ID       TITLE    STATUS        DETECTION  RTO  RPO  RECOVERED  MACHINE
+go test  go test  inconclusive  -          -    -    -          -
+go test: inconclusive: go test failed with exit status 2: go: no such tool
+1 results: 0 passed, 0 failed, 1 inconclusive
+report: OUT/RUN/report.md
+`},
+	} {
+		t.Run(c.how, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			status, stdout, stderr := call(t, c.how, c.signal, "run", "-out", dir, "-run", "TestLoss", "./scenarios_test", "-skip", "Control$")
+			stdout = stamp.ReplaceAllString(strings.ReplaceAll(stdout, dir, "OUT"), "RUN")
+			stdout = regexp.MustCompile(`line \d+`).ReplaceAllString(stdout, "line LINE")
+			if diff := cmp.Diff(c.stdout, stdout); diff != "" {
+				t.Errorf("standard output (-want +got):\n%s", diff)
+			}
+			if status != c.status || stderr != c.stderr {
+				t.Errorf("exit status %d, want %d; standard error %q, want %q", status, c.status, stderr, c.stderr)
+			}
+			data, err := os.ReadFile(filepath.Join(dir, "latest", "report.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := `"command": "go test -json -count=1 -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 30m0s -run TestLoss -skip Control$ ./scenarios_test"`
+			if !strings.Contains(stamp.ReplaceAllString(string(data), "RUN"), want) {
+				t.Errorf("report.json has no %s", want)
+			}
+			status, _, stderr = call(t, "", nil, "write", "-out", filepath.Join(dir, "again.json"), filepath.Join(dir, "latest"))
+			again, err := os.ReadFile(filepath.Join(dir, "again.json"))
+			if err != nil || status != passed {
+				t.Fatal(status, stderr, err)
+			}
+			if diff := cmp.Diff(string(data), string(again)); diff != "" {
+				t.Errorf("written again, the report differs (-first +second):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Each run replaces what latest leads to, whatever it is.
+func TestLatest(t *testing.T) {
+	dir := t.TempDir()
+	latest := filepath.Join(dir, "latest")
+	for _, run := range []string{"one", "two", "three"} {
+		if run == "three" { // a copy, from where there are no links
+			if err := os.Remove(latest); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(filepath.Join(latest, "old"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.MkdirAll(filepath.Join(dir, run, run), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := pointLatest(dir, run); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(latest)
+		if err != nil || len(entries) != 1 || entries[0].Name() != run {
+			t.Fatalf("after run %s latest holds %v: %v", run, entries, err)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	path, cut := filepath.Join(dir, "DR-DB-001.ndjson"), filepath.Join(dir, "cut.ndjson")
+	data := journal()
+	short := bytes.Join(bytes.SplitAfter(data, []byte("\n"))[:20], nil)
+	bare := filepath.Join(dir, "bare.ndjson")
+	for name, content := range map[string][]byte{path: data, cut: append(short, `{"op"`...), bare: data[:bytes.Index(data, []byte(`{"verdict"`))]} {
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const shown = `DR-DB-001  Connection loss
+fault: cut link
+
+figures:
+  detection  0.130s (0.030s..0.130s)
+  RTO        0.610s (0.481s..0.610s)
+  outage     0.609s (0.391s..0.609s)
+  heal lag   not measured: the fault was not healed
+  RPO        0.000s (0.000s..0.000s)
+  work RTO   not measured: the workload does not report the progress of its units
+  lost work  not measured: the workload does not report the progress of its units
+  requests   30: 25 acked, 0 rejected, 5 unknown; 5 failed after the fault
+  recovered  not known: the workload does not report the progress of its units
+  held       25 units; 0 lost, 0 held more than once, 0 rejected and held
+
+timeline, counted from the fault:
+     +0.000s  fault            cut link (receipt: a dial is refused)
+     +0.110s  first failure    op-11 unknown: connection refused
+     +0.130s  detected         503 database: circuit open
+     +0.510s  last failure     op-15 unknown: connection refused
+     +0.610s  served again     op-16
+
+`
+	const rejected = "  rejected stays rejected: pass: none of 0 rejected units is held\n"
+	for _, c := range []struct {
+		reason string
+		args   []string
+		status int
+		want   string
+	}{
+		{"as recorded", []string{path}, passed, `verdicts:
+  RTO: pass: got 0.610s (0.481s..0.610s), want at most 1s
+status: pass
+`},
+		{"met", []string{"-rto", "45s", path, "-rpo", "0s", "-no-duplicates"}, passed, `verdicts:
+  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s
+  RPO: pass: lost none of 25 acked
+  no duplicates: pass: 25 units held, each once
+` + rejected + "status: pass\n"},
+		{"not met", []string{path, "-rto=100ms"}, notPassed, `verdicts:
+  RTO: fail: got 0.610s (0.481s..0.610s), want at most 100ms
+` + rejected + "status: fail\n"},
+		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3"}, notPassed, `verdicts:
+  heal lag: inconclusive: the fault was not healed
+  all recovered: inconclusive: the workload does not report the progress of its units
+` + rejected + "status: inconclusive\n"},
+		{"no verdict", []string{bare}, notPassed, `verdicts:
+  none was recorded: give objectives to judge by
+status: inconclusive
+`},
+	} {
+		status, stdout, stderr := call(t, "", nil, append([]string{"check"}, c.args...)...)
+		if diff := cmp.Diff(shown+c.want, stdout); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+		}
+		if status != c.status || stderr != "" {
+			t.Errorf("%s: exit status %d, want %d; standard error: %s", c.reason, status, c.status, stderr)
+		}
+	}
+	status, stdout, stderr := call(t, "", nil, "check", "-rto", "45s", cut)
+	want := "drreport: " + cut + ": journal line 21: cut off in mid-line: the test process died while it wrote\n"
+	if status != trouble || stderr != want || strings.Contains(stdout, "verdicts:") {
+		t.Errorf("damaged: exit status %d, standard error %q, want %q, standard output:\n%s", status, stderr, want, stdout)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args   string
+		status int
+		stdout string // begins with
+		stderr string // begins with
+	}{
+		{"", trouble, "", "Drreport runs"},
+		{"nosuch", trouble, "", "Drreport runs"},
+		{"help", passed, "Drreport runs", ""},
+		{"schema", passed, "{\n", ""},
+		{"check", trouble, "", "usage: drreport check journal.ndjson"},
+		{"check a b", trouble, "", "usage: drreport check journal.ndjson"},
+		{"check -rto x a", trouble, "", "invalid value"},
+		{"check -h", passed, "", "usage: drreport check"},
+		{"check nosuch.ndjson", trouble, "", "drreport: open nosuch.ndjson"},
+		{"run", trouble, "", "usage: drreport run"},
+		{"run -nosuch ./...", trouble, "", "flag provided but not defined: -nosuch"},
+		{"write", trouble, "", "usage: drreport write"},
+		{"write -out report.html .", trouble, "", "invalid value"},
+		{"write nosuch", trouble, "", "drreport: lstat nosuch"},
+		{"write " + dir, passed, "ID", ""},
+	} {
+		status, stdout, stderr := call(t, "", nil, strings.Fields(c.args)...)
+		if status != c.status || !strings.HasPrefix(stdout, c.stdout) || !strings.HasPrefix(stderr, c.stderr) || (stderr == "") != (c.stderr == "") {
+			t.Errorf("drreport %s: exit status %d, want %d\n%s%s", c.args, status, c.status, stdout, stderr)
+		}
+	}
+	for _, name := range []string{"report.json", "report.md"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}

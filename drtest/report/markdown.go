@@ -1,0 +1,234 @@
+package report
+
+import (
+	"bytes"
+	_ "embed" // for the form of the document
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+//go:embed report.md.tmpl
+var form string
+
+// Markdown returns the report as a document for people. Every sentence of it follows from a measured fact.
+func (r *Report) Markdown() ([]byte, error) {
+	t, err := template.New("report.md").Funcs(template.FuncMap{
+		"text":       func(v any) string { return markdown.Replace(line(fmt.Sprint(v))) },
+		"date":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
+		"inc":        func(i int) int { return i + 1 },
+		"sub":        func(a, b int) int { return a - b },
+		"percent":    func(f *float64) string { return fmt.Sprintf("%.0f%%", 100**f) },
+		"bold":       func(s drtest.Status) string { return strings.Replace(mark(s), " ", " **", 1) + "**" },
+		"average":    func(c Category, objective string) string { return c.Averages[key(objective)].mean() },
+		"worst":      func(c Category, objective string) string { return orNone(c.Averages[key(objective)].Worst) },
+		"met":        func(r []Result, objective string, target bool) string { return meet(r, objective, target).String() },
+		"statistics": func() []string { return []string{"RTO", "RPO"} },
+		"share":      share, "mark": mark, "in": in, "rows": rows, "averages": averages, "compliance": compliance,
+	}).Parse(form)
+	if err != nil {
+		return nil, fmt.Errorf("read the form of the report: %w", err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, r); err != nil {
+		return nil, fmt.Errorf("fill in the report: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// markdown keeps text from outside from being taken for Markdown.
+var markdown = strings.NewReplacer(`\`, `\\`, `|`, `\|`, "`", "\\`", `*`, `\*`, `[`, `\[`, `<`, `&lt;`, `&`, `&amp;`)
+
+// A row is one line of the table of a result.
+type row struct{ Metric, Target, Limit, Measured, Status string }
+
+// rows returns the table of a result. Outage and heal lag are left out where there is nothing to say.
+func rows(r Result) []row {
+	var rows []row
+	told := map[string]bool{} // by objective
+	add := func(metric, objective, measured, demand string) {
+		told[objective] = true
+		row := row{metric, "–", "–", measured, "–"}
+		limit, target := r.verdict(objective, false), r.verdict(objective, true)
+		if target != nil {
+			row.Target, row.Status = bound(r.Targets, objective, demand), mark(target.Status)
+		}
+		if limit != nil {
+			row.Limit, row.Status = bound(r.Limits, objective, demand), mark(limit.Status)
+			if target != nil && target.Status != limit.Status {
+				row.Status += ", target: " + mark(target.Status)
+			}
+		}
+		rows = append(rows, row)
+	}
+	for _, fig := range figures {
+		s, why := *fig.field(&r.Figures), r.Why[key(fig.objective)]
+		asserted := r.verdict(fig.objective, false) != nil || r.verdict(fig.objective, true) != nil
+		if s == nil && !asserted && (fig.objective == "outage" || fig.objective == "heal lag") {
+			continue
+		}
+		measured := "not measured"
+		if s != nil {
+			measured = s.String()
+		}
+		if why != "" {
+			measured += ": " + why
+		}
+		switch {
+		case fig.objective != "RPO" || r.Lost == nil:
+		case *r.Lost == 0:
+			measured = fmt.Sprintf("0 (lost none of %d acked)", r.Requests.Acked)
+		default:
+			measured += fmt.Sprintf("; lost %d of %d acked", *r.Lost, r.Requests.Acked)
+		}
+		add(fig.label, fig.objective, measured, "")
+	}
+	recovered := count(r.Recovered, r.Why["affected"])
+	if r.Affected != nil && *r.Affected > 0 {
+		recovered = share(*r.Recovered, *r.Affected)
+	}
+	add("Workflows Affected", "", count(r.Affected, r.Why["affected"]), "")
+	add("Workflows Recovered", "all recovered", recovered, "all")
+	add("Duplicates", "no duplicates", count(r.Duplicates, r.Why["lost"]), "none")
+	for _, v := range r.Verdicts {
+		if !told[v.Objective] {
+			add(v.Objective, v.Objective, v.Why, "holds")
+		}
+	}
+	return rows
+}
+
+// bound prints what was allowed: the limit of a figure, or what an objective without one demands.
+func bound(limits map[string]Seconds, objective, demand string) string {
+	limit, ok := limits[key(objective)]
+	switch {
+	case !ok:
+		return demand
+	case limit == 0:
+		return "0"
+	}
+	text := time.Duration(limit).String() // "1h0m0s" is "1h" to people
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return "≤ " + text
+}
+
+// verdicts is how the results that assert an objective or a target meet it.
+type verdicts struct {
+	Objective string
+	Target    bool
+	Status    drtest.Status
+	Met, Of   int
+	Not       string
+}
+
+func meet(results []Result, objective string, target bool) verdicts {
+	m := verdicts{Objective: objective, Target: target, Status: drtest.Pass}
+	var not []string
+	for i := range results {
+		v := results[i].verdict(objective, target)
+		if v == nil {
+			continue
+		}
+		m.Of++
+		if v.Status == drtest.Pass {
+			m.Met++
+			continue
+		}
+		not = append(not, results[i].ID)
+		if m.Status != drtest.Fail {
+			m.Status = v.Status
+		}
+	}
+	m.Not = strings.Join(not, ", ")
+	return m
+}
+
+func (m verdicts) String() string {
+	if m.Of == 0 {
+		return "–"
+	}
+	return mark(m.Status) + " " + share(m.Met, m.Of)
+}
+
+// compliance has one entry for each objective and each target that some result asserts.
+func compliance(results []Result) (all []verdicts) {
+	var objectives []string
+	for _, fig := range figures {
+		objectives = append(objectives, fig.objective)
+	}
+	for _, r := range results {
+		for _, v := range r.Verdicts {
+			if !slices.Contains(objectives, v.Objective) {
+				objectives = append(objectives, v.Objective)
+			}
+		}
+	}
+	for _, o := range objectives {
+		for _, target := range []bool{false, true} {
+			if m := meet(results, o, target); m.Of > 0 {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
+// averages lists the average of each figure under its label.
+func averages(t Tally) (all []struct{ Label, Average string }) {
+	for _, fig := range figures {
+		all = append(all, struct{ Label, Average string }{fig.label, t.Averages[key(fig.objective)].mean()})
+	}
+	return all
+}
+
+// mean prints the average and what it is over.
+func (a Average) mean() string {
+	text := fmt.Sprintf("%s (over %d of %d results", orNone(a.Mean), a.Over, a.Over+a.Endless+a.Missing)
+	if a.Endless > 0 {
+		text += fmt.Sprintf("; %d without an end", a.Endless)
+	}
+	if a.Missing > 0 {
+		text += fmt.Sprintf("; %d not measured", a.Missing)
+	}
+	return text + ")"
+}
+
+func orNone(s *Seconds) string {
+	if s == nil {
+		return "none"
+	}
+	return s.String()
+}
+
+func count(n *int, why string) string {
+	if n == nil {
+		return "not measured: " + why
+	}
+	return fmt.Sprint(*n)
+}
+
+// share prints a part of a whole: "3 of 4 (75.0%)".
+func share(part, whole int) string {
+	if whole == 0 {
+		return "0 of 0"
+	}
+	return fmt.Sprintf("%d of %d (%.1f%%)", part, whole, 100*float64(part)/float64(whole))
+}
+
+func mark(s drtest.Status) string {
+	switch s {
+	case drtest.Pass:
+		return "✅ PASS"
+	case drtest.Fail:
+		return "❌ FAIL"
+	}
+	return "⚠️ INCONCLUSIVE"
+}

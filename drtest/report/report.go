@@ -1,0 +1,173 @@
+// Package report makes reports of drills from the journals that they leave: JSON after a documented schema,
+// Markdown for people, and a table for the terminal. A report holds what was measured and what follows from
+// it, and nothing else.
+package report
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed" // for the schema
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// Version is the version of the form of the JSON report.
+const Version = 1
+
+// Schema is the JSON Schema of the JSON report. It explains each field.
+//
+//go:embed schema.json
+var Schema string
+
+// A Report is what a run of drills showed.
+type Report struct {
+	Version    int  `json:"version"`
+	*Run            // nil when the report is made of journals alone
+	Complete   bool `json:"complete"`
+	Incomplete Text `json:"incomplete"` // why it is not complete
+	// Summary is over all results, and each of Categories over its own.
+	Summary    Tally      `json:"summary"`
+	Categories []Category `json:"categories"`
+	Results    []Result   `json:"results"`
+}
+
+// Run is how a run of go test was made, and how it ended.
+type Run struct {
+	When    time.Time `json:"when"`
+	Go      string    `json:"go"`
+	OS      string    `json:"os"`
+	Arch    string    `json:"arch"`
+	CPUs    int       `json:"cpus"`
+	Command string    `json:"command"`
+	// Exit is the exit status of go test. It is nil when go test did not come to its own end.
+	Exit *int `json:"exit"`
+	// Trouble is what went wrong beside the tests: an interrupt, or what a go test that failed wrote to its
+	// standard error.
+	Trouble Text `json:"trouble"`
+}
+
+// A Tally counts results.
+type Tally struct {
+	Results      int `json:"results"`
+	Passed       int `json:"passed"`
+	Failed       int `json:"failed"`
+	Inconclusive int `json:"inconclusive"`
+	Overloaded   int `json:"overloaded"`
+	// LossKnown counts the results that show whether acked work was lost, and Lossless those in which
+	// none was.
+	LossKnown int                `json:"loss_known"`
+	Lossless  int                `json:"lossless"`
+	Averages  map[string]Average `json:"averages"` // by figure
+}
+
+// An Average is over the strict ends of the intervals of one figure.
+type Average struct {
+	Over    int      `json:"over"`    // the results that it is over
+	Endless int      `json:"endless"` // results left out: their interval has no end
+	Missing int      `json:"missing"` // results left out: not measured
+	Mean    *Seconds `json:"mean"`
+	Worst   *Seconds `json:"worst"`
+}
+
+// A Category is a group of results.
+type Category struct {
+	Name string `json:"name"`
+	Tally
+}
+
+// newReport orders the results and counts them. Run may be nil.
+func newReport(run *Run, results []Result, incomplete string) *Report {
+	r := &Report{Version: Version, Run: run, Complete: incomplete == "", Incomplete: Text(incomplete)}
+	r.Categories, r.Results = []Category{}, []Result{}
+	results = slices.SortedStableFunc(slices.Values(results), func(a, b Result) int {
+		return cmp.Or(cmp.Compare(natural(a.ID), natural(b.ID)), cmp.Compare(a.Journal, b.Journal))
+	})
+	r.Summary = tally(results)
+	for i := range results {
+		if name := results[i].Category; !slices.ContainsFunc(r.Categories, func(c Category) bool { return c.Name == name }) {
+			members := in(results, name)
+			r.Categories = append(r.Categories, Category{name, tally(members)})
+			r.Results = append(r.Results, members...)
+		}
+	}
+	return r
+}
+
+// in returns the results of one category.
+func in(results []Result, category string) []Result {
+	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Category != category })
+}
+
+func tally(results []Result) Tally {
+	t := Tally{Results: len(results), Averages: map[string]Average{}}
+	for _, r := range results {
+		switch r.Status {
+		case drtest.Pass:
+			t.Passed++
+		case drtest.Fail:
+			t.Failed++
+		default:
+			t.Inconclusive++
+		}
+		if r.Machine != nil && r.Machine.Overloaded {
+			t.Overloaded++
+		}
+		if r.Lost != nil {
+			t.LossKnown++
+			if *r.Lost == 0 {
+				t.Lossless++
+			}
+		}
+	}
+	for _, fig := range figures {
+		var a Average
+		var sum, worst Seconds
+		for i := range results {
+			switch s := *fig.field(&results[i].Figures); {
+			case s == nil:
+				a.Missing++
+			case s.Hi == drtest.Forever:
+				a.Endless++
+			default:
+				a.Over++
+				sum, worst = sum+Seconds(s.Hi), max(worst, Seconds(s.Hi))
+			}
+		}
+		if a.Over > 0 {
+			a.Mean, a.Worst = new(sum/Seconds(a.Over)), &worst
+		}
+		t.Averages[key(fig.objective)] = a
+	}
+	return t
+}
+
+// Passed says whether there are results, all of them passed, and nothing else went wrong in the run.
+func (r *Report) Passed() bool {
+	return r.Complete && r.Summary.Results > 0 && r.Summary.Passed == r.Summary.Results &&
+		(r.Run == nil || *r.Exit == 0)
+}
+
+// JSON returns the report after [Schema].
+func (r *Report) JSON() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(r); err != nil {
+		return nil, fmt.Errorf("encode report: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+var number = regexp.MustCompile(`[0-9]+`)
+
+// natural returns a key that orders text as people do: numbers in it by their value.
+func natural(text string) string {
+	return number.ReplaceAllStringFunc(text, func(n string) string { return strings.Repeat("0", max(0, 20-len(n))) + n })
+}

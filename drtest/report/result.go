@@ -1,0 +1,269 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// A Result is what one drill showed, or a test that left no journal of a drill. In JSON, what was not
+// measured is null.
+type Result struct {
+	ID         string        `json:"id"`
+	Title      string        `json:"title"`
+	Category   string        `json:"category"`
+	Status     drtest.Status `json:"status"`
+	Reason     Text          `json:"reason"` // why the drill broke, was cut off, or left no journal
+	Test       Text          `json:"test"`
+	Journal    Text          `json:"journal"` // relative to the report
+	Began      *time.Time    `json:"began"`
+	Fault      Text          `json:"fault"`
+	Receipt    Text          `json:"receipt"`
+	Confirmed  Text          `json:"confirmed"`
+	Durability Text          `json:"durability"`
+	Figures
+	Why          map[string]string  `json:"why"` // by figure: why it is null, or what is remarkable about it
+	Limits       map[string]Seconds `json:"limits"`
+	Targets      map[string]Seconds `json:"targets"`
+	Verdicts     []Verdict          `json:"verdicts"`
+	Affected     *int               `json:"affected"`
+	Recovered    *int               `json:"recovered"`
+	Duplicates   *int               `json:"duplicates"`
+	Lost         *int               `json:"lost"`
+	LostIDs      []string           `json:"lost_ids"` // at most ten
+	Availability *float64           `json:"availability"`
+	Requests     *Requests          `json:"requests"`
+	Held         *Span              `json:"held"` // fault to healed
+	Steps        []Step             `json:"steps"`
+	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
+	Machine      *Machine           `json:"machine"`
+
+	cut bool // something of it did not come to its end
+}
+
+// notMeasured is the category of what has no journal that names one.
+const notMeasured = "Not Measured"
+
+// Figures are the measured durations of a drill. A nil one was not measured.
+type Figures struct {
+	Detection *Span `json:"detection"`
+	RTO       *Span `json:"rto"`
+	Outage    *Span `json:"outage"`
+	HealLag   *Span `json:"heal_lag"`
+	RPO       *Span `json:"rpo"`
+	WorkRTO   *Span `json:"work_rto"`
+	LostWork  *Span `json:"lost_work"`
+}
+
+// figures lists the figures in the order of reports. The key of a figure follows from its objective.
+var figures = []struct {
+	objective, label string
+	measured         func(*drtest.Figures) *drtest.Figure
+	field            func(*Figures) **Span
+}{
+	{"detection", "Detection Time", func(f *drtest.Figures) *drtest.Figure { return &f.Detection }, func(f *Figures) **Span { return &f.Detection }},
+	{"RTO", "Recovery Time (RTO)", func(f *drtest.Figures) *drtest.Figure { return &f.RTO }, func(f *Figures) **Span { return &f.RTO }},
+	{"outage", "Outage", func(f *drtest.Figures) *drtest.Figure { return &f.Outage }, func(f *Figures) **Span { return &f.Outage }},
+	{"heal lag", "Heal Lag", func(f *drtest.Figures) *drtest.Figure { return &f.HealLag }, func(f *Figures) **Span { return &f.HealLag }},
+	{"RPO", "Data Loss (RPO)", func(f *drtest.Figures) *drtest.Figure { return &f.RPO }, func(f *Figures) **Span { return &f.RPO }},
+	{"work RTO", "Work Resumed (Work RTO)", func(f *drtest.Figures) *drtest.Figure { return &f.WorkRTO }, func(f *Figures) **Span { return &f.WorkRTO }},
+	{"lost work", "Lost Work", func(f *drtest.Figures) *drtest.Figure { return &f.LostWork }, func(f *Figures) **Span { return &f.LostWork }},
+}
+
+// key is the name of an objective or of its figure in JSON.
+func key(objective string) string { return strings.ReplaceAll(strings.ToLower(objective), " ", "_") }
+
+// A Verdict is the judgement of one objective, or of one target.
+type Verdict struct {
+	Objective string        `json:"objective"`
+	Status    drtest.Status `json:"status"`
+	Why       string        `json:"why"`
+	Target    bool          `json:"target"`
+}
+
+// String reads "RTO: fail: got 38.412s (38.391s..38.412s), want at most 10s".
+func (v Verdict) String() string {
+	return drtest.Verdict{Objective: v.Objective, Status: v.Status, Target: v.Target, Why: v.Why}.String()
+}
+
+// Requests counts the requests of the load.
+type Requests struct {
+	Due      int `json:"due"`
+	Acked    int `json:"acked"`
+	Rejected int `json:"rejected"`
+	Unknown  int `json:"unknown"`
+	Failed   int `json:"failed"` // not acked, and ended after the fault
+}
+
+// A Step is one step of the runbook. Began counts from the fault; Took is nil when it never ended.
+type Step struct {
+	Name  string   `json:"name"`
+	Began Seconds  `json:"began"`
+	Took  *Seconds `json:"took"`
+}
+
+// Machine is what the test machine was doing. The readings of the kernel are nil for a drill that was
+// cut off.
+type Machine struct {
+	CPUs       *int     `json:"cpus"`
+	Busy       *float64 `json:"busy"`
+	Stalled    *float64 `json:"stalled"`
+	Late       int      `json:"late_requests"`
+	WorstLate  Seconds  `json:"worst_lateness"`
+	Overloaded bool     `json:"overloaded"`
+}
+
+// Text is a string that is null in JSON when it is empty.
+type Text string
+
+// MarshalJSON writes the string or null.
+func (t Text) MarshalJSON() ([]byte, error) {
+	if t == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(t))
+}
+
+// Seconds is a duration that is a decimal number of seconds in JSON.
+type Seconds time.Duration
+
+// MarshalJSON writes the seconds with as many decimals as they have.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), nil
+}
+
+// String prints milliseconds: "2.413s".
+func (s Seconds) String() string { return fmt.Sprintf("%.3fs", time.Duration(s).Seconds()) }
+
+// Span is a measured interval. In JSON its ends are seconds, and hi is null when it was never seen.
+type Span drtest.Interval
+
+// MarshalJSON writes both ends.
+func (s Span) MarshalJSON() ([]byte, error) {
+	ends := struct {
+		Lo Seconds  `json:"lo"`
+		Hi *Seconds `json:"hi"`
+	}{Lo: Seconds(s.Lo)}
+	if s.Hi != drtest.Forever {
+		ends.Hi = new(Seconds(s.Hi))
+	}
+	return json.Marshal(ends)
+}
+
+// newResult returns a result that shows nothing yet.
+func newResult(id, title, category string) Result {
+	return Result{
+		ID: id, Title: title, Category: category,
+		Why: map[string]string{}, Limits: map[string]Seconds{}, Targets: map[string]Seconds{},
+		Verdicts: []Verdict{}, LostIDs: []string{}, Steps: []Step{},
+	}
+}
+
+// String gives the strict end first: "2.413s (2.391s..2.413s)".
+func (s Span) String() string { return drtest.Interval(s).String() }
+
+// resultOf reads a result from the report of a drill. Damage is the error of reading its journal.
+func resultOf(r *drtest.Report, damage error) Result {
+	l, f := r.Ledger, r.Figures
+	res := newResult(l.Drill.ID, l.Drill.Title, l.Drill.Category)
+	res.Status, res.Began = r.Status(), &l.Drill.Began
+	res.Fault, res.Durability = Text(l.Drill.Fault), Text(l.Drill.Durability)
+	res.Requests = &Requests{Due: f.Due, Acked: f.Acked, Rejected: f.Rejected, Unknown: f.Unknown, Failed: f.Failed}
+	res.LostIDs = append(res.LostIDs, f.Lost[:min(10, len(f.Lost))]...)
+	switch {
+	case damage != nil:
+		res.broke(damage.Error())
+	case l.Broken != "":
+		res.broke("the drill broke: " + l.Broken)
+	case !l.Ended:
+		res.broke("the drill was cut off before its end")
+	}
+	res.cut = !l.Ended
+	for _, fig := range figures {
+		m := fig.measured(&f)
+		if m.Known {
+			*fig.field(&res.Figures) = new(Span(m.Interval))
+		}
+		if m.Why != "" {
+			res.Why[key(fig.objective)] = m.Why
+		}
+	}
+	for _, v := range r.Verdicts {
+		res.Verdicts = append(res.Verdicts, Verdict{v.Objective, v.Status, v.Why, v.Target})
+		switch {
+		case v.Limit == nil:
+		case v.Target:
+			res.Targets[key(v.Objective)] = Seconds(*v.Limit)
+		default:
+			res.Limits[key(v.Objective)] = Seconds(*v.Limit)
+		}
+	}
+	if f.WorkKnown {
+		res.Affected, res.Recovered = new(len(f.Affected)), new(len(f.Recovered))
+	} else {
+		res.Why["affected"] = f.WorkWhy
+	}
+	if f.RPO.Known {
+		res.Lost, res.Duplicates = new(len(f.Lost)), new(len(f.Duplicates))
+	} else {
+		res.Why["lost"] = f.RPO.Why
+	}
+	if f.Due > 0 {
+		res.Availability = new(f.Availability())
+	}
+	res.addEvents(l)
+	late, worst := l.Late()
+	res.Machine = &Machine{Late: late, WorstLate: Seconds(worst), Overloaded: l.Overloaded()}
+	if l.Ended {
+		m := l.Machine
+		res.Machine.CPUs, res.Machine.Busy, res.Machine.Stalled = &m.CPUs, &m.Busy, &m.Stalled
+	}
+	return res
+}
+
+// addEvents reads what was done to the system, and by whom.
+func (r *Result) addEvents(l *drtest.Ledger) {
+	fault, _ := l.Event(drtest.FaultInjected)
+	for _, e := range l.Events {
+		switch e.Kind {
+		case drtest.FaultInjected:
+			r.Receipt = Text(e.Receipt)
+		case drtest.FaultConfirmed:
+			r.Confirmed = Text(e.Receipt)
+		case drtest.FaultHealed:
+			r.Held = &Span{Lo: max(0, e.Lo-fault.Hi), Hi: max(0, e.Hi-fault.Lo)}
+		case drtest.StepBegun:
+			r.Steps = append(r.Steps, Step{Name: e.Note, Began: Seconds(e.Lo - fault.Lo)})
+		case drtest.StepDone:
+			if i := slices.IndexFunc(r.Steps, func(s Step) bool { return s.Name == e.Note && s.Took == nil }); i >= 0 {
+				r.Steps[i].Took = new(Seconds(e.Hi - e.Lo))
+			}
+		case drtest.DeadlinePassed:
+			r.GaveUp = Text(e.Note)
+		}
+	}
+}
+
+// broke notes why a result shows less than its verdicts say. It never passes then.
+func (r *Result) broke(why string) {
+	if r.Status == drtest.Pass {
+		r.Status = drtest.Inconclusive
+	}
+	if r.Reason != "" {
+		why = string(r.Reason) + "; " + why
+	}
+	r.Reason = Text(why)
+}
+
+// verdict returns the judgement of an objective or of a target, or nil when it was not asserted.
+func (r *Result) verdict(objective string, target bool) *Verdict {
+	if i := slices.IndexFunc(r.Verdicts, func(v Verdict) bool { return v.Objective == objective && v.Target == target }); i >= 0 {
+		return &r.Verdicts[i]
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// Table returns the report as an aligned table for the terminal, with the strict end of each figure, and
+// below it why results did not pass.
+func (r *Report) Table() []byte {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tTITLE\tSTATUS\tDETECTION\tRTO\tRPO\tRECOVERED\tMACHINE")
+	for _, x := range r.Results {
+		recovered, machine := "-", "-"
+		if x.Affected != nil {
+			recovered = fmt.Sprintf("%d/%d", *x.Recovered, *x.Affected)
+		}
+		if m := x.Machine; m != nil {
+			machine = "ok"
+			if m.Late > 0 {
+				machine = fmt.Sprintf("%d late", m.Late)
+			}
+			if m.Overloaded {
+				machine = fmt.Sprintf("OVERLOADED, %v late", m.WorstLate)
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\t%s\t%s\n", line(x.ID), line(x.Title), x.Status,
+			strict(x.Detection), strict(x.RTO), strict(x.RPO), recovered, machine)
+	}
+	_ = w.Flush() // a buffer takes everything
+	for _, x := range r.Results {
+		if x.Reason != "" {
+			fmt.Fprintf(&b, "%s: %v: %s\n", line(x.ID), x.Status, line(string(x.Reason)))
+		}
+		for _, v := range x.Verdicts {
+			if v.Status == drtest.Fail || v.Status == drtest.Inconclusive && x.Reason == "" {
+				fmt.Fprintf(&b, "%s: %s\n", line(x.ID), line(v.String()))
+			}
+		}
+	}
+	s := r.Summary
+	fmt.Fprintf(&b, "%d results: %d passed, %d failed, %d inconclusive\n", s.Results, s.Passed, s.Failed, s.Inconclusive)
+	if s.Results == 0 {
+		fmt.Fprintln(&b, "no drill ran, so nothing passed")
+	}
+	if r.Incomplete != "" {
+		fmt.Fprintf(&b, "incomplete: %s\n", line(string(r.Incomplete)))
+	}
+	return b.Bytes()
+}
+
+// line puts text on one line.
+func line(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// strict prints the end of an interval that counts.
+func strict(s *Span) string {
+	switch {
+	case s == nil:
+		return "-"
+	case s.Hi == drtest.Forever:
+		return ">" + Seconds(s.Lo).String()
+	}
+	return Seconds(s.Hi).String()
+}
