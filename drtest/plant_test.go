@@ -274,10 +274,17 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	exactly("duplicates", f.Duplicates, duplicates)
 	exactly("resurrected", f.Resurrected, p.rejected[:min(p.resurrect, len(p.rejected))])
 
+	// Which units were acked before the fault is for the client's clock to say: in real time the answer to
+	// some request is on its way when the fault is injected.
+	told := map[string]bool{}
+	fault, _ := l.Event(drtest.FaultInjected)
+	for _, op := range l.Ops {
+		told[op.ID] = op.Outcome == drtest.Acked && op.End <= fault.Lo
+	}
 	var lostWork, workRTO time.Duration
 	anyLost := false
 	for _, u := range p.order {
-		if u.acked.IsZero() || u.acked.After(p.asked) || p.seen[u.id].Finished {
+		if !told[u.id] || p.seen[u.id].Finished {
 			continue
 		}
 		affected = append(affected, u.id)

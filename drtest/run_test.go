@@ -283,6 +283,7 @@ func TestRefusedScenarios(t *testing.T) {
 
 // TestCallsThatIgnoreTheirContext: nothing that the harness calls can hold up a drill for ever.
 func TestCallsThatIgnoreTheirContext(t *testing.T) {
+	t.Parallel()
 	sc := (&system{mute: true}).scenario()
 	sc.Load.Timeout, sc.Load.Every, sc.Load.Steady, sc.Deadline = 10*ms, 50*ms, 50*ms, 20*ms
 	_, err := drtest.Play(t.Context(), sc)

@@ -21,7 +21,7 @@ import (
 const (
 	every   = 50 * time.Millisecond
 	timeout = 400 * time.Millisecond
-	steady  = 500 * time.Millisecond
+	steady  = 450 * time.Millisecond
 )
 
 func millis(t *rapid.T, name string, from, to int) time.Duration {
@@ -42,7 +42,7 @@ func anyPlant(t *rapid.T, least int) *plant {
 		answer:       millis(t, "answer", 0, 30),
 		reading:      millis(t, "reading", 0, 30),
 		poll:         millis(t, "poll", 0, 30),
-		steps:        rapid.IntRange(1, 8).Draw(t, "steps"),
+		steps:        rapid.IntRange(1, 6).Draw(t, "steps"),
 		step:         millis(t, "step", 40, 200),
 		rollback:     rapid.IntRange(0, 4).Draw(t, "rollback"),
 		resume:       millis(t, "resume", 0, 200),
@@ -107,6 +107,7 @@ func TestPlantedTruth(t *testing.T) {
 
 // TestPlantedTruthOverHTTP does the same in real time, with clients and services that talk over loopback.
 func TestPlantedTruthOverHTTP(t *testing.T) {
+	t.Parallel()
 	plants := rapid.Custom(func(t *rapid.T) *plant { return anyPlant(t, 400) })
 	var all sync.WaitGroup // subtests would run only as many at a time as there are processors
 	for seed := range 20 {
