@@ -88,6 +88,7 @@ const (
 	FaultInjected  EventKind = "fault"           // from just before Inject until it returned its receipt
 	FaultConfirmed EventKind = "confirmed"       // evidence of the fault that appeared later
 	FaultHealed    EventKind = "healed"          // from just before Heal until it returned
+	HealthGood     EventKind = "health good"     // the first poll, if it was good
 	HealthLost     EventKind = "detected"        // from the last good poll to the first bad one
 	HealthRestored EventKind = "health restored" // from the last bad poll to the first good one
 	HealthKept     EventKind = "health kept"     // the last good poll of a drill that ended in good health

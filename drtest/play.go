@@ -236,8 +236,11 @@ func (l *Ledger) steady(from time.Duration) (acked int, ok bool) {
 // healthy says whether the last change of health was for the better.
 func (l *Ledger) healthy() bool {
 	for _, e := range slices.Backward(l.Events) {
-		if e.Kind == HealthRestored || e.Kind == HealthLost {
-			return e.Kind == HealthRestored
+		switch e.Kind {
+		case HealthGood, HealthRestored:
+			return true
+		case HealthLost:
+			return false
 		}
 	}
 	return false
@@ -521,12 +524,12 @@ func (p *player) watchHealth(ctx context.Context) {
 		switch {
 		case err != nil && (well || !known):
 			p.event(HealthLost, Interval{good, at}, err.Error())
-		case err == nil && (!well || !known):
-			note := ""
+		case err == nil && !well: // or nothing is known yet
+			kind := HealthRestored
 			if !known {
-				note = "the first poll was good"
+				kind = HealthGood
 			}
-			p.event(HealthRestored, Interval{bad, at}, note)
+			p.event(kind, Interval{bad, at}, "")
 		}
 		if well, known = err == nil, true; well {
 			good = lo

@@ -14,7 +14,7 @@ func (l *Ledger) Timeline() string {
 	fault, _ := l.Event(FaultInjected)
 	var shown []Event
 	for _, e := range l.Events {
-		trivial := e.Kind == HealthKept || e.Kind == HealthRestored && e.Hi <= fault.Lo
+		trivial := e.Kind == HealthKept || e.Kind == HealthGood
 		if !trivial {
 			shown = append(shown, e)
 		}

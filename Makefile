@@ -1,0 +1,57 @@
+# Everything here works on a fresh clone: what is missing is installed or built first, and said.
+
+OUT     ?= dr-results
+TIMEOUT ?= 30m
+RUN     ?=
+# Tests of the drills themselves: they sabotage the system, or leave it alone.
+CHECKS  := Sabotaged$$|Control$$|^TestImages$$
+
+DRREPORT := go run ./drtest/cmd/drreport
+
+.PHONY: dr drill which test images engine lint clean help
+.DEFAULT_GOAL := help
+
+dr: images ## play all scenarios and write the report to dr-results/latest
+	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -skip '$(CHECKS)' ./scenarios_test
+
+drill: which images ## play one scenario: make drill RUN=TestPrimaryFailover
+	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -run '^($(RUN))$$' ./scenarios_test
+
+which:
+	@test -n "$(RUN)" || { echo "which one? make drill RUN=TestPrimaryFailover"; echo "there are:"; \
+		go test -list '^Test' ./scenarios_test | grep '^Test' | grep -vE '$(CHECKS)' | sed 's/^/  /'; exit 2; }
+
+test: images ## run all tests, those that sabotage the system among them
+	go test -timeout $(TIMEOUT) ./...
+
+images: engine ## build the container images, where they are missing
+	@go test -count=1 -timeout $(TIMEOUT) -run '^TestImages$$' ./scenarios_test
+
+# Without an image registry the base image is made with mmdebstrap. The engine's own answer is left to the
+# tests, which say what to do when there is none.
+engine:
+	@if docker image inspect debian:trixie-slim >/dev/null 2>&1 || docker image inspect drtest/debian:trixie >/dev/null 2>&1 \
+		|| command -v mmdebstrap >/dev/null || ! docker version >/dev/null 2>&1 || docker pull -q debian:trixie-slim >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ]; then \
+		echo "drtest: no image registry answers, installing mmdebstrap to make the base image"; \
+		apt-get update -qq && apt-get install -y -qq mmdebstrap >/dev/null; \
+	else \
+		echo "drtest: no image registry answers, and mmdebstrap, which makes the base image without one, is missing: sudo apt-get install -y mmdebstrap" >&2; exit 1; \
+	fi
+
+lint: ## check the form of the code
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	go vet -tags fault ./fixtures/...
+	@! git grep -n 'time\.Sleep(' -- '*.go' ':!internal/wait' ':!fixtures' ':!drtest/*_test.go' \
+		|| { echo "wait for a condition with internal/wait instead"; exit 1; }
+	@go mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
+
+clean: ## remove results, and whatever an engine still has of drtest, but its images
+	rm -rf $(OUT)
+	@docker ps -aq --filter label=drtest | xargs -r docker rm -f >/dev/null
+	@docker network ls -q --filter label=drtest | xargs -r docker network rm >/dev/null
+	@docker volume ls -q --filter label=drtest | xargs -r docker volume rm >/dev/null
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16

@@ -1,0 +1,66 @@
+package drtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// A counter is a service that keeps what it is given, unless it is down.
+type counter struct {
+	mu   sync.Mutex
+	down bool
+	kept []string
+}
+
+func (c *counter) set(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
+}
+
+func (c *counter) Do(_ context.Context, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.down {
+		return errors.New("connection refused")
+	}
+	c.kept = append(c.kept, id)
+	return nil
+}
+
+func (c *counter) Survivors(context.Context) ([]string, error) { return c.kept, nil }
+
+// A service is cut off for a tenth of a second, and must be back within two.
+func ExamplePlay() {
+	service := new(counter)
+	cut := drtest.NewFault("cut",
+		func(context.Context) (drtest.Receipt, error) { service.set(true); return "it is cut", nil },
+		func(context.Context) error { service.set(false); return nil })
+
+	ledger, err := drtest.Play(context.Background(), drtest.Scenario{
+		ID:         "EXAMPLE",
+		Workload:   service,
+		Load:       drtest.Load{Every: 10 * time.Millisecond, Timeout: time.Second, Steady: 100 * time.Millisecond},
+		Fault:      cut,
+		HealAfter:  100 * time.Millisecond,
+		Objectives: []drtest.Objective{drtest.RTO(2 * time.Second)},
+		Deadline:   time.Minute,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, v := range drtest.Judge(ledger, drtest.RTO(2*time.Second), drtest.RPO(0), drtest.NoDuplicates()).Verdicts {
+		fmt.Println(v.Objective, v.Status)
+	}
+	// Output:
+	// RTO pass
+	// RPO pass
+	// no duplicates pass
+	// rejected stays rejected pass
+}

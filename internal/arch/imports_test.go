@@ -1,0 +1,141 @@
+// Package arch holds the rules of who may import whom, as a test.
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/drtest/suite"
+
+// rules are read from the top: the first whose folder holds a package applies.
+var rules = []struct {
+	folder string
+	// allowed are the only packages of this module that may be imported; "/..." takes in those below.
+	allowed []string
+	// libraries are the only modules from outside that may be imported; nil allows all.
+	libraries []string
+	// testLibraries are those that only tests may import as well.
+	testLibraries []string
+	reason        string
+}{
+	{"drtest/report", []string{"drtest"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
+		"a report is made of journals, on any machine, without an engine"},
+	{"drtest/cmd", []string{"drtest", "drtest/report"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
+		"a report is made of journals, on any machine, without an engine"},
+	{"drtest/containertest", []string{"drtest", "internal/..."}, nil, nil,
+		"a service as a container knows nothing of what runs in it"},
+	{"drtest/pgtest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
+		"systems are wired by values, so that each can be used without the others"},
+	{"drtest/proxytest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
+		"systems are wired by values, so that each can be used without the others"},
+	{"drtest", []string{}, []string{}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
+		"judging is pure and costs its users no dependency"},
+	{"internal", []string{"internal/..."}, nil, nil,
+		"what lies below must not know what lies above"},
+	{"fixtures", []string{"fixtures/..."}, nil, nil,
+		"a system under test must not know that it is tested"},
+	{"scenarios_test", []string{"drtest", "drtest/containertest", "drtest/pgtest", "drtest/proxytest", "fixtures/images"}, nil, nil,
+		"scenarios use what every user of drtest can use, and fixtures only as images"},
+}
+
+type goPackage struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func TestImports(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		known := false
+		for _, r := range rules {
+			if !below(name, r.folder) {
+				continue
+			}
+			known, seen[r.folder] = true, true
+			for _, imported := range p.Imports {
+				if !permits(name, r.allowed, r.libraries, imported) {
+					t.Errorf("%s imports %s: %s", name, imported, r.reason)
+				}
+			}
+			for _, imported := range append(p.TestImports, p.XTestImports...) {
+				libraries := r.libraries
+				if libraries != nil {
+					libraries = append(libraries[:len(libraries):len(libraries)], r.testLibraries...)
+				}
+				if !permits(name, r.allowed, libraries, imported) {
+					t.Errorf("a test of %s imports %s: %s", name, imported, r.reason)
+				}
+			}
+			break
+		}
+		if !known {
+			t.Errorf("%s is in no folder that has a rule: add one, with its reason", name)
+		}
+	}
+	for _, r := range rules {
+		if !seen[r.folder] {
+			t.Errorf("the rule for %s holds no package", r.folder)
+		}
+	}
+}
+
+// TestCoreIsNoTest: a package that users link into their tests must not drag in testing's flags.
+func TestCoreIsNoTest(t *testing.T) {
+	for _, p := range list(t) {
+		for _, imported := range p.Imports {
+			if p.ImportPath == module+"/drtest" && imported == "testing" {
+				t.Error("drtest imports testing: it takes what it needs of it as an interface")
+			}
+		}
+	}
+}
+
+func permits(name string, allowed, libraries []string, imported string) bool {
+	own, isOwn := strings.CutPrefix(imported, module+"/")
+	switch first, _, _ := strings.Cut(imported, "/"); {
+	case isOwn:
+		return own == name || slices.ContainsFunc(allowed, func(a string) bool {
+			folder, all := strings.CutSuffix(a, "/...")
+			return own == folder || all && below(own, folder)
+		})
+	case !strings.Contains(first, "."), libraries == nil: // the standard library has no dots
+		return true
+	}
+	for _, l := range libraries {
+		if below(imported, l) {
+			return true
+		}
+	}
+	return false
+}
+
+func below(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
+
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", path.Join(module, "..."))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+}

@@ -1,0 +1,36 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+)
+
+// Nothing happens to the system. The same engine that measures disasters must measure no outage and no loss.
+func TestNoFaultControl(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	db := proxy.Link(t, "database", pg)
+	app := startOrchestrator(t, proxy, db)
+	drtest.Run(t, drtest.Scenario{
+		ID:       "CONTROL",
+		Title:    "No fault",
+		Workload: app,
+		Load:     steadyLoad,
+		Health:   app.Ready,
+		Fault:    drtest.NoFault(),
+		Objectives: []drtest.Objective{
+			drtest.Transparent(),
+			drtest.RPO(0),
+			drtest.LostWork(0),
+			drtest.AllRecovered(20),
+			drtest.NoDuplicates(),
+		},
+		Watch:    5 * time.Second,
+		Deadline: time.Minute,
+	})
+}

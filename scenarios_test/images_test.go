@@ -1,0 +1,44 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+)
+
+// TestImages makes the images that the drills run on. `make images` calls it, so that it can be seen at work.
+func TestImages(t *testing.T) {
+	// The images of the systems are made by the packages that run them.
+	proxytest.Start(t, pgtest.StartPrimary(t).Network())
+	for _, image := range []containertest.Image{fakeLLM(), orchestratorImage(nil), orchestratorImage([]string{"any"})} {
+		t.Log(containertest.Build(t, image))
+	}
+}
+
+// BenchmarkSetUp measures how long a drill waits for its system once the images exist, and which part of that
+// each stage takes: a pair with a streaming replica, the proxy with its links, and the provider with an
+// orchestrator that is ready.
+func BenchmarkSetUp(b *testing.B) {
+	for _, image := range []containertest.Image{fakeLLM(), orchestratorImage(nil)} {
+		containertest.Build(b, image)
+	}
+	var pair, proxied, app time.Duration
+	for b.Loop() {
+		start := time.Now()
+		pg := pgtest.StartPair(b, pgtest.Sync)
+		paired := time.Now()
+		proxy := proxytest.Start(b, pg.Primary.Network())
+		db := proxy.Link(b, "database", pg.Primary)
+		linked := time.Now()
+		startOrchestrator(b, proxy, db)
+		pair += paired.Sub(start)
+		proxied += linked.Sub(paired)
+		app += time.Since(linked)
+	}
+	for stage, took := range map[string]time.Duration{"pair": pair, "proxy": proxied, "app": app} {
+		b.ReportMetric(took.Seconds()*1000/float64(b.N), stage+"-ms/op")
+	}
+}

@@ -1,0 +1,235 @@
+package scenarios
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/drtest/suite/fixtures/images"
+)
+
+// The workflows that clients ask for: ten steps of which each takes the provider 150 ms, so 1.5 s in all. At
+// twenty requests per second some thirty are in flight at any moment.
+const (
+	steps       = 10
+	stepLatency = 150 * time.Millisecond
+)
+
+// checkpointInterval is how much finished work an orchestrator may have to do again after a crash.
+const checkpointInterval = 500 * time.Millisecond
+
+var steadyLoad = drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second, Steady: 2 * time.Second}
+
+// An orchestrator is the system under test as its clients see it: every request takes a new connection
+// through a link that stays, whatever happens to the container behind it.
+type orchestrator struct {
+	service *containertest.Service
+	front   *proxytest.Link
+	client  *http.Client
+
+	mu      sync.Mutex
+	epoch   string // the cursor of Progress
+	version uint64
+}
+
+// startOrchestrator starts the provider and the orchestrator on the link's network, with the database behind
+// the link, and returns when it is ready.
+func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.Upstream, sabotage ...string) *orchestrator {
+	t.Helper()
+	network := database.Network()
+	services := containertest.StartAll(t,
+		containertest.Config{
+			Name:    "llm",
+			Image:   containertest.Build(t, fakeLLM()),
+			Network: network,
+			Port:    8080,
+			Env:     map[string]string{"LATENCY": stepLatency.String()},
+		},
+		containertest.Config{
+			Name:    "orchestrator",
+			Image:   containertest.Build(t, orchestratorImage(sabotage)),
+			Network: network,
+			Port:    8080,
+			Env: map[string]string{
+				"DATABASE_URL":        pgtest.DSN(database.Addr()),
+				"LLM_URL":             "http://llm:8080",
+				"CHECKPOINT_INTERVAL": checkpointInterval.String(),
+				"SABOTAGE":            strings.Join(sabotage, ","),
+			},
+			Restart: containertest.RestartOnFailure,
+			Ready:   ready,
+		},
+	)
+	return &orchestrator{
+		service: services[1],
+		front:   proxy.Link(t, "front", services[1]),
+		client:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+}
+
+func orchestratorImage(sabotage []string) containertest.Image {
+	program := containertest.Program{Name: "orchestrator", Package: "github.com/drtest/suite/fixtures/orchestrator"}
+	name := "drtest/orchestrator"
+	if len(sabotage) > 0 {
+		program.Tags, name = "fault", "drtest/orchestrator-fault"
+	}
+	return containertest.Image{Name: name, Files: images.Orchestrator(), Programs: []containertest.Program{program}}
+}
+
+func fakeLLM() containertest.Image {
+	return containertest.Image{Name: "drtest/fakellm", Files: images.FakeLLM(), Programs: []containertest.Program{
+		{Name: "fakellm", Package: "github.com/drtest/suite/fixtures/fakellm"},
+	}}
+}
+
+// ready asks the container itself, before there is a link to it.
+func ready(ctx context.Context, s *containertest.Service) error {
+	addr, err := s.HostAddr(ctx)
+	if err != nil {
+		return err
+	}
+	return get(ctx, http.DefaultClient, "http://"+addr+"/readyz", nil)
+}
+
+// get reads a JSON answer, or only its status.
+func get(ctx context.Context, c *http.Client, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(why)))
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+func (o *orchestrator) url(path string) string { return "http://" + o.front.HostAddr() + path }
+
+// Do has a workflow accepted. Its id is the idempotency key and the prompt.
+func (o *orchestrator) Do(ctx context.Context, id string) error {
+	body := fmt.Sprintf(`{"steps": %d, "prompt": %q}`, steps, id)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url("/v1/workflows"), strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Idempotency-Key", id)
+	resp, err := o.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer := struct {
+		Error    string
+		Accepted any
+	}{}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("%s: %w", resp.Status, err)
+	}
+	switch {
+	case resp.StatusCode == http.StatusCreated || resp.StatusCode == http.StatusOK:
+		return nil
+	case answer.Accepted == false:
+		return fmt.Errorf("%w: %s: %s", drtest.ErrRejected, resp.Status, answer.Error)
+	}
+	return fmt.Errorf("%s: %s", resp.Status, answer.Error)
+}
+
+// Survivors reads the keys that the database holds, one for each row.
+func (o *orchestrator) Survivors(ctx context.Context) ([]string, error) {
+	var ledger struct{ Keys []string }
+	if err := get(ctx, o.client, o.url("/v1/ledger"), &ledger); err != nil {
+		return nil, err
+	}
+	return append([]string{}, ledger.Keys...), nil
+}
+
+// Progress reads what changed since the last call.
+func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var list struct {
+		Epoch     string
+		Version   uint64
+		Workflows []struct {
+			Key, State, Result, Error string
+			Step, Attempt, From       int
+		}
+	}
+	since := url.Values{"epoch": {o.epoch}, "since": {strconv.FormatUint(o.version, 10)}}
+	if err := get(ctx, o.client, o.url("/v1/workflows?"+since.Encode()), &list); err != nil {
+		return nil, err
+	}
+	o.epoch, o.version = list.Epoch, list.Version
+	units := map[string]drtest.Progress{}
+	for _, w := range list.Workflows {
+		p := drtest.Progress{Done: w.Step, Attempt: w.Attempt, From: w.From}
+		switch want := result(w.Key); {
+		case w.State == "failed":
+			p.Finished, p.Wrong = true, "failed: "+w.Error
+		case w.State == "finished" && w.Result != want:
+			p.Finished, p.Wrong = true, fmt.Sprintf("its result is %q, not %q", w.Result, want)
+		default:
+			p.Finished = w.State == "finished"
+		}
+		units[w.Key] = p
+	}
+	return units, nil
+}
+
+// Ready asks the orchestrator what it says of itself.
+func (o *orchestrator) Ready(ctx context.Context) error {
+	return get(ctx, o.client, o.url("/readyz"), nil)
+}
+
+// result is what the provider's completions of a prompt must lead to: each is the hash of the one before.
+func result(prompt string) string {
+	for range steps {
+		sum := sha256.Sum256([]byte(prompt))
+		prompt = hex.EncodeToString(sum[:])[:16]
+	}
+	return prompt
+}
+
+// survivorsRecovered is what is left to demand where work may be lost: every other unit in flight finishes.
+func survivorsRecovered() drtest.Objective {
+	return drtest.Check("survivors recovered", func(l *drtest.Ledger) error {
+		f := drtest.Measure(l)
+		if !f.WorkKnown {
+			return errors.New(f.WorkWhy)
+		}
+		var stuck []string
+		for _, u := range f.Unrecovered {
+			if !strings.HasSuffix(u, "(lost)") {
+				stuck = append(stuck, u)
+			}
+		}
+		if len(f.Recovered) == 0 || len(stuck) > 0 {
+			return fmt.Errorf("%d units in flight survived and recovered, %d survived and did not: %v", len(f.Recovered), len(stuck), stuck)
+		}
+		return nil
+	})
+}

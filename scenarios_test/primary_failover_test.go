@@ -1,0 +1,120 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+)
+
+// replicationDelay is how far the asynchronous replica is behind its primary.
+const replicationDelay = 250 * time.Millisecond
+
+// The primary dies and stays dead. The operator promotes the replica and leads the orchestrator's link to it,
+// which must serve again within five seconds of the death.
+func primaryFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orchestrator) drtest.Scenario {
+	return drtest.Scenario{
+		Title:      "Database primary failover",
+		Category:   database,
+		Durability: "the primary's storage is gone for good, so what the replica had received is what there is",
+		Workload:   app,
+		Load:       steadyLoad,
+		Health:     app.Ready,
+		Fault:      pg.Primary.Kill(),
+		Runbook: []drtest.Step{
+			{Name: "promote replica", Do: pg.Promote},
+			{Name: "lead clients to it", Do: db.To(pg.Replica)},
+		},
+		Objectives: []drtest.Objective{
+			drtest.Detection(time.Second), // as with a cut connection
+			// Detection, a promotion of half a second, and a breaker that is half open every 300 ms: 2 s, and
+			// a margin for a busy machine.
+			drtest.RTO(5 * time.Second),
+			drtest.NoDuplicates(),
+		},
+		Targets:  targets(t, "DR-DB-004"),
+		Deadline: time.Minute,
+	}
+}
+
+// With a synchronous replica nothing is lost that was acknowledged.
+func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orchestrator) drtest.Scenario {
+	s := primaryFailover(t, pg, db, app)
+	s.ID = "DR-DB-004"
+	s.Objectives = append(s.Objectives, drtest.RPO(0), drtest.AllRecovered(20))
+	return s
+}
+
+// With an asynchronous replica that is a quarter of a second behind, at most the last second is lost. What the
+// primary had sent and the replica had not received dies with the primary's host.
+func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxytest.Link, app *orchestrator) drtest.Scenario {
+	s := primaryFailover(t, pg, db, app)
+	s.ID = "DR-DB-004/async"
+	s.Title += ", asynchronous replica"
+	s.Fault = drtest.Together(replication.Cut(), pg.Primary.Kill())
+	// The delay, the time that the walsender takes to wake up, and how long the kill took: half a second, and as
+	// much again for a busy machine.
+	s.Objectives = append(s.Objectives, drtest.RPO(4*replicationDelay), survivorsRecovered())
+	return s
+}
+
+func TestPrimaryFailover(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPair(t, pgtest.Sync)
+	proxy := proxytest.Start(t, pg.Primary.Network())
+	db := proxy.Link(t, "database", pg.Primary)
+	drtest.Run(t, synchronousFailover(t, pg, db, startOrchestrator(t, proxy, db)))
+}
+
+func TestAsynchronousPrimaryFailover(t *testing.T) {
+	t.Parallel()
+	pg, proxy, replication := startAsynchronousPair(t)
+	inject(t, replication.Slow(replicationDelay))
+	db := proxy.Link(t, "database", pg.Primary)
+	drtest.Run(t, asynchronousFailover(t, pg, replication, db, startOrchestrator(t, proxy, db)))
+}
+
+// startAsynchronousPair starts a pair whose replication goes through a link.
+func startAsynchronousPair(t *testing.T) (pg *pgtest.Pair, proxy *proxytest.Proxy, replication *proxytest.Link) {
+	t.Helper()
+	pg = pgtest.StartPair(t, pgtest.Async, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
+		proxy = proxytest.Start(t, primary.Network())
+		replication = proxy.Link(t, "replication", primary)
+		return replication.Addr()
+	}))
+	return pg, proxy, replication
+}
+
+func TestPrimaryFailoverSabotaged(t *testing.T) {
+	t.Run("clients pinned to the old address", func(t *testing.T) {
+		t.Parallel()
+		pg := pgtest.StartPair(t, pgtest.Sync)
+		proxy := proxytest.Start(t, pg.Primary.Network())
+		db := proxy.Link(t, "database", pg.Primary)
+		s := synchronousFailover(t, pg, db, startOrchestrator(t, proxy, pg.Primary)) // not through the link
+		s.Deadline = 15 * time.Second
+		requireFailure(t, s, "RTO", "never served again")
+	})
+	t.Run("replica detached", func(t *testing.T) {
+		t.Parallel()
+		pg, proxy, replication := startAsynchronousPair(t)
+		db := proxy.Link(t, "database", pg.Primary)
+		app := startOrchestrator(t, proxy, db)
+		inject(t, replication.Cut()) // nobody watches it
+		s := asynchronousFailover(t, pg, replication, db, app)
+		s.Deadline = 20 * time.Second
+		requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
+	})
+}
+
+// inject injects what is a condition of the drill, and not its fault.
+func inject(t *testing.T, f drtest.Fault) {
+	t.Helper()
+	receipt, err := f.Inject(t.Context())
+	if err != nil {
+		t.Fatalf("%v: %v", f, err)
+	}
+	t.Logf("%v: %s", f, receipt)
+}

@@ -1,0 +1,29 @@
+package scenarios
+
+import (
+	"testing"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/stretchr/testify/require"
+)
+
+// requireFailure plays the scenario of a system that was broken on purpose. The drill itself must hold, and
+// the objective must fail, for the reason: anything else means that the scenario would not notice.
+func requireFailure(t *testing.T, s drtest.Scenario, objective, reason string) {
+	t.Helper()
+	ledger, err := drtest.Play(t.Context(), s)
+	require.NoError(t, err)
+	report := drtest.Judge(ledger, s.Objectives...)
+	for _, v := range report.Verdicts {
+		t.Log(v)
+	}
+	t.Log("\n" + ledger.Timeline())
+	for _, v := range report.Verdicts {
+		if v.Objective == objective {
+			require.Equal(t, drtest.Fail, v.Status, "%v", v)
+			require.Regexp(t, reason, v.Why)
+			return
+		}
+	}
+	t.Fatalf("the scenario does not judge %s", objective)
+}

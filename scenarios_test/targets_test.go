@@ -1,0 +1,30 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/stretchr/testify/require"
+)
+
+// The categories of the report.
+const (
+	database    = "Database Failures"
+	application = "Application Crashes"
+)
+
+// targets is what the service has promised for each disaster. Where the promise of an "RPO" is about work
+// that has to be done again, and not about data, it is a target of lost work; acknowledged data must not be
+// lost then.
+func targets(t testing.TB, id string) []drtest.Objective {
+	t.Helper()
+	promised, ok := map[string][]drtest.Objective{
+		"DR-DB-001":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(0)},
+		"DR-DB-002":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-DB-004":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(30 * time.Second)},
+		"DR-APP-001": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+	}[id]
+	require.True(t, ok, "no targets are known for %s", id)
+	return promised
+}
