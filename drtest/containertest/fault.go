@@ -1,0 +1,121 @@
+package containertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+)
+
+// injectTimeout bounds the time in which a fault must be seen to have taken effect.
+const injectTimeout = 5 * time.Second
+
+// Crash returns the sudden end of all processes of the service by SIGKILL, under a supervisor that acts: with
+// [RestartOnFailure] the engine starts the container again. Peers see their connections closed, then, until
+// the service listens again, refused. Files survive and so does the host's page cache: what was written
+// without fsync is not lost. Heal does nothing, since recovery is the supervisor's part. Confirm tells what the
+// supervisor did.
+func (s *Service) Crash() drtest.Fault {
+	return death{drtest.NewFault("crash "+s.Name(), s.crash, nil), s.restarted}
+}
+
+// Kill returns the death of the service's node: the engine kills the container, which suspends its restart
+// policy, so that it stays dead. Peers see their connections closed; for some 100 ms, while the engine takes
+// the node apart, connection attempts get no answer, and from then on its name does not resolve. Files and the
+// host's page cache survive as with [Service.Crash]. Heal does nothing. Confirm makes sure that the service
+// stayed dead.
+func (s *Service) Kill() drtest.Fault {
+	return death{drtest.NewFault("kill "+s.Name(), s.kill, nil), s.stayedDead}
+}
+
+// A death is a fault after which there is more to see.
+type death struct {
+	drtest.Fault
+	confirm func(context.Context) (drtest.Receipt, error)
+}
+
+func (d death) Confirm(ctx context.Context) (drtest.Receipt, error) { return d.confirm(ctx) }
+
+func (s *Service) crash(ctx context.Context) (drtest.Receipt, error) {
+	// A kill by the engine would suspend the restart policy, so the signal comes from elsewhere.
+	return s.die(ctx, func(ctx context.Context) error {
+		c, err := s.inspect(ctx)
+		if err != nil {
+			return err
+		}
+		if !c.State.Running {
+			return fmt.Errorf("%s is not running but %s", s.Name(), c.State.Status)
+		}
+		return s.engine.Kill(ctx, c.State.Pid, s.id)
+	})
+}
+
+func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !c.State.Running {
+		return drtest.Receipt("not restarted: " + c.State.Status), nil
+	}
+	died, err := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
+	if err != nil {
+		return "", fmt.Errorf("end of %s: %w", s.Name(), err)
+	}
+	started, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	if err != nil {
+		return "", fmt.Errorf("start of %s: %w", s.Name(), err)
+	}
+	return drtest.Receipt(fmt.Sprintf("restart count %d, running again %v after the death",
+		c.RestartCount, started.Sub(died).Round(time.Millisecond))), nil
+}
+
+func (s *Service) kill(ctx context.Context) (drtest.Receipt, error) {
+	return s.die(ctx, func(ctx context.Context) error {
+		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: "KILL"})
+		return err
+	})
+}
+
+func (s *Service) stayedDead(ctx context.Context) (drtest.Receipt, error) {
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return "", err
+	}
+	if c.State.Running || c.State.Restarting {
+		return "", fmt.Errorf("%s did not stay dead: %s", s.Name(), c.State.Status)
+	}
+	return "stayed dead", nil
+}
+
+// die ends the service by act and returns the exit code as receipt as soon as the engine has seen it die of a
+// SIGKILL. That may be long before act returns.
+func (s *Service) die(ctx context.Context, act func(context.Context) error) (drtest.Receipt, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, injectTimeout, fmt.Errorf("%s was not seen to die within %v", s.Name(), injectTimeout))
+	defer cancel()
+	seen := s.engine.Events(ctx, client.EventsListOptions{
+		Filters: make(client.Filters).Add("container", s.id).Add("event", string(events.ActionDie)),
+	})
+	acted := make(chan error, 1)
+	go func() { acted <- act(ctx) }()
+	for {
+		select {
+		case e := <-seen.Messages:
+			code := e.Actor.Attributes["exitCode"]
+			if code != "137" {
+				return "", fmt.Errorf("%s ended with exit code %s, not by SIGKILL", s.Name(), code)
+			}
+			return drtest.Receipt("exit code " + code), nil
+		case err := <-seen.Err:
+			return "", errors.Join(context.Cause(ctx), err)
+		case err := <-acted:
+			if err != nil {
+				return "", err
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package containertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/drtest/suite/internal/reaper"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// A Service is a program that runs in a container as long as its test.
+type Service struct {
+	engine *reaper.Reaper
+	config Config
+	id     string // of the container; empty if it could not be made
+}
+
+// Name returns the service's role.
+func (s *Service) Name() string { return s.config.Name }
+
+// Network returns the name of the network that the service lives on.
+func (s *Service) Network() string { return s.config.Network }
+
+// Addr returns the service's address inside its network, such as "primary:5432".
+func (s *Service) Addr() string { return net.JoinHostPort(s.Name(), strconv.Itoa(s.config.Port)) }
+
+// HostAddr returns the address at which the test process reaches the service, such as "127.0.0.1:49153". A
+// restart changes it, so it is asked for anew on each call; it is an error while the container does not run.
+// The engine accepts connections there also while nothing serves behind it, and then closes them.
+func (s *Service) HostAddr(ctx context.Context) (string, error) {
+	return s.HostAddrOf(ctx, s.config.Port)
+}
+
+// HostAddrOf is HostAddr for one of the service's extra ports.
+func (s *Service) HostAddrOf(ctx context.Context, port int) (string, error) {
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, b := range c.NetworkSettings.Ports[tcp(port)] {
+		return net.JoinHostPort(s.engine.Host, b.HostPort), nil
+	}
+	return "", fmt.Errorf("address of %s: port %d is not published, container is %s", s.Name(), port, c.State.Status)
+}
+
+func (s *Service) inspect(ctx context.Context) (container.InspectResponse, error) {
+	c, err := s.engine.ContainerInspect(ctx, s.id, client.ContainerInspectOptions{})
+	if err != nil {
+		return c.Container, fmt.Errorf("inspect %s: %w", s.Name(), err)
+	}
+	return c.Container, nil
+}
+
+// Exec runs a command in the container and returns what it prints on both of its outputs, whose order to each
+// other is not kept. When the command fails, the error holds that as well.
+func (s *Service) Exec(ctx context.Context, cmd ...string) (string, error) {
+	out, err := s.exec(ctx, cmd)
+	if err != nil {
+		return out, fmt.Errorf("exec %q in %s: %w", cmd, s.Name(), err)
+	}
+	return out, nil
+}
+
+func (s *Service) exec(ctx context.Context, cmd []string) (string, error) {
+	created, err := s.engine.ExecCreate(ctx, s.id, client.ExecCreateOptions{Cmd: cmd, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return "", err
+	}
+	attached, err := s.engine.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return "", err
+	}
+	defer attached.Close()
+	defer context.AfterFunc(ctx, attached.Close)()
+	var out bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &out, attached.Reader); err != nil {
+		return out.String(), errors.Join(context.Cause(ctx), err)
+	}
+	result, err := s.engine.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	if err != nil {
+		return out.String(), err
+	}
+	if result.ExitCode != 0 {
+		return out.String(), fmt.Errorf("exit code %d: %s", result.ExitCode, strings.TrimSpace(out.String()))
+	}
+	return out.String(), nil
+}
+
+// Logs returns what the service has printed since its container was made, across restarts.
+func (s *Service) Logs(ctx context.Context) (string, error) {
+	log, err := s.logs(ctx)
+	if err != nil {
+		return log, fmt.Errorf("log of %s: %w", s.Name(), err)
+	}
+	return log, nil
+}
+
+func (s *Service) logs(ctx context.Context) (string, error) {
+	r, err := s.engine.ContainerLogs(ctx, s.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	var out bytes.Buffer
+	_, err = stdcopy.StdCopy(&out, &out, r)
+	return out.String(), err
+}

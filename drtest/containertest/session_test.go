@@ -1,0 +1,160 @@
+package containertest_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/docker"
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+)
+
+// TestChild is what other tests run in processes of their own.
+func TestChild(t *testing.T) {
+	role := os.Getenv(roleVariable)
+	if role == "" {
+		t.Skip("is run by other tests")
+	}
+	fmt.Println("session", docker.Session())
+	c := echoService(t, "server", "")
+	if role == "ends" {
+		c.Cmd = []string{"exit"}
+	}
+	s := containertest.Start(t, c)
+	switch role {
+	case "hangs":
+		fmt.Println("ready")
+		<-t.Context().Done()
+	case "dies":
+		_, err := s.Kill().Inject(t.Context())
+		require.NoError(t, err)
+	case "fails":
+		t.Error("on purpose")
+	}
+}
+
+func TestNothingIsLeft(t *testing.T) {
+	needsEngine(t)
+	for _, role := range []string{"passes", "dies", "fails"} {
+		t.Run(role, func(t *testing.T) {
+			out, err := child(t.Context(), t.TempDir(), role).CombinedOutput()
+			require.Equal(t, role == "fails", err != nil, string(out))
+			require.NoError(t, nothingLeft(t.Context(), session(t, string(out))))
+		})
+	}
+}
+
+func TestNothingIsLeftAfterSIGKILL(t *testing.T) {
+	needsEngine(t)
+	cmd := child(t.Context(), t.TempDir(), "hangs")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var text strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "ready"; {
+		fmt.Fprintln(&text, lines.Text())
+	}
+	id := session(t, text.String())
+	require.Error(t, nothingLeft(t.Context(), id), "the child runs")
+	require.NoError(t, cmd.Process.Kill())
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+
+	eventually(t, func(ctx context.Context) error { return nothingLeft(ctx, id) })
+}
+
+// A service that ends while it starts fails its test at once, with its last words, which are kept.
+func TestStartOfServiceThatEnds(t *testing.T) {
+	needsEngine(t)
+	tmp := t.TempDir()
+	cmd := child(t.Context(), tmp, "ends")
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "start server: not within ")
+	require.Contains(t, string(out), "(its container has ended, exit code 3, restarts 0)")
+	require.Contains(t, string(out), "log of server:\n        echo starts\n        echo was told to exit\n")
+	logs, err := filepath.Glob(filepath.Join(tmp, "drtest-*", "TestChild", "server.log"))
+	require.NoError(t, err)
+	require.Len(t, logs, 1)
+	log, err := os.ReadFile(logs[0])
+	require.NoError(t, err)
+	require.Equal(t, "echo starts\necho was told to exit\n", string(log))
+}
+
+// Without an engine there is one error within five seconds, which says what to do.
+func TestNoEngine(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // opens connections, answers nothing
+	require.NoError(t, err)
+	defer silent.Close()
+	for _, host := range []string{"unix:///nonexistent.sock", "tcp://127.0.0.1:1", "tcp://" + silent.Addr().String()} {
+		t.Run(host, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			cmd := child(ctx, t.TempDir(), "passes")
+			cmd.Env = append(cmd.Env, "DOCKER_HOST="+host)
+			out, err := cmd.CombinedOutput()
+			require.Error(t, err)
+			require.NoError(t, ctx.Err())
+			require.Contains(t, string(out), "no container engine (DOCKER_HOST="+host+"): ")
+			require.Contains(t, string(out), "start Docker or set DOCKER_HOST to an engine that answers; go test -short ./... runs everything that needs none\n")
+		})
+	}
+}
+
+func TestShort(t *testing.T) {
+	out, err := child(t.Context(), t.TempDir(), "passes", "-test.short").CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "needs a container engine, and -short is set")
+}
+
+func needsEngine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a container engine, and -short is set")
+	}
+}
+
+// session returns the id that a child has printed.
+func session(t *testing.T, out string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(out, "session ")
+	require.True(t, found, out)
+	id, _, _ := strings.Cut(rest, "\n")
+	return id
+}
+
+// nothingLeft returns an error that names what an engine still has of a session.
+func nothingLeft(ctx context.Context, session string) error {
+	engine, err := docker.Connect()
+	if err != nil {
+		return err
+	}
+	of := make(client.Filters).Add("label", docker.LabelSession+"="+session)
+	var left []error
+	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of})
+	left = append(left, err)
+	for _, c := range containers.Items {
+		left = append(left, fmt.Errorf("container %s is left", c.Labels[docker.LabelKind]))
+	}
+	networks, err := engine.NetworkList(ctx, client.NetworkListOptions{Filters: of})
+	left = append(left, err)
+	for _, n := range networks.Items {
+		left = append(left, fmt.Errorf("network %s is left", n.Name))
+	}
+	volumes, err := engine.VolumeList(ctx, client.VolumeListOptions{Filters: of})
+	left = append(left, err)
+	for _, v := range volumes.Items {
+		left = append(left, fmt.Errorf("volume %s is left", v.Name))
+	}
+	return errors.Join(left...)
+}

@@ -1,0 +1,176 @@
+package containertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/docker"
+	"github.com/drtest/suite/internal/reaper"
+	"github.com/drtest/suite/internal/wait"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/network"
+)
+
+const (
+	readyInterval  = 10 * time.Millisecond
+	cleanupTimeout = 30 * time.Second
+)
+
+// NewNetwork makes a network for one test, which removes it. It returns its name, for [Config].
+func NewNetwork(t testing.TB) string {
+	t.Helper()
+	engine := reaper.Use(t)
+	n, err := network.New(t.Context(), network.WithLabels(docker.Labels("network")))
+	if err != nil {
+		t.Fatalf("network: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := cleanupContext(t)
+		defer cancel()
+		if _, err := engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil {
+			t.Logf("remove network: %v", err)
+		}
+	})
+	return n.Name
+}
+
+// Start starts a service and returns it when it is ready. It fails t when the service is not ready within
+// [StartTimeout], and at once when its container ends before. The container is removed with t; when t has
+// failed, its log is kept among the evidence of t.
+func Start(t testing.TB, c Config) *Service {
+	t.Helper()
+	return StartAll(t, c)[0]
+}
+
+// StartAll starts services at the same time, each as Start does, and returns them in the order of cs when all
+// are ready. It is the way to start several at once, since Start must not be called from goroutines: it may
+// fail t.
+func StartAll(t testing.TB, cs ...Config) []*Service {
+	t.Helper()
+	engine := reaper.Use(t)
+	services := make([]*Service, len(cs))
+	for i := range cs {
+		if cs[i].Name == "" || cs[i].Image == "" {
+			t.Fatalf("start service %q of image %q: Config needs a Name and an Image", cs[i].Name, cs[i].Image)
+		}
+		if cs[i].Network == "" {
+			cs[i].Network = NewNetwork(t)
+		}
+		services[i] = &Service{engine: engine, config: cs[i]}
+	}
+	t.Cleanup(func() { cleanUp(t, services) })
+	errs := make([]error, len(cs))
+	var starts sync.WaitGroup
+	for i, s := range services {
+		starts.Go(func() {
+			if err := s.start(t.Context()); err != nil {
+				errs[i] = fmt.Errorf("start %s: %w", s.Name(), err)
+			}
+		})
+	}
+	starts.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return services
+}
+
+func (s *Service) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	defer cancel()
+	ctr, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
+		ContainerRequest: s.config.request(s.engine.PublishIP),
+		Started:          true,
+	})
+	if ctr != nil {
+		s.id = ctr.GetContainerID() // also beside an error
+	}
+	if err != nil {
+		return err
+	}
+	if s.config.Ready == nil {
+		return nil
+	}
+	return s.awaitReady(ctx)
+}
+
+// awaitReady returns when the service is ready or never will be. Its error holds the end of the service's
+// log.
+func (s *Service) awaitReady(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err := wait.For(ctx, readyInterval, func(ctx context.Context) error {
+		notReady := s.config.Ready(ctx, s)
+		if notReady == nil {
+			return nil
+		}
+		if c, err := s.inspect(ctx); err == nil && (!c.State.Running || c.RestartCount > 0) {
+			stop(fmt.Errorf("its container has ended, exit code %d, restarts %d", c.State.ExitCode, c.RestartCount))
+		}
+		return notReady
+	})
+	if err == nil {
+		return nil
+	}
+	const most = 4000
+	log, logErr := s.Logs(context.WithoutCancel(ctx))
+	if logErr != nil {
+		return errors.Join(err, logErr)
+	}
+	return fmt.Errorf("%w\nlog of %s:\n%s", err, s.Name(), strings.TrimSpace(log[max(0, len(log)-most):]))
+}
+
+// cleanUp removes containers, also those that are dead, and keeps their logs if t has failed. It fails
+// nothing: the reaper removes what is left.
+func cleanUp(t testing.TB, services []*Service) {
+	ctx, cancel := cleanupContext(t)
+	defer cancel()
+	if t.Failed() {
+		if err := keepLogs(ctx, t, services); err != nil {
+			t.Logf("keep container logs: %v", err)
+		}
+	}
+	var removals sync.WaitGroup
+	for _, s := range services {
+		if s.id == "" {
+			continue
+		}
+		removals.Go(func() {
+			if _, err := s.engine.ContainerRemove(ctx, s.id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+				t.Logf("remove %s: %v", s.Name(), err)
+			}
+		})
+	}
+	removals.Wait()
+}
+
+// cleanupContext outlives the context of t, which ends before its cleanups run.
+func cleanupContext(t testing.TB) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), cleanupTimeout)
+}
+
+// keepLogs saves what services have printed among the evidence of t.
+func keepLogs(ctx context.Context, t testing.TB, services []*Service) error {
+	dir, err := drtest.EvidenceDir(t)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range services {
+		if s.id == "" {
+			continue
+		}
+		log, err := s.Logs(ctx)
+		errs = append(errs, err, os.WriteFile(filepath.Join(dir, s.Name()+".log"), []byte(log), 0o644))
+	}
+	return errors.Join(errs...)
+}

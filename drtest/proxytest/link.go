@@ -1,0 +1,90 @@
+package proxytest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+)
+
+// A Link is a way to a service that can be broken. It is itself an [Upstream].
+//
+// A link accepts a connection before it dials its upstream, which may take up to 250 ms: clients of an upstream
+// that is away see a connection that opens and is then closed.
+type Link struct {
+	proxy *Proxy
+	name  string
+	index int // from 0, among the links of the proxy
+}
+
+// Addr returns the link's address inside its network.
+func (l *Link) Addr() string {
+	return net.JoinHostPort(l.proxy.service.Name(), strconv.Itoa(firstLinkPort+l.index))
+}
+
+// Network returns the name of the link's network.
+func (l *Link) Network() string { return l.proxy.service.Network() }
+
+// HostAddr returns the address at which the test process reaches the link, such as "127.0.0.1:49153". It
+// stays for the life of the proxy.
+func (l *Link) HostAddr() string { return l.proxy.hosts[l.index] }
+
+// To returns a step of a runbook that leads the link to another upstream. Connections through the link are
+// closed. A link that is cut stays cut.
+func (l *Link) To(to Upstream) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := l.lead(ctx, to); err != nil {
+			return fmt.Errorf("link %s: %w", l.name, err)
+		}
+		return nil
+	}
+}
+
+func (l *Link) lead(ctx context.Context, to Upstream) error {
+	if to.Network() != l.Network() {
+		return fmt.Errorf("lead to %s: it is on another network", to.Addr())
+	}
+	err := call(ctx, func(ctx context.Context) error { return l.proxy.lead(ctx, l.index, to.Addr()) })
+	if err != nil {
+		return fmt.Errorf("lead to %s: %w", to.Addr(), err)
+	}
+	return nil
+}
+
+// create makes the link in the proxy.
+func (l *Link) create(ctx context.Context, to Upstream) error {
+	if err := l.lead(ctx, to); err != nil {
+		return err
+	}
+	listen := fmt.Sprintf("0.0.0.0:%d", firstLinkPort+l.index)
+	relay := fmt.Sprintf("127.0.0.1:%d", firstRelayPort+l.index)
+	return call(ctx, func(context.Context) error {
+		_, err := l.proxy.client.CreateProxy(l.name, listen, relay)
+		return err
+	})
+}
+
+// enable lets connections through, or none.
+func (l *Link) enable(ctx context.Context, enabled bool) error {
+	return l.change(ctx, func(p *toxiproxy.Proxy) error {
+		p.Enabled = enabled
+		return p.Save()
+	})
+}
+
+// change hands the state of the link in the proxy to f.
+func (l *Link) change(ctx context.Context, f func(*toxiproxy.Proxy) error) error {
+	err := call(ctx, func(context.Context) error {
+		p, err := l.proxy.client.Proxy(l.name)
+		if err != nil {
+			return err
+		}
+		return f(p)
+	})
+	if err != nil {
+		return fmt.Errorf("link %s: %w", l.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package proxytest_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestLink(t *testing.T) {
+	s := services(t, "a", "b")
+	p := proxytest.Start(t, s[0].Network())
+	l := p.Link(t, "db", s[0])
+	require.Equal(t, s[0].Network(), l.Network())
+	require.Regexp(t, `^proxy-[a-z0-9]+:20001$`, l.Addr())
+	requireAnswer(t, dial(t, l), "a")
+
+	// A link leads to a link as well.
+	outer := p.Link(t, "outer", l)
+	requireAnswer(t, dial(t, outer), "a")
+
+	host := l.HostAddr()
+	before := dial(t, l)
+	requireAnswer(t, before, "a")
+	require.NoError(t, l.To(s[1])(t.Context()))
+	requireClosed(t, before)
+	requireAnswer(t, dial(t, l), "b")
+	requireAnswer(t, dial(t, outer), "b")
+	require.Equal(t, host, l.HostAddr())
+}
+
+// While a node vanishes, nobody who connects through a link waits for long, and the link can be led elsewhere.
+func TestLinkToVanishingNode(t *testing.T) {
+	s := services(t, "a", "b")
+	l := proxytest.Start(t, s[0].Network()).Link(t, "db", s[0])
+	ctx, stop := context.WithCancel(t.Context())
+	errs := make(chan error, 4)
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				// Answered or closed are both fine, open and silent is not.
+				if err := closed(t.Context(), l); err != nil && err.Error() != "answer a: hello" {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	_, err := s[0].Kill().Inject(t.Context())
+	require.NoError(t, err)
+	dead(t, s[0]) // returns once the engine has taken the node apart
+	stop()
+	clients.Wait()
+	close(errs)
+	require.NoError(t, <-errs)
+	require.NoError(t, closed(t.Context(), l))
+	require.NoError(t, l.To(s[1])(t.Context()))
+	requireAnswer(t, dial(t, l), "b")
+}
+
+func dead(t *testing.T, s *containertest.Service) {
+	t.Helper()
+	_, err := s.HostAddr(t.Context())
+	require.ErrorContains(t, err, "exited")
+}
+
+func TestLinkMisuse(t *testing.T) {
+	s := services(t, "a")[0]
+	elsewhere := services(t, "b")[0]
+	p := proxytest.Start(t, s.Network())
+	require.Equal(t, "link db: lead to b:7777: it is on another network", fatal(t, func(t testing.TB) { p.Link(t, "db", elsewhere) }))
+	l := p.Link(t, "db", s)
+	require.EqualError(t, l.To(elsewhere)(t.Context()), "link db: lead to b:7777: it is on another network")
+	require.Contains(t, fatal(t, func(t testing.TB) { p.Link(t, "db", s) }), "link db: Create: HTTP 409: ")
+	p.Link(t, "last", s)
+	require.Equal(t, "link more: a proxy has at most 4 links: start another", fatal(t, func(t testing.TB) { p.Link(t, "more", s) }))
+}
+
+// fatal returns the message with which f fails the test that it is given.
+func fatal(t *testing.T, f func(testing.TB)) string {
+	t.Helper()
+	r := &recorder{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(r)
+	}()
+	<-done
+	return r.message
+}
+
+type recorder struct {
+	testing.TB
+	message string
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.message = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}

@@ -1,0 +1,153 @@
+// Package proxytest puts breakable links between services: TCP proxies, one [Toxiproxy] for all links of a
+// test, that can be cut, silenced, slowed and led elsewhere while clients use them.
+//
+// [Toxiproxy]: https://github.com/Shopify/toxiproxy
+package proxytest
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+	"github.com/drtest/suite/drtest/containertest"
+)
+
+//go:embed image
+var files embed.FS
+
+const (
+	// MaxLinks is the number of links that one proxy can have. Its ports are published once, at its start, so
+	// that they never change; each of them takes time.
+	MaxLinks = 4
+
+	// Inside the container, the ports of the links and those of the relays behind them follow the API's.
+	apiPort        = 8474
+	firstLinkPort  = 20001
+	firstRelayPort = apiPort + 1
+)
+
+// An Upstream is anything that a link can lead to: a service, a node, another link.
+type Upstream interface {
+	// Addr is the address inside the network.
+	Addr() string
+	// Network is the name of the network.
+	Network() string
+}
+
+// A Proxy is the container that carries the links of one test on one network. It is never restarted.
+type Proxy struct {
+	service *containertest.Service
+	api     string // address on the host
+	client  *toxiproxy.Client
+	hosts   [MaxLinks]string // addresses on the host
+	links   atomic.Int32
+}
+
+// Start starts a proxy on a network, from [containertest.NewNetwork]. It ends with t.
+func Start(t testing.TB, network string) *Proxy {
+	t.Helper()
+	sub, err := fs.Sub(files, "image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := containertest.Config{
+		// Two proxies of one name on one network would be given each other's connections.
+		Name: "proxy-" + strings.ToLower(rand.Text()[:4]),
+		Image: containertest.Build(t, containertest.Image{
+			Name:  "drtest/proxy",
+			Files: sub,
+			Programs: []containertest.Program{
+				{Name: "drtest-proxy", Package: "github.com/drtest/suite/drtest/proxytest/program"},
+			},
+		}),
+		Cmd:     []string{strconv.Itoa(apiPort), strconv.Itoa(MaxLinks)},
+		Network: network,
+		Port:    apiPort,
+		Ready:   answers,
+	}
+	for i := range MaxLinks {
+		c.ExtraPorts = append(c.ExtraPorts, firstLinkPort+i)
+	}
+	p := &Proxy{service: containertest.Start(t, c)}
+	if p.api, err = p.service.HostAddr(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.client = toxiproxy.NewClient(p.api)
+	for i := range p.hosts {
+		if p.hosts[i], err = p.service.HostAddrOf(t.Context(), firstLinkPort+i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// answers is ready once the proxy's API answers.
+func answers(ctx context.Context, s *containertest.Service) error {
+	addr, err := s.HostAddr(ctx)
+	if err != nil {
+		return err
+	}
+	return call(ctx, func(context.Context) error {
+		_, err := toxiproxy.NewClient(addr).Version()
+		return err
+	})
+}
+
+// Link makes a link that leads to an upstream on the proxy's network. Its name tells it apart in receipts and
+// in the proxy's log.
+func (p *Proxy) Link(t testing.TB, name string, to Upstream) *Link {
+	t.Helper()
+	n := int(p.links.Add(1)) - 1
+	if n >= MaxLinks {
+		t.Fatalf("link %s: a proxy has at most %d links: start another", name, MaxLinks)
+	}
+	l := &Link{proxy: p, name: name, index: n}
+	if err := l.create(t.Context(), to); err != nil {
+		t.Fatalf("link %s: %v", name, err)
+	}
+	return l
+}
+
+// lead sends a link's new connections to addr and closes the others.
+func (p *Proxy) lead(ctx context.Context, link int, addr string) error {
+	url := fmt.Sprintf("http://%s/relays/%d", p.api, firstRelayPort+link)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, strings.NewReader(addr))
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the proxy answers %s", res.Status)
+	}
+	return nil
+}
+
+// apiTimeout bounds each exchange with the proxy's API.
+const apiTimeout = 5 * time.Second
+
+// call bounds calls of the proxy's API. The client of Toxiproxy knows no context, so f may outlast call.
+func call(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, apiTimeout, fmt.Errorf("the proxy did not answer within %v", apiTimeout))
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,118 @@
+// Package docker connects to the container engine, through testcontainers, and names what this process
+// makes there.
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
+)
+
+// connectTimeout bounds the search for an engine, so that its absence is told at once.
+const connectTimeout = 4 * time.Second
+
+// An Engine is a container engine that has answered.
+type Engine struct {
+	*client.Client
+	// Host is where the test process reaches ports that containers publish.
+	Host string
+	// PublishIP is the address of the engine's machine on which ports are published: loopback where the
+	// engine is local, so that nothing outside this machine can reach a container.
+	PublishIP netip.Addr
+	// Socket is the path of the engine's socket on the engine's machine.
+	Socket string
+}
+
+// Connect returns the process's connection to the container engine. The first call makes it; all calls share
+// its outcome. The error says what was tried and what to do about it.
+func Connect() (*Engine, error) { return connect() }
+
+var connect = sync.OnceValues(func() (*Engine, error) {
+	// testcontainers reads its configuration once, so these come first. The reaper of this module replaces
+	// Ryuk, whose image would have to be pulled.
+	os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+	os.Unsetenv("TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX") // the images of drills are local
+	log.SetDefault(log.NewNoopLogger())
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+
+	// testcontainers falls back to the default socket when the engine that DOCKER_HOST names is away. A
+	// drill on another engine than the one asked for is worse than none.
+	tried := os.Getenv("DOCKER_HOST")
+	if tried != "" {
+		if err := ping(ctx, tried); err != nil {
+			return nil, noEngine("DOCKER_HOST="+tried, err)
+		}
+	}
+	cli, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return nil, noEngine("DOCKER_HOST is not set, the default sockets", err)
+	}
+	e := &Engine{Client: cli.Client, Host: "127.0.0.1", PublishIP: netip.MustParseAddr("127.0.0.1"), Socket: "/var/run/docker.sock"}
+	u, err := url.Parse(cli.DaemonHost())
+	if err != nil {
+		return nil, fmt.Errorf("address of the container engine: %w", err)
+	}
+	if u.Scheme == "unix" && !isDesktop(ctx, cli) {
+		e.Socket = u.Path
+	} else if u.Scheme != "unix" && u.Scheme != "npipe" {
+		e.Host, e.PublishIP = u.Hostname(), netip.IPv4Unspecified()
+	}
+	// Without this, testcontainers takes a test machine with a /.dockerenv for a container.
+	os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", e.Host)
+	return e, nil
+})
+
+// isDesktop says whether the engine runs in a virtual machine, where its socket has the usual path whatever
+// the path on this side is.
+func isDesktop(ctx context.Context, cli *testcontainers.DockerClient) bool {
+	info, err := cli.Info(ctx, client.InfoOptions{})
+	return err == nil && info.Info.OperatingSystem == "Docker Desktop"
+}
+
+func ping(ctx context.Context, host string) error {
+	cli, err := client.New(client.FromEnv)
+	if err != nil {
+		return err
+	}
+	defer cli.Close()
+	_, err = cli.Ping(ctx, client.PingOptions{})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer from %s within %v", host, connectTimeout)
+	}
+	return err
+}
+
+func noEngine(tried string, cause error) error {
+	reason := strings.Join(strings.Fields(cause.Error()), " ")
+	return fmt.Errorf("no container engine (%s): %s: start Docker or set DOCKER_HOST to an engine that answers; "+
+		"go test -short ./... runs everything that needs none", tried, reason)
+}
+
+// LabelKind and LabelSession mark everything that this module makes in an engine. The first says what the
+// thing is, the second which test process it belongs to.
+const (
+	LabelKind    = "drtest"
+	LabelSession = "drtest.session"
+)
+
+var session = sync.OnceValue(rand.Text)
+
+// Session identifies this test process.
+func Session() string { return session() }
+
+// Labels returns the labels of a thing that belongs to this test process and ends with it.
+func Labels(kind string) map[string]string {
+	return map[string]string{LabelKind: kind, LabelSession: Session()}
+}

@@ -1,0 +1,95 @@
+package images
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+
+	"github.com/drtest/suite/internal/docker"
+	"github.com/moby/moby/client"
+)
+
+// A debian is a Debian image to build upon, in its two forms.
+type debian struct {
+	registry string // what a registry has
+	made     string // what mmdebstrap makes where no registry answers
+}
+
+var trixie = debian{registry: "debian:trixie-slim", made: "drtest/debian:trixie"}
+
+// find returns the reference of a form that is there, and sees to it that one is.
+func (d debian) find(ctx context.Context, engine *docker.Engine, logf func(string, ...any)) (string, error) {
+	unlock, err := lock(ctx, d.made)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	for _, ref := range []string{d.registry, d.made} {
+		if found, err := exists(ctx, engine, ref); found || err != nil {
+			return ref, err
+		}
+	}
+	logf("pulling %s", d.registry)
+	noPull := pull(ctx, engine, d.registry)
+	if noPull == nil {
+		return d.registry, nil
+	}
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		return "", fmt.Errorf("base image %s: not in the engine, cannot be pulled (%w), and mmdebstrap, which would make one, is not installed: "+
+			"run apt-get install -y mmdebstrap as root", d.registry, noPull)
+	}
+	logf("no registry answers, making %s with mmdebstrap", d.made)
+	if err := d.make(ctx, engine); err != nil {
+		return "", fmt.Errorf("base image %s: %w", d.made, err)
+	}
+	return d.made, nil
+}
+
+func pull(ctx context.Context, engine *docker.Engine, ref string) error {
+	res, err := engine.ImagePull(ctx, ref, client.ImagePullOptions{})
+	if err != nil {
+		return err
+	}
+	return res.Wait(ctx)
+}
+
+// make streams a minimal Debian into the engine. When mmdebstrap fails, so does the upload, and no image is
+// left.
+func (d debian) make(ctx context.Context, engine *docker.Engine) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var stderr strings.Builder
+	root, stdout := io.Pipe()
+	cmd := exec.CommandContext(ctx, "mmdebstrap", "--variant=apt", "trixie", "-")
+	cmd.Stdout, cmd.Stderr = stdout, &stderr
+	made := make(chan error, 1)
+	go func() {
+		err := cmd.Run()
+		if err != nil {
+			err = fmt.Errorf("mmdebstrap: %w\n%s", err, lastLines(stderr.String()))
+		}
+		stdout.CloseWithError(err)
+		made <- err
+	}()
+	uploaded := d.upload(ctx, engine, root)
+	root.CloseWithError(uploaded) // or mmdebstrap would wait for its reader
+	if err := <-made; err != nil && uploaded == nil {
+		return err
+	}
+	return uploaded
+}
+
+func (d debian) upload(ctx context.Context, engine *docker.Engine, root io.Reader) error {
+	name, tag, _ := strings.Cut(d.made, ":")
+	res, err := engine.ImageImport(ctx, client.ImageImportSource{Source: root, SourceName: "-"}, name, client.ImageImportOptions{
+		Tag:     tag,
+		Changes: []string{"LABEL " + docker.LabelKind + "=base", `CMD ["bash"]`},
+	})
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	return follow(res, func(string, ...any) {})
+}

@@ -1,0 +1,130 @@
+// Package images builds the container images that drills run on, when they are missing and only then: each
+// is named after the hash of its content, with or without an image registry in reach.
+package images
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/drtest/suite/internal/docker"
+)
+
+// An Image is built from a Dockerfile, the files beside it and Go programs, and named after the hash of all
+// of them. A Dockerfile that begins with "ARG BASE=debian:trixie-slim" and "FROM ${BASE}" is given a base
+// image that is there.
+type Image struct {
+	// Name is the image's name without a tag, such as "drtest/postgres".
+	Name string
+	// Files is the build context, with a Dockerfile at its root. Files arrive readable and executable for
+	// all, since go:embed keeps no modes.
+	Files fs.FS
+	// Programs are added to the root of the build context.
+	Programs []Program
+}
+
+// Progress tells on standard error what a build does: it may take minutes, and the log of a test is shown
+// only at its end.
+func Progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "drtest: "+format+"\n", args...) }
+
+// Build returns the reference of the image, name and tag, and builds it first if the engine does not have it.
+// Processes that want the same image at the same time build it once. Progress goes to logf. An error of a
+// build holds the output of the step that failed.
+func (i Image) Build(ctx context.Context, logf func(format string, args ...any)) (string, error) {
+	ref, err := i.build(ctx, logf)
+	if err != nil {
+		return "", fmt.Errorf("image %s: %w", i.Name, err)
+	}
+	return ref, nil
+}
+
+func (i Image) build(ctx context.Context, logf func(string, ...any)) (string, error) {
+	engine, err := docker.Connect()
+	if err != nil {
+		return "", err
+	}
+	buildContext, dockerfile, err := i.context(ctx, engine)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(buildContext)
+	ref := i.Name + ":" + hex.EncodeToString(sum[:6])
+	if found, err := exists(ctx, engine, ref); found || err != nil {
+		return ref, err
+	}
+	unlock, err := lock(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if found, err := exists(ctx, engine, ref); found || err != nil {
+		return ref, err
+	}
+	args := map[string]*string{}
+	if bytes.Contains(dockerfile, []byte("ARG BASE=")) {
+		base, err := trixie.find(ctx, engine, logf)
+		if err != nil {
+			return "", err
+		}
+		args["BASE"] = &base
+	}
+	start := time.Now()
+	logf("building image %s", ref)
+	if err := run(ctx, engine, ref, buildContext, args, logf); err != nil {
+		return "", err
+	}
+	logf("built image %s in %v", ref, time.Since(start).Round(100*time.Millisecond))
+	return ref, nil
+}
+
+func exists(ctx context.Context, engine *docker.Engine, ref string) (bool, error) {
+	_, err := engine.ImageInspect(ctx, ref)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// context returns the build context as a tar archive that depends on the names and the contents of the files
+// alone, so that its hash can serve as a name, and the Dockerfile.
+func (i Image) context(ctx context.Context, engine *docker.Engine) (archive, dockerfile []byte, err error) {
+	files := map[string][]byte{}
+	err = fs.WalkDir(i.Files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files[path], err = fs.ReadFile(i.Files, path)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	dockerfile, ok := files["Dockerfile"]
+	if !ok {
+		return nil, nil, fmt.Errorf("files have no Dockerfile at their root")
+	}
+	if err := buildPrograms(ctx, engine, i.Programs, files); err != nil {
+		return nil, nil, err
+	}
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		h := &tar.Header{Name: name, Mode: 0o755, Size: int64(len(files[name])), Format: tar.FormatPAX}
+		if err := w.WriteHeader(h); err != nil {
+			return nil, nil, err
+		}
+		if _, err := w.Write(files[name]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return buf.Bytes(), dockerfile, w.Close()
+}
