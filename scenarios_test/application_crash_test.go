@@ -49,6 +49,7 @@ func TestApplicationCrash(t *testing.T) {
 }
 
 func TestApplicationCrashSabotaged(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ sabotage, objective, reason string }{
 		{"no-checkpoint", "lost work", "want at most 1s"},
 		{"no-resume", "all recovered", `0 of \d+ units in flight recovered; not .* \(not finished\)`},

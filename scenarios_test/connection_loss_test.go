@@ -48,6 +48,7 @@ func TestConnectionLoss(t *testing.T) {
 }
 
 func TestConnectionLossSabotaged(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ sabotage, objective, reason string }{
 		// Nothing watches the connection, so the service believes that it is well.
 		{"no-breaker", "detection", "health never turned bad"},

@@ -1,12 +1,14 @@
 package scenarios
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
 )
 
 // The database server is killed while it commits, and its supervisor starts it again. The orchestrator serves
@@ -47,6 +49,7 @@ func TestDatabaseCrash(t *testing.T) {
 }
 
 func TestDatabaseCrashSabotaged(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		sabotage          string
 		options           []pgtest.Option
@@ -61,9 +64,20 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 			t.Parallel()
 			pg := pgtest.StartPrimary(t, c.options...)
 			proxy := proxytest.Start(t, pg.Network())
-			s := databaseCrash(t, pg, startOrchestrator(t, proxy, pg))
+			app := startOrchestrator(t, proxy, pg)
+			checkpoint(t, pg) // or the tables themselves would be lost
+			s := databaseCrash(t, pg, app)
 			s.Deadline = 15 * time.Second
 			requireFailure(t, s, c.objective, c.reason)
 		})
 	}
+}
+
+// checkpoint makes the server write all that it holds in memory.
+func checkpoint(t *testing.T, pg *pgtest.Node) {
+	t.Helper()
+	conn, err := pg.Connect(t.Context())
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "CHECKPOINT")
+	require.NoError(t, errors.Join(err, conn.Close(t.Context())))
 }

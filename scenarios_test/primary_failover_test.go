@@ -88,6 +88,7 @@ func startAsynchronousPair(t *testing.T) (pg *pgtest.Pair, proxy *proxytest.Prox
 }
 
 func TestPrimaryFailoverSabotaged(t *testing.T) {
+	t.Parallel()
 	t.Run("clients pinned to the old address", func(t *testing.T) {
 		t.Parallel()
 		pg := pgtest.StartPair(t, pgtest.Sync)
