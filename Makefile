@@ -25,7 +25,7 @@ test: images ## run all tests, those that sabotage the system among them
 	go test -timeout $(TIMEOUT) ./...
 
 images: engine ## build the container images, where they are missing
-	@go test -count=1 -timeout $(TIMEOUT) -run '^TestImages$$' ./scenarios_test
+	@go test -v -count=1 -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
 
 # Without an image registry the base image is made with mmdebstrap. The engine's own answer is left to the
 # tests, which say what to do when there is none.
