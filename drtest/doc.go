@@ -16,7 +16,8 @@
 //	detected       start of the last good poll of Health       end of the first bad one
 //	runbook step   its start                                   its end
 //	healed         just before Heal is called                  Heal has returned
-//	served again   start of the last request that failed       end of the first acked request started after it
+//	served again   start of the last request that failed       end of the first acked request started after it,
+//	                                                           and after every error that was no timeout
 //	work resumed   start of the last sample in which some      end of the next sample, in which all were past
 //	               affected unit was not past its progress     it
 //	               at the fault
@@ -32,9 +33,11 @@
 //   - Outage: first failure to served again.
 //   - Heal lag: healed to served again, for faults that the world repairs.
 //   - RPO: how far back acknowledged work was lost: the fault minus the ack of the oldest acked unit that did
-//     not survive. It is 0 when none was lost. Work that was acked after the fault and lost always fails.
-//   - Affected: units acked before the fault and not finished in the last sample before it. Recovered: those of
-//     them that finished with their right result, and are held exactly once.
+//     not survive. It is 0 when none was lost. Work that was acked while the fault was being injected counts as
+//     acked before it; work that was asked for after the fault was in effect, acked and lost always fails.
+//   - Affected: units acked before the fault was in effect and not finished in the last sample before it, or
+//     finished then and unfinished later. Recovered: those of them that finished with their right result, and
+//     are held exactly once.
 //   - Work RTO: fault to work resumed.
 //   - Lost work: progress that clients had seen and that was rolled back: the fault minus the time at which the
 //     progress that a unit resumed from had first been seen. The worst unit is reported. It is not data loss.

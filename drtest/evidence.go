@@ -22,7 +22,7 @@ func EvidenceDir(t TB) (string, error) {
 		}
 		return r
 	}, t.Name())
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("drtest-%d", os.Getpid()), name)
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("drtest-%d-%s", os.Getpid(), name))
 	return dir, os.MkdirAll(dir, 0o755)
 }
 

@@ -23,8 +23,15 @@ type fault struct {
 	heal   func(context.Context) error
 }
 
-func (f fault) String() string                              { return f.name }
-func (f fault) Inject(ctx context.Context) (Receipt, error) { return f.inject(ctx) }
+func (f fault) String() string { return f.name }
+
+func (f fault) Inject(ctx context.Context) (Receipt, error) {
+	if f.inject == nil {
+		return "", errors.New("it has no function to inject it")
+	}
+	return f.inject(ctx)
+}
+
 func (f fault) Heal(ctx context.Context) error {
 	if f.heal == nil {
 		return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type record struct {
 	Sample    *Sample    `json:"sample,omitempty"`
 	Survivors *survivors `json:"survivors,omitempty"`
 	End       *ending    `json:"end,omitempty"`
-	Verdict   *Verdict   `json:"verdict,omitempty"` // after the end, by Run
+	Verdicts  []Verdict  `json:"verdicts,omitempty"` // all of them, after the end
 }
 
 type header struct {
@@ -58,8 +59,13 @@ type ending struct {
 // add applies one record: a ledger that is read from a journal is the same as the one that was played.
 func (r *Report) add(rec record) error {
 	l := r.Ledger
-	if rec.Journal == nil && l.Drill.ID == "" {
+	switch {
+	case rec.fields() != 1:
+		return fmt.Errorf("%d records where one is due", rec.fields())
+	case rec.Journal == nil && l.Drill.ID == "":
 		return errors.New("the journal does not begin with its header")
+	case l.Ended && rec.Verdicts == nil, r.Verdicts != nil:
+		return errors.New("the drill has ended already")
 	}
 	switch {
 	case rec.Journal != nil:
@@ -87,21 +93,49 @@ func (r *Report) add(rec record) error {
 			return fmt.Errorf("unknown outcome %q", o.Outcome)
 		}
 		op := &l.Ops[o.N]
+		if op.End != Forever {
+			return fmt.Errorf("a second outcome of op %d", o.N)
+		}
+		if o.End < op.Start {
+			return fmt.Errorf("op %d ends before it starts", o.N)
+		}
 		op.End, op.Outcome, op.Err = o.End, o.Outcome, o.Err
 	case rec.Event != nil:
+		if rec.Event.Lo > rec.Event.Hi {
+			return fmt.Errorf("%s ends before it begins", rec.Event.Kind)
+		}
 		l.Events = append(l.Events, *rec.Event)
 	case rec.Sample != nil:
+		if rec.Sample.Lo > rec.Sample.Hi {
+			return errors.New("a sample ends before it begins")
+		}
 		l.Samples = append(l.Samples, *rec.Sample)
 	case rec.Survivors != nil:
 		l.Survivors = append([]string{}, rec.Survivors.IDs...)
 	case rec.End != nil:
+		if open := slices.IndexFunc(l.Ops, func(op Op) bool { return op.End == Forever }); open >= 0 {
+			return fmt.Errorf("the drill ends without an outcome of op %d", open)
+		}
 		l.Ended, l.Machine, l.Broken = true, rec.End.Machine, rec.End.Broken
-	case rec.Verdict != nil:
-		r.Verdicts = append(r.Verdicts, *rec.Verdict)
-	default:
-		return errors.New("an empty record")
+	case rec.Verdicts != nil:
+		if !l.Ended {
+			return errors.New("verdicts before the end of the drill")
+		}
+		r.Verdicts = rec.Verdicts
 	}
 	return nil
+}
+
+// fields counts the records in a line.
+func (rec record) fields() int {
+	n := 0
+	for _, set := range []bool{rec.Journal != nil, rec.Op != nil, rec.Outcome != nil, rec.Event != nil,
+		rec.Sample != nil, rec.Survivors != nil, rec.End != nil, rec.Verdicts != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 // ReadReport reads the journal that [Run] wrote: the ledger, its figures, and the verdicts as they were
@@ -140,11 +174,15 @@ func (r *Report) addLine(line []byte, cut bool) error {
 	if err := d.Decode(&rec); err != nil {
 		return fmt.Errorf("no record of a journal: %w", err)
 	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one record on a line")
+	}
 	return r.add(rec)
 }
 
-// WriteTo writes the ledger as a journal that [ReadReport] reads.
-func (l *Ledger) WriteTo(w io.Writer) (int64, error) {
+// WriteTo writes the ledger and the verdicts as a journal that [ReadReport] reads.
+func (r *Report) WriteTo(w io.Writer) (int64, error) {
+	l := r.Ledger
 	count := &counter{w: w}
 	buf := bufio.NewWriter(count)
 	enc := json.NewEncoder(buf)
@@ -169,6 +207,9 @@ func (l *Ledger) WriteTo(w io.Writer) (int64, error) {
 	}
 	if l.Ended {
 		put(record{End: &ending{Machine: l.Machine, Broken: l.Broken}})
+	}
+	if len(r.Verdicts) > 0 {
+		put(record{Verdicts: r.Verdicts})
 	}
 	err := buf.Flush()
 	return count.n, err

@@ -12,6 +12,7 @@ import (
 const head = `{"journal":{"version":1,"drill":{"id":"J","title":"J","fault":"f","began":"2026-01-01T00:00:00Z","every":1,"timeout":1,"steady":1,"deadline":1}}}` + "\n"
 
 func TestDamagedJournals(t *testing.T) {
+	out := `{"outcome":{"n":0,"end":2,"outcome":"acked"}}` + "\n"
 	op := `{"op":{"n":0,"id":"a","due":0,"start":1}}` + "\n"
 	for _, c := range []struct{ reason, journal, want string }{
 		{"empty", "", "journal line 1: the journal is empty"},
@@ -22,11 +23,20 @@ func TestDamagedJournals(t *testing.T) {
 		{"no scenario", strings.Replace(head, `"id":"J",`, ``, 1), "journal line 1: the header names no scenario"},
 		{"not JSON", head + "\x00\x00\n", `journal line 2: no record of a journal: invalid character '\x00' looking for beginning of value`},
 		{"another record", head + `{"surprise":{}}` + "\n", `journal line 2: no record of a journal: json: unknown field "surprise"`},
-		{"an empty record", head + "{}\n", "journal line 2: an empty record"},
+		{"an empty record", head + "{}\n", "journal line 2: 0 records where one is due"},
+		{"two records in one", head + `{"op":{"n":0,"id":"a","due":0,"start":1},"survivors":{"ids":[]}}` + "\n", "journal line 2: 2 records where one is due"},
+		{"two records on a line", head + strings.TrimSpace(op) + op, "journal line 2: more than one record on a line"},
+		{"two outcomes", head + op + out + out, "journal line 4: a second outcome of op 0"},
+		{"an outcome before its op", head + op + strings.Replace(out, `"end":2`, `"end":0`, 1), "journal line 3: op 0 ends before it starts"},
+		{"an outcome is missing", head + op + `{"end":{"machine":{"cpus":1,"busy":0,"stalled":0}}}` + "\n", "journal line 3: the drill ends without an outcome of op 0"},
+		{"something after the end", head + `{"end":{"machine":{"cpus":1,"busy":0,"stalled":0}}}` + "\n" + op, "journal line 3: the drill has ended already"},
+		{"verdicts before the end", head + `{"verdicts":[{"objective":"RTO","status":"pass","why":""}]}` + "\n", "journal line 2: verdicts before the end of the drill"},
+		{"an event backwards", head + `{"event":{"kind":"fault","lo":2,"hi":1}}` + "\n", "journal line 2: fault ends before it begins"},
+		{"a sample backwards", head + `{"sample":{"lo":2,"hi":1}}` + "\n", "journal line 2: a sample ends before it begins"},
 		{"a line is missing", head + strings.Replace(op, `"n":0`, `"n":3`, 1), "journal line 2: op 3 where op 0 is due"},
 		{"an outcome of nothing", head + `{"outcome":{"n":0,"end":2,"outcome":"acked"}}` + "\n", "journal line 2: an outcome of op 0, which was never sent"},
 		{"an outcome that is none", head + op + `{"outcome":{"n":0,"end":2,"outcome":"maybe"}}` + "\n", `journal line 3: unknown outcome "maybe"`},
-		{"a status that is none", head + `{"verdict":{"objective":"RTO","status":"fine","why":""}}` + "\n", `journal line 2: no record of a journal: unknown status "fine"`},
+		{"a status that is none", head + `{"verdicts":[{"objective":"RTO","status":"fine","why":""}]}` + "\n", `journal line 2: no record of a journal: unknown status "fine"`},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			r, err := drtest.ReadReport(strings.NewReader(c.journal))
@@ -61,7 +71,7 @@ func TestJournalOfADeadProcess(t *testing.T) {
 func FuzzReadReport(f *testing.F) {
 	f.Add(head)
 	var whole strings.Builder
-	_, _ = hand(2000*ms, healed).WriteTo(&whole)
+	_, _ = drtest.Judge(hand(2000*ms, healed), drtest.RPO(0)).WriteTo(&whole)
 	f.Add(whole.String())
 	f.Fuzz(func(t *testing.T, journal string) {
 		r, _ := drtest.ReadReport(strings.NewReader(journal))

@@ -89,9 +89,9 @@ func Judge(l *Ledger, objectives ...Objective) *Report {
 	r := &Report{Ledger: l, Figures: Measure(l)}
 	for _, o := range slices.Concat(objectives, []Objective{staysRejected()}) {
 		v := o.judge(l, r.Figures)
-		v.Objective = o.Name
+		v.Objective = o.name
 		if o.bounded {
-			v.Limit = &o.Limit
+			v.Limit = &o.limit
 		}
 		if why := l.unfinished(); why != "" && v.Status == Pass {
 			v.Status, v.Why = Inconclusive, v.Why+", but "+why
@@ -103,11 +103,29 @@ func Judge(l *Ledger, objectives ...Objective) *Report {
 
 // unfinished says why a ledger cannot pass anything, or nothing.
 func (l *Ledger) unfinished() string {
-	switch {
+	i := slices.IndexFunc(l.Events, func(e Event) bool { return e.Kind == FaultInjected })
+	done := 0
+	for _, e := range l.Events {
+		if e.Kind == StepDone {
+			done++
+		}
+	}
+	switch gaveUp, late := l.Event(DeadlinePassed); {
 	case l.Broken != "":
 		return "the drill broke: " + l.Broken
 	case !l.Ended:
 		return "the drill was cut off before its end"
+	case i < 0:
+		return "no fault was injected"
+	case l.Events[i].Receipt == "":
+		return "the fault has no receipt"
+	case late:
+		return fmt.Sprintf("the deadline passed at +%s: %s", seconds(gaveUp.Hi), l.note(DeadlinePassed))
+	case done < l.Drill.Steps:
+		return fmt.Sprintf("only %d of %d steps of the runbook were done", done, l.Drill.Steps)
+	}
+	if open := slices.IndexFunc(l.Ops, func(op Op) bool { return op.End == Forever }); open >= 0 {
+		return fmt.Sprintf("%s has no outcome", l.Ops[open].ID)
 	}
 	return ""
 }

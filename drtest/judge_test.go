@@ -64,6 +64,7 @@ func units(resumed time.Duration, progress ...drtest.Progress) func(*drtest.Ledg
 		both := func(a, b drtest.Progress) map[string]drtest.Progress {
 			return map[string]drtest.Progress{"op-08": a, "op-09": b}
 		}
+		l.Ops[10].Outcome = drtest.Unknown // it was under way, and would be in flight too
 		finished := map[string]drtest.Progress{}
 		for _, op := range l.Ops[:8] {
 			finished[op.ID] = drtest.Progress{Done: 4, Attempt: 1, Finished: true}
@@ -105,6 +106,21 @@ func TestJudge(t *testing.T) {
 			"RTO: inconclusive: no client saw an outage, so nothing was recovered from"},
 		{"no fault", hand(0, func(l *drtest.Ledger) { l.Events = nil }), drtest.RTO(time.Second),
 			"RTO: inconclusive: no fault was injected"},
+		{"a request was reset long after later ones were acked", hand(2000*ms, func(l *drtest.Ledger) {
+			l.Ops[9].Outcome, l.Ops[9].End = drtest.Unknown, 2200*ms
+			l.Drill.Timeout = 5 * time.Second
+		}), drtest.RTO(2 * time.Second),
+			"RTO: pass: got 1.310s (0.880s..1.310s), want at most 2s"},
+		{"gave up", hand(2000*ms, func(l *drtest.Ledger) {
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.DeadlinePassed, Interval: drtest.Interval{Lo: 3 * time.Second, Hi: 3 * time.Second}, Note: "7 accepted units have not finished"})
+		}), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the deadline passed at +3.000s: 7 accepted units have not finished"},
+		{"half a runbook", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Steps = 2 }), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but only 0 of 2 steps of the runbook were done"},
+		{"no receipt", hand(2000*ms, func(l *drtest.Ledger) { l.Events[0].Receipt = "" }), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the fault has no receipt"},
+		{"a request without an outcome", hand(2000*ms, func(l *drtest.Ledger) { l.Ops[3].End, l.Ops[3].Outcome = drtest.Forever, drtest.Unknown }), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but op-03 has no outcome"},
 		{"cut off", hand(2000*ms, func(l *drtest.Ledger) { l.Ended = false }), drtest.RTO(2 * time.Second),
 			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the drill was cut off before its end"},
 		{"cut off while it was down", hand(time.Hour, func(l *drtest.Ledger) { l.Ended = false }), drtest.RTO(time.Minute),
@@ -147,6 +163,8 @@ func TestJudge(t *testing.T) {
 			"RPO: fail: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 0s"},
 		{"one lost that was acked after the fault", hand(2000*ms, without("op-25")), drtest.RPO(time.Hour),
 			"RPO: fail: lost 1 of 21 acked (op-25): got 0.000s (0.000s..0.000s), want at most 1h0m0s; 1 of them were acked after the fault"},
+		{"one lost that was under way when the fault was in effect", hand(2000*ms, without("op-10"), func(l *drtest.Ledger) { l.Ops[10].End = 1030 * ms }), drtest.RPO(time.Hour),
+			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were under way when the fault took effect, and may have been acked after it"},
 		{"all lost", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = []string{} }), drtest.RPO(0),
 			"RPO: fail: lost 21 of 21 acked (op-00 op-01 op-02 op-03 op-04 op-05 op-06 op-07 op-08 op-09 and 11 more): got 1.020s (0.990s..1.020s), want at most 0s; 10 of them were acked after the fault"},
 		{"survivors never agreed", hand(2000*ms, func(l *drtest.Ledger) {
@@ -169,8 +187,17 @@ func TestJudge(t *testing.T) {
 			"work RTO: inconclusive: got more than 0.980s, want at most 1s: 2 of 2 units never got past their progress at the fault"},
 		{"work went on between two samples, after it fell back", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 3, Attempt: 2, From: 0})), drtest.WorkRTO(2 * time.Second),
 			"work RTO: pass: got 1.005s (0.000s..1.005s), want at most 2s"},
-		{"work went on for a moment and fell back", hand(2000*ms, units(1005*ms, drtest.Progress{Done: 3, Attempt: 1}, drtest.Progress{Done: 0, Attempt: 2}, drtest.Progress{Done: 3, Attempt: 2})), drtest.WorkRTO(2 * time.Second),
-			"work RTO: pass: got 0.210s (0.085s..0.210s), want at most 2s"},
+		{"work went on for a moment and fell back", hand(2000*ms, units(1005*ms, drtest.Progress{Done: 3, Attempt: 1}, drtest.Progress{Done: 0, Attempt: 2}, drtest.Progress{Done: 3, Attempt: 2}, drtest.Progress{Done: 4, Attempt: 2})), drtest.WorkRTO(2 * time.Second),
+			"work RTO: pass: got 0.310s (0.085s..0.310s), want at most 2s"},
+		{"work stood still without being started anew", hand(2000*ms, units(1005*ms, drtest.Progress{Done: 3, Attempt: 1}, drtest.Progress{Done: 3, Attempt: 1}, drtest.Progress{Done: 4, Attempt: 1})), drtest.WorkRTO(2 * time.Second),
+			"work RTO: pass: got 0.210s (0.000s..0.210s), want at most 2s"},
+		{"finished work that came back", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 1, Attempt: 2, From: 1}), func(l *drtest.Ledger) {
+			for _, id := range []string{"op-08", "op-09"} {
+				l.Samples[2].Units[id] = drtest.Progress{Done: 4, Attempt: 1, Finished: true}
+			}
+		}), drtest.AllRecovered(1), "all recovered: fail: 0 of 2 units in flight recovered; not op-08 (not finished) op-09 (not finished)"},
+		{"work seen during the fault was lost", hand(2000*ms, units(1005*ms, drtest.Progress{Done: 4, Attempt: 1}, drtest.Progress{Done: 2, Attempt: 2, From: 2})), drtest.LostWork(0),
+			"lost work: inconclusive: got 0.120s (0.000s..0.120s), want at most 0s: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
 		{"no work", hand(2000*ms, units(0), func(l *drtest.Ledger) {
 			for _, id := range []string{"op-08", "op-09"} {
 				l.Samples[2].Units[id] = drtest.Progress{Done: 4, Attempt: 1, Finished: true}
@@ -217,15 +244,17 @@ func TestJudge(t *testing.T) {
 			"no duplicates: inconclusive: survivors are not known: they were never read"},
 
 		{"nobody noticed", hand(0), drtest.Transparent(), "transparent: pass: none of 30 requests failed"},
+		{"nobody asked after the fault", hand(0, func(l *drtest.Ledger) { l.Ops = l.Ops[:10] }), drtest.Transparent(), "transparent: inconclusive: no request was sent and acked after the fault"},
 		{"clients noticed", hand(2000 * ms), drtest.Transparent(), "transparent: fail: 9 of 30 requests failed after the fault"},
 		{"no fault", hand(0, func(l *drtest.Ledger) { l.Events = nil }), drtest.Transparent(), "transparent: inconclusive: no fault was injected"},
 
 		{"a property that holds", hand(0), drtest.Check("sane", func(*drtest.Ledger) error { return nil }), "sane: pass: holds"},
 		{"a property that does not", hand(0), drtest.Check("sane", func(*drtest.Ledger) error { return errors.New("mad") }), "sane: fail: mad"},
+		{"a property that is not shown", hand(0), drtest.Check("sane", func(*drtest.Ledger) error { return drtest.ErrInconclusive }), "sane: inconclusive: inconclusive"},
 		{"a property of half a ledger", hand(0, func(l *drtest.Ledger) { l.Ended = false }), drtest.Check("sane", func(*drtest.Ledger) error { return nil }),
 			"sane: inconclusive: holds, but the drill was cut off before its end"},
 	} {
-		t.Run(c.objective.Name+": "+c.reason, func(t *testing.T) {
+		t.Run(c.reason+": "+c.want[:12], func(t *testing.T) {
 			got := drtest.Judge(c.ledger, c.objective).Verdicts[0].String()
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)

@@ -36,6 +36,7 @@ type Drill struct {
 	Timeout    time.Duration `json:"timeout"`
 	Steady     time.Duration `json:"steady"`
 	HealAfter  time.Duration `json:"healAfter,omitempty"`
+	Steps      int           `json:"steps,omitempty"` // of the runbook
 	Deadline   time.Duration `json:"deadline"`
 	Tracked    bool          `json:"tracked,omitempty"` // the workload reports progress
 	Watched    bool          `json:"watched,omitempty"` // the system reports health

@@ -1,16 +1,17 @@
 package drtest
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
 // An Objective judges one property of a ledger. A scenario lists the objectives that it asserts.
 type Objective struct {
-	Name  string
-	Limit time.Duration // what is allowed, where the objective has a limit
-
+	name    string
+	limit   time.Duration // what is allowed, if bounded
 	bounded bool
 	judge   func(*Ledger, Figures) Verdict
 }
@@ -56,6 +57,10 @@ func RPO(window time.Duration) Objective {
 			return Verdict{Status: Pass, Got: &f.RPO.Interval, Why: fmt.Sprintf("lost none of %d acked", f.Acked)}
 		}
 		v := timely(l, f)
+		if f.LostDuring > 0 && v.Status == Pass {
+			v.Status = Inconclusive
+			v.Why += fmt.Sprintf(": %d of them were under way when the fault took effect, and may have been acked after it", f.LostDuring)
+		}
 		if window == 0 || f.LostAfter > 0 {
 			v = Verdict{Status: Fail, Got: v.Got, Why: wanted(f.RPO.Interval, window)}
 		}
@@ -71,12 +76,16 @@ func RPO(window time.Duration) Objective {
 // AllRecovered requires that at least atLeast units were in flight at the fault, and that every one of them
 // finished with its right result, exactly once. With fewer in flight the drill shows nothing.
 func AllRecovered(atLeast int) Objective {
-	return Objective{Name: "all recovered", judge: func(_ *Ledger, f Figures) Verdict {
+	return Objective{name: "all recovered", judge: func(_ *Ledger, f Figures) Verdict {
 		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
 		case !f.WorkKnown:
 			return Verdict{Why: f.WorkWhy}
 		case len(f.Unrecovered) > 0:
-			return Verdict{Status: Fail, Why: fmt.Sprintf("%s; not %s", why, some(f.Unrecovered))}
+			var ids []string
+			for _, u := range f.Unrecovered {
+				ids = append(ids, fmt.Sprintf("%s (%s)", u.ID, u.Why))
+			}
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%s; not %s", why, some(ids))}
 		case len(f.Affected) < max(1, atLeast):
 			return Verdict{Why: fmt.Sprintf("%s, want at least %d in flight at the fault", why, max(1, atLeast))}
 		default:
@@ -87,7 +96,7 @@ func AllRecovered(atLeast int) Objective {
 
 // NoDuplicates requires that the system holds no unit more than once.
 func NoDuplicates() Objective {
-	return Objective{Name: "no duplicates", judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: "no duplicates", judge: func(l *Ledger, f Figures) Verdict {
 		switch {
 		case l.Survivors == nil:
 			return Verdict{Why: f.RPO.Why}
@@ -100,22 +109,35 @@ func NoDuplicates() Objective {
 
 // Transparent requires that no client sees the fault at all.
 func Transparent() Objective {
-	return Objective{Name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
-		_, injected := l.Event(FaultInjected)
+	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
+		fault, injected := l.Event(FaultInjected)
 		switch {
 		case !injected:
 			return Verdict{Why: "no fault was injected"}
 		case f.Failed > 0:
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d requests failed after the fault", f.Failed, len(l.Ops))}
+		case !slices.ContainsFunc(l.Ops, func(op Op) bool { return op.Start >= fault.Hi && op.Outcome == Acked }):
+			return Verdict{Why: "no request was sent and acked after the fault"}
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed", len(l.Ops))}
 	}}
 }
 
-// Check makes an objective of any property of the ledger: it fails with the error that property returns.
+// ErrInconclusive marks the error of a [Check] whose ledger does not show the property either way.
+var ErrInconclusive = errors.New("inconclusive")
+
+// Check makes an objective of any property of the ledger: it fails with the error that property returns, or is
+// inconclusive if that wraps [ErrInconclusive].
 func Check(name string, property func(*Ledger) error) Objective {
-	return Objective{Name: name, judge: func(l *Ledger, _ Figures) Verdict {
-		if err := property(l); err != nil {
+	if property == nil {
+		return Objective{name: name} // refused with the scenario
+	}
+	return Objective{name: name, judge: func(l *Ledger, _ Figures) Verdict {
+		err := property(l)
+		if errors.Is(err, ErrInconclusive) {
+			return Verdict{Why: err.Error()}
+		}
+		if err != nil {
 			return Verdict{Status: Fail, Why: err.Error()}
 		}
 		return Verdict{Status: Pass, Why: "holds"}
@@ -124,7 +146,7 @@ func Check(name string, property func(*Ledger) error) Objective {
 
 // staysRejected is judged always.
 func staysRejected() Objective {
-	return Objective{Name: "rejected stays rejected", judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: "rejected stays rejected", judge: func(l *Ledger, f Figures) Verdict {
 		switch {
 		case l.Survivors == nil:
 			return Verdict{Why: f.RPO.Why}
@@ -137,7 +159,7 @@ func staysRejected() Objective {
 
 // within makes an objective of a figure that is a time.
 func within(name string, limit time.Duration, figure func(Figures) Figure) Objective {
-	return Objective{Name: name, Limit: limit, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: name, limit: limit, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		fig := figure(f)
 		if !fig.Known {
 			return Verdict{Why: fig.Why}

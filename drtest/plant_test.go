@@ -16,6 +16,8 @@ import (
 type plant struct {
 	// The fault takes effect at a moment within Inject.
 	injectBefore, injectAfter time.Duration
+	// stalls says that units in flight stop at the fault and go on later, without being started anew.
+	stalls bool
 	// The service is down in these windows, counted from the fault. The last one ends when the fault is
 	// healed and lag has passed, if the fault is held.
 	down []window
@@ -29,6 +31,8 @@ type plant struct {
 	detect time.Duration
 	// answer, reading and poll are how long a request, a reading of progress and a health poll take.
 	answer, reading, poll time.Duration
+	// slow is how much longer every third request or so takes.
+	slow time.Duration
 
 	// Units take steps of this length each. At the fault a unit in flight falls back by up to rollback
 	// steps, and it resumes when the service has been up for resume.
@@ -111,6 +115,9 @@ func (p *plant) Do(ctx context.Context, id string) error {
 		return refuse()
 	}
 	time.Sleep(p.answer)
+	if p.slow > 0 && id[len(id)-1]%3 == 0 { // some requests take longer than others
+		time.Sleep(p.slow)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.up(time.Now()) {
@@ -133,7 +140,7 @@ func (p *plant) keep(id string) *plantedUnit {
 // done is the progress of a unit at a time.
 func (p *plant) done(u *plantedUnit, at time.Time) int {
 	switch {
-	case u.resumed && p.held && p.healed.IsZero():
+	case u.resumed && !at.Before(p.fault) && p.held && p.healed.IsZero():
 		return u.from
 	case !u.resumed || at.Before(p.fault):
 		return min(p.steps, int(at.Sub(u.accepted)/p.step))
@@ -145,7 +152,7 @@ func (p *plant) done(u *plantedUnit, at time.Time) int {
 func (p *plant) progress(u *plantedUnit, at time.Time) drtest.Progress {
 	g := drtest.Progress{Done: p.done(u, at), Attempt: 1}
 	g.Finished = g.Done == p.steps
-	if u.resumed {
+	if u.resumed && !p.stalls && !at.Before(p.fault) {
 		g.Attempt, g.From = 2, u.from
 	}
 	return g
@@ -214,6 +221,9 @@ func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
 	for _, u := range p.order {
 		if n := p.done(u, p.fault); n < p.steps {
 			u.from, u.resumed = max(0, n-p.rollback), true
+			if p.stalls {
+				u.from = n
+			}
 		}
 		if !u.acked.IsZero() {
 			acked = append(acked, u)
@@ -279,12 +289,16 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	told := map[string]bool{}
 	fault, _ := l.Event(drtest.FaultInjected)
 	for _, op := range l.Ops {
-		told[op.ID] = op.Outcome == drtest.Acked && op.End <= fault.Lo
+		told[op.ID] = op.Outcome == drtest.Acked && op.End <= fault.Hi
 	}
 	var lostWork, workRTO time.Duration
 	anyLost := false
 	for _, u := range p.order {
 		if !told[u.id] || p.seen[u.id].Finished {
+			continue
+		}
+		if u.accepted.After(p.fault) {
+			affected = append(affected, u.id) // told in the moment between the fault and its receipt
 			continue
 		}
 		affected = append(affected, u.id)
@@ -302,8 +316,12 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 		if u.from < seen {
 			lostWork = max(lostWork, p.fault.Sub(u.accepted.Add(time.Duration(u.from)*p.step)))
 		}
-		if u.from <= seen {
-			past := p.served().Add(p.resume + time.Duration(seen+1-u.from)*p.step)
+		at := seen // the progress to get past: a client's knowledge, or, of a unit that stalls, its own
+		if p.stalls {
+			at = max(at, u.from)
+		}
+		if u.from <= at {
+			past := p.served().Add(p.resume + time.Duration(at+1-u.from)*p.step)
 			workRTO = max(workRTO, past.Sub(p.fault))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// steadyLimit bounds the wait for the steady state before the fault.
+	// steadyLimit bounds the wait for the steady window before the fault.
 	steadyLimit = time.Minute
 	// closingLimit bounds each of what may be left to do at the deadline: reading the survivors, confirming
 	// and healing the fault.
@@ -47,7 +47,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
-		HealAfter: s.HealAfter, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil,
+		HealAfter: s.HealAfter, Steps: len(s.Runbook), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil,
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: readCPU().since(busy, p.now())}
@@ -142,20 +142,20 @@ func (p *player) drill(parent context.Context) (err error) {
 	if t, ok := p.Workload.(Tracker); ok {
 		observers.Go(func() { p.every(observing, func() { _ = p.sample(observing, t) }) })
 	}
-	defer func() {
+	end := func() { // what is seen of the healing is no part of the drill
 		stopLoad()
 		load.Wait()
 		stopObserving()
 		observers.Wait()
-	}()
+	}
+	defer end()
 
 	if err := p.reachSteady(ctx); err != nil {
 		return err
 	}
 	heal, err := p.inject(ctx)
 	defer func() {
-		stopLoad()
-		load.Wait() // what clients see of the healing is no part of the drill
+		end()
 		err = errors.Join(err, heal())
 	}()
 	if err != nil {
@@ -177,7 +177,7 @@ func (p *player) drill(parent context.Context) (err error) {
 
 // reachSteady waits for the precondition of the fault.
 func (p *player) reachSteady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, min(steadyLimit, p.Deadline))
+	ctx, cancel := context.WithTimeout(ctx, min(p.Load.Steady+steadyLimit, p.Deadline))
 	defer cancel()
 	var acked int
 	err := p.await(ctx, func(l *Ledger) bool {
@@ -186,7 +186,13 @@ func (p *player) reachSteady(ctx context.Context) error {
 		return ok && (p.Health == nil || l.healthy())
 	})
 	if err != nil {
-		return fmt.Errorf("no steady state before the fault: %s: %w", p.unsteady(), err)
+		why := p.unsteady()
+		p.mu.Lock()
+		if _, ok := p.report.Ledger.steady(0); ok {
+			why = "health is bad: " + cmp.Or(p.report.Ledger.lastNote(HealthLost), "it was never good")
+		}
+		p.mu.Unlock()
+		return fmt.Errorf("no steady state before the fault: %s: %w", why, err)
 	}
 	p.event(SteadyReached, Interval{p.now(), p.now()},
 		fmt.Sprintf("%d requests acked, one every %v, none failed for %v", acked, p.Load.Every, p.Load.Steady))
@@ -204,11 +210,7 @@ func (p *player) unsteady() string {
 			failed, last = failed+1, fmt.Sprintf("the last one: %s: %s", op.Outcome, op.Err)
 		}
 	}
-	switch n, ok := l.steady(0); {
-	case ok:
-		return "health is bad: " + cmp.Or(l.lastNote(HealthLost), "it was never good")
-	case failed == 0 && n > 0:
-		late, worst := l.Late()
+	if late, worst := l.Late(); failed == 0 && late > 0 {
 		return fmt.Sprintf("no request failed, but %d left late, by up to %v: the machine is too busy", late, worst)
 	}
 	return fmt.Sprintf("%d of %d requests failed, %s", failed, len(l.Ops), last)
@@ -224,6 +226,21 @@ func (l *Ledger) steady(from time.Duration) (acked int, ok bool) {
 	begin := end
 	for begin > 0 && l.Ops[begin-1].Outcome == Acked && l.Ops[begin-1].Start >= from {
 		begin--
+	}
+	if begin == end {
+		return 0, false
+	}
+	// Earlier requests, as far back as they can reach into the window, may have failed within it, or may
+	// still fail.
+	reach := l.Ops[begin].Start - l.Drill.Timeout - answerGrace
+	for i := begin - 1; i >= 0 && l.Ops[i].Start >= reach; i-- {
+		op := l.Ops[i]
+		if op.End == Forever {
+			return 0, false
+		}
+		for begin < end && op.Outcome != Acked && l.Ops[begin].Start <= l.evidence(op) {
+			begin++
+		}
 	}
 	if begin == end {
 		return 0, false
@@ -409,13 +426,14 @@ func (p *player) settle(parent, ctx context.Context) error {
 // readSurvivors reads until two successive readings agree, since a slow commit would look like a loss. It
 // keeps to the units of this drill.
 func (p *player) readSurvivors(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, closingLimit, fmt.Errorf("no two readings agreed within %v", closingLimit))
+	limit := max(closingLimit, p.Deadline-p.now())
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no two readings agreed within %v", limit.Round(time.Millisecond)))
 	defer cancel()
 	var last []string
 	var failure error
 	for {
 		var ids []string
-		err := call(ctx, closingLimit, func(ctx context.Context) (err error) {
+		err := call(ctx, limit, func(ctx context.Context) (err error) {
 			ids, err = p.Workload.Survivors(ctx)
 			return err
 		})

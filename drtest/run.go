@@ -3,7 +3,9 @@ package drtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,9 +48,7 @@ func Run(t TB, s Scenario) *Report {
 		v.Target = true
 		r.Verdicts = append(r.Verdicts, v)
 	}
-	for i := range r.Verdicts {
-		j.write(record{Verdict: &r.Verdicts[i]})
-	}
+	j.write(record{Verdicts: r.Verdicts})
 	if j.err != nil {
 		t.Errorf("drtest: write the journal of %s: %v", s.ID, j.err)
 	}
@@ -78,7 +78,18 @@ func evidence(r *Report, path string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "what happened, counted from the fault:\n%s", r.Ledger.Timeline())
 	if path != "" {
-		fmt.Fprintf(&b, "    journal: %s\n    judge it again: go tool drreport check %s", path, path)
+		fmt.Fprintf(&b, "    journal: %s\n    judge it again: go tool drreport check%s %s", path, flags(r.Verdicts), path)
+	}
+	return b.String()
+}
+
+// flags are the limits of a drill as the flags of drreport check.
+func flags(verdicts []Verdict) string {
+	var b strings.Builder
+	for _, v := range verdicts {
+		if v.Limit != nil && !v.Target {
+			fmt.Fprintf(&b, " -%s %v", strings.ToLower(strings.ReplaceAll(v.Objective, " ", "-")), *v.Limit)
+		}
 	}
 	return b.String()
 }
@@ -95,12 +106,21 @@ func openJournal(t TB, s Scenario) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, strings.ReplaceAll(s.ID, "/", "-")+".ndjson")
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("one test plays each scenario once: %w", err)
+	// A test may play a scenario again, and go test -count may run the test again.
+	for n := 1; ; n++ {
+		name := strings.ReplaceAll(s.ID, "/", "-")
+		if n > 1 {
+			name += fmt.Sprintf("-%d", n)
+		}
+		path := filepath.Join(dir, name+".ndjson")
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err == nil {
+			return &journal{path: path, file: file}, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
 	}
-	return &journal{path: path, file: file}, nil
 }
 
 // write appends one line with one call, so that no line is lost or mixed when the process dies.
@@ -121,7 +141,5 @@ func (j *journal) close(t TB) {
 		return
 	}
 	_ = os.Remove(j.path)
-	dir := filepath.Dir(j.path)
-	_ = os.Remove(dir) // only if it is empty: other evidence stays
-	_ = os.Remove(filepath.Dir(dir))
+	_ = os.Remove(filepath.Dir(j.path)) // only if it is empty: other evidence stays
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -45,8 +46,9 @@ type Scenario struct {
 	// Targets are what was promised for this disaster elsewhere, such as in a service level agreement.
 	// They are judged and reported beside the objectives, which must be at least as strict.
 	Targets []Objective
-	// Deadline bounds the drill, from its start until the accepted work has finished. At the deadline
-	// whatever was seen is judged. Required.
+	// Deadline bounds the drill, from its start until the accepted work has finished. At the deadline whatever
+	// was seen is judged: a drill that gave up can fail, but not pass. Reading the survivors, confirming and
+	// healing the fault may each take ten seconds more. Required.
 	Deadline time.Duration
 
 	_ struct{} // keyed literals only, so that fields can be added
@@ -93,7 +95,7 @@ type Load struct {
 	// Timeout bounds each request, each poll of Health and each reading of Progress.
 	Timeout time.Duration
 	// Steady is the window that must pass without a failure before the fault is injected, and again
-	// before the system counts as recovered.
+	// before the system counts as recovered. The first must come within a minute.
 	Steady time.Duration
 }
 
@@ -140,6 +142,10 @@ func (s Scenario) validate() error {
 		return s.lacks("Load.Steady of at least Load.Every: the window without failures that makes a steady state")
 	case s.Deadline <= 0:
 		return s.lacks("Deadline: when to give up and judge what was seen")
+	case s.HealAfter < 0 || s.Watch < 0:
+		return fmt.Errorf("scenario %s has a negative HealAfter or Watch", s.ID)
+	case s.Load.Timeout > s.Deadline || 2*s.Load.Steady+max(s.HealAfter, s.Watch) > s.Deadline:
+		return fmt.Errorf("scenario %s has a Deadline of %v, too short for Load.Timeout, two windows of Load.Steady, HealAfter and Watch", s.ID, s.Deadline)
 	case len(s.Objectives) == 0:
 		return s.lacks("Objectives: a drill that asserts nothing cannot fail")
 	case len(s.Runbook) > 0 && s.Health == nil:
@@ -148,6 +154,11 @@ func (s Scenario) validate() error {
 	for i, st := range s.Runbook {
 		if st.Name == "" || st.Do == nil {
 			return s.lacks(fmt.Sprintf("Name or Do in Runbook[%d]", i))
+		}
+	}
+	for _, o := range slices.Concat(s.Objectives, s.Targets) {
+		if o.judge == nil {
+			return fmt.Errorf("scenario %s: objective %q judges nothing: make it with RTO, RPO... or a Check of a function", s.ID, o.name)
 		}
 	}
 	return s.validateLimits()
@@ -161,9 +172,9 @@ func (s Scenario) lacks(what string) error {
 func (s Scenario) validateLimits() error {
 	for _, target := range s.Targets {
 		for _, o := range s.Objectives {
-			if o.Name == target.Name && o.bounded && target.bounded && o.Limit > target.Limit {
+			if o.name == target.name && o.bounded && target.bounded && o.limit > target.limit {
 				return fmt.Errorf("scenario %s: objective %s allows %v, looser than its target of %v",
-					s.ID, o.Name, o.Limit, target.Limit)
+					s.ID, o.name, o.limit, target.limit)
 			}
 		}
 	}

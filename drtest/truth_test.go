@@ -35,6 +35,8 @@ func anyPlant(t *rapid.T, least int) *plant {
 	p := &plant{
 		injectBefore: millis(t, "inject before", 0, 90),
 		injectAfter:  millis(t, "inject after", 0, 90),
+		stalls:       rapid.Bool().Draw(t, "stalls"),
+		slow:         rapid.SampledFrom([]time.Duration{0, 0, 70 * time.Millisecond}).Draw(t, "slow"),
 		hang:         rapid.Bool().Draw(t, "hang"),
 		rejects:      rapid.Bool().Draw(t, "rejects"),
 		held:         rapid.Bool().Draw(t, "held"),
@@ -210,7 +212,7 @@ func TestJournalHoldsThePlantedDrills(t *testing.T) {
 		var l *drtest.Ledger
 		synctest.Test(t, func(t *testing.T) { l, _ = drtest.Play(t.Context(), plants.Example(seed).scenario()) })
 		var file strings.Builder
-		if _, err := l.WriteTo(&file); err != nil {
+		if _, err := (&drtest.Report{Ledger: l}).WriteTo(&file); err != nil {
 			t.Fatal(err)
 		}
 		read, err := drtest.ReadReport(strings.NewReader(file.String()))

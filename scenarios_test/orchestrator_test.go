@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -219,16 +218,19 @@ func survivorsRecovered() drtest.Objective {
 	return drtest.Check("survivors recovered", func(l *drtest.Ledger) error {
 		f := drtest.Measure(l)
 		if !f.WorkKnown {
-			return errors.New(f.WorkWhy)
+			return fmt.Errorf("%w: %s", drtest.ErrInconclusive, f.WorkWhy)
 		}
 		var stuck []string
 		for _, u := range f.Unrecovered {
-			if !strings.HasSuffix(u, "(lost)") {
-				stuck = append(stuck, u)
+			if !u.Lost {
+				stuck = append(stuck, u.ID+" "+u.Why)
 			}
 		}
-		if len(f.Recovered) == 0 || len(stuck) > 0 {
-			return fmt.Errorf("%d units in flight survived and recovered, %d survived and did not: %v", len(f.Recovered), len(stuck), stuck)
+		if len(stuck) > 0 {
+			return fmt.Errorf("%d units in flight survived and did not recover: %v", len(stuck), stuck)
+		}
+		if len(f.Recovered) == 0 {
+			return fmt.Errorf("%w: no unit in flight survived", drtest.ErrInconclusive)
 		}
 		return nil
 	})

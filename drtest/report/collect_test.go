@@ -130,7 +130,7 @@ func TestCollectDamage(t *testing.T) {
 			}},
 		{"no journal at all", "journal: inconclusive: journal line 1: no record of a journal", func([]byte) []byte { return []byte("hello\n") }},
 		{"empty", "journal: inconclusive: journal line 1: the journal is empty", func([]byte) []byte { return nil }},
-		{"cut off before the verdicts", "DR-DB-004: inconclusive: ", func(b []byte) []byte { return b[:bytes.Index(b, []byte(`{"verdict"`))] }},
+		{"cut off before the verdicts", "DR-DB-004: inconclusive: ", func(b []byte) []byte { return b[:bytes.Index(b, []byte(`{"verdicts"`))] }},
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "journal.ndjson")

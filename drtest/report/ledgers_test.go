@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -138,15 +137,8 @@ func drills() []*drtest.Report {
 func saveJournal(t *testing.T, path string, r *drtest.Report) {
 	t.Helper()
 	var b bytes.Buffer
-	if _, err := r.Ledger.WriteTo(&b); err != nil {
+	if _, err := r.WriteTo(&b); err != nil {
 		t.Fatal(err)
-	}
-	for i := range r.Verdicts {
-		line, err := json.Marshal(map[string]*drtest.Verdict{"verdict": &r.Verdicts[i]})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Write(append(line, '\n'))
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

@@ -94,10 +94,10 @@ func journal() []byte {
 		l.Ops = append(l.Ops, op)
 	}
 	var b bytes.Buffer
-	if _, err := l.WriteTo(&b); err != nil {
+	if _, err := (&drtest.Report{Ledger: l}).WriteTo(&b); err != nil {
 		panic(err)
 	}
-	b.WriteString(`{"verdict":{"objective":"RTO","status":"pass","limit":1000000000,"why":"got 0.610s (0.481s..0.610s), want at most 1s"}}` + "\n")
+	b.WriteString(`{"verdicts":[{"objective":"RTO","status":"pass","limit":1000000000,"why":"got 0.610s (0.481s..0.610s), want at most 1s"}]}` + "\n")
 	return b.Bytes()
 }
 
@@ -229,7 +229,7 @@ func TestCheck(t *testing.T) {
 	data := journal()
 	short := bytes.Join(bytes.SplitAfter(data, []byte("\n"))[:20], nil)
 	bare := filepath.Join(dir, "bare.ndjson")
-	for name, content := range map[string][]byte{path: data, cut: append(short, `{"op"`...), bare: data[:bytes.Index(data, []byte(`{"verdict"`))]} {
+	for name, content := range map[string][]byte{path: data, cut: append(short, `{"op"`...), bare: data[:bytes.Index(data, []byte(`{"verdicts"`))]} {
 		if err := os.WriteFile(name, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
