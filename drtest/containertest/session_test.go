@@ -83,7 +83,7 @@ func TestStartOfServiceThatEnds(t *testing.T) {
 	require.Contains(t, string(out), "start server: not within ")
 	require.Contains(t, string(out), "(its container has ended, exit code 3, restarts 0)")
 	require.Contains(t, string(out), "log of server:\n        echo starts\n        echo was told to exit\n")
-	logs, err := filepath.Glob(filepath.Join(tmp, "drtest-*", "TestChild", "server.log"))
+	logs, err := filepath.Glob(filepath.Join(tmp, "drtest-*-TestChild", "server.log"))
 	require.NoError(t, err)
 	require.Len(t, logs, 1)
 	log, err := os.ReadFile(logs[0])

@@ -44,6 +44,9 @@ var shared struct {
 	reaper *Reaper
 }
 
+// noEngine lets only one test of this process tell at length that there is no engine.
+var noEngine sync.Once
+
 // A Reaper is the container engine, guarded.
 type Reaper struct {
 	*docker.Engine
@@ -60,7 +63,16 @@ func Use(t testing.TB) *Reaper {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")
 	}
-	r, err := acquire()
+	engine, err := docker.Connect()
+	if err != nil {
+		first := false
+		noEngine.Do(func() { first = true })
+		if !first {
+			t.Fatal("no container engine: another test of this package says why, and what to do")
+		}
+		t.Fatal(err)
+	}
+	r, err := acquire(engine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,14 +84,11 @@ func Use(t testing.TB) *Reaper {
 	return r
 }
 
-func acquire() (*Reaper, error) {
-	engine, err := docker.Connect()
-	if err != nil {
-		return nil, err
-	}
+func acquire(engine *docker.Engine) (*Reaper, error) {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.users == 0 {
+		var err error
 		if shared.reaper, err = start(engine); err != nil {
 			return nil, fmt.Errorf("start the reaper: %w", err)
 		}
