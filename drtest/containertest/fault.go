@@ -9,6 +9,7 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 )
 
 // injectTimeout bounds the time in which a fault must be seen to have taken effect.
@@ -20,7 +21,7 @@ const injectTimeout = 5 * time.Second
 // without fsync is not lost. Heal does nothing, since recovery is the supervisor's part. Confirm tells what the
 // supervisor did.
 func (s *Service) Crash() drtest.Fault {
-	return death{drtest.NewFault("crash "+s.Name(), s.crash, nil), s.restarted}
+	return confirmed{drtest.NewFault("crash "+s.Name(), s.crash, nil), s.restarted}
 }
 
 // Kill returns the death of the service's node: the engine kills the container, which suspends its restart
@@ -29,20 +30,20 @@ func (s *Service) Crash() drtest.Fault {
 // host's page cache survive as with [Service.Crash]. Heal does nothing. Confirm makes sure that the service
 // stayed dead.
 func (s *Service) Kill() drtest.Fault {
-	return death{drtest.NewFault("kill "+s.Name(), s.kill, nil), s.stayedDead}
+	return confirmed{drtest.NewFault("kill "+s.Name(), s.kill, nil), s.stayedDead}
 }
 
-// A death is a fault after which there is more to see.
-type death struct {
+// A confirmed fault leaves more to see after it.
+type confirmed struct {
 	drtest.Fault
 	confirm func(context.Context) (drtest.Receipt, error)
 }
 
-func (d death) Confirm(ctx context.Context) (drtest.Receipt, error) { return d.confirm(ctx) }
+func (c confirmed) Confirm(ctx context.Context) (drtest.Receipt, error) { return c.confirm(ctx) }
 
 func (s *Service) crash(ctx context.Context) (drtest.Receipt, error) {
 	// A kill by the engine would suspend the restart policy, so the signal comes from elsewhere.
-	return s.die(ctx, func(ctx context.Context) error {
+	return s.die(ctx, s.id, func(ctx context.Context) error {
 		c, err := s.inspect(ctx)
 		if err != nil {
 			return err
@@ -74,9 +75,20 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 		c.RestartCount, started.Sub(died).Round(time.Millisecond))), nil
 }
 
-func (s *Service) kill(ctx context.Context) (drtest.Receipt, error) {
-	return s.die(ctx, func(ctx context.Context) error {
-		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: "KILL"})
+func (s *Service) kill(ctx context.Context) (receipt drtest.Receipt, err error) {
+	if s.firewall == nil {
+		return s.killContainer(ctx, s.id)
+	}
+	// The network of the node goes with it.
+	var both errgroup.Group
+	both.Go(func() (err error) { receipt, err = s.killContainer(ctx, s.id); return err })
+	both.Go(func() error { _, err := s.killContainer(ctx, s.firewall.ID); return err })
+	return receipt, both.Wait()
+}
+
+func (s *Service) killContainer(ctx context.Context, id string) (drtest.Receipt, error) {
+	return s.die(ctx, id, func(ctx context.Context) error {
+		_, err := s.engine.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
 		return err
 	})
 }
@@ -92,13 +104,13 @@ func (s *Service) stayedDead(ctx context.Context) (drtest.Receipt, error) {
 	return "stayed dead", nil
 }
 
-// die ends the service by act and returns the exit code as receipt as soon as the engine has seen it die of a
+// die ends a container by act and returns the exit code as receipt as soon as the engine has seen it die of a
 // SIGKILL. That may be long before act returns.
-func (s *Service) die(ctx context.Context, act func(context.Context) error) (drtest.Receipt, error) {
+func (s *Service) die(ctx context.Context, id string, act func(context.Context) error) (drtest.Receipt, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, injectTimeout, fmt.Errorf("%s was not seen to die within %v", s.Name(), injectTimeout))
 	defer cancel()
 	seen := s.engine.Events(ctx, client.EventsListOptions{
-		Filters: make(client.Filters).Add("container", s.id).Add("event", string(events.ActionDie)),
+		Filters: make(client.Filters).Add("container", id).Add("event", string(events.ActionDie)),
 	})
 	acted := make(chan error, 1)
 	go func() { acted <- act(ctx) }()
