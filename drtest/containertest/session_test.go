@@ -38,10 +38,15 @@ func TestChild(t *testing.T) {
 	s := containertest.Start(t, c)
 	switch role {
 	case "hangs":
+		_, err := s.Pause().Inject(t.Context()) // which is to be removed all the same
+		require.NoError(t, err)
 		fmt.Println("ready")
 		<-t.Context().Done()
 	case "dies":
 		_, err := s.Kill().Inject(t.Context())
+		require.NoError(t, err)
+	case "pauses":
+		_, err := s.Pause().Inject(t.Context())
 		require.NoError(t, err)
 	case "fails":
 		t.Error("on purpose")
@@ -50,7 +55,7 @@ func TestChild(t *testing.T) {
 
 func TestNothingIsLeft(t *testing.T) {
 	needsEngine(t)
-	for _, role := range []string{"passes", "dies", "fails"} {
+	for _, role := range []string{"passes", "dies", "pauses", "fails"} {
 		t.Run(role, func(t *testing.T) {
 			out, err := child(t.Context(), t.TempDir(), role).CombinedOutput()
 			require.Equal(t, role == "fails", err != nil, string(out))
