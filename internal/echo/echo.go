@@ -20,7 +20,7 @@ var files embed.FS
 const Port = 7777
 
 // Image is the service's image. The environment variable NAME names the service, which logs the datagrams that
-// it hears, takes all memory when it is asked to "grow" and leaves with code 0 on SIGTERM. Its arguments make it
+// it hears, needs memory for the answer to "grow <MiB>" and leaves with code 0 on SIGTERM. Its arguments make it
 // something else: "exit" ends it at once with code 3, "rude" makes it leave with code 4, and "ask <addr> <line>"
 // and "tell <addr> <line>" make it a client, over TCP or with a datagram.
 var Image = images.Image{

@@ -93,8 +93,9 @@ func serve() {
 		go func() {
 			defer conn.Close()
 			for in := bufio.NewScanner(conn); in.Scan(); {
-				if in.Text() == "grow" {
-					grow()
+				var mib int
+				if _, err := fmt.Sscanf(in.Text(), "grow %d", &mib); err == nil {
+					grow(mib)
 				}
 				fmt.Fprintf(conn, "%s: %s\n", os.Getenv("NAME"), in.Text())
 			}
@@ -102,13 +103,10 @@ func serve() {
 	}
 }
 
-// grow takes memory until the kernel ends that.
-func grow() {
-	for all := [][]byte{}; ; {
-		b := make([]byte, 1<<20)
-		for i := 0; i < len(b); i += 4096 {
-			b[i] = 1
-		}
-		all = append(all, b)
+// grow takes memory and uses it once.
+func grow(mib int) {
+	b := make([]byte, mib<<20)
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 1
 	}
 }
