@@ -149,7 +149,7 @@ func TestPartitionKeepsConnections(t *testing.T) {
 }
 
 // gateway is the host, as the services on a network know it.
-func gateway(t *testing.T, network string) address {
+func gateway(t testing.TB, network string) address {
 	t.Helper()
 	engine, err := docker.Connect()
 	require.NoError(t, err)
