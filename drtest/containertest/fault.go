@@ -9,10 +9,14 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 )
 
 // injectTimeout bounds the time in which a fault must be seen to have taken effect.
 const injectTimeout = 5 * time.Second
+
+// stopTimeout bounds an orderly end. It is as long as the engine waits before it kills what it was told to stop.
+const stopTimeout = 10 * time.Second
 
 // Crash returns the sudden end of all processes of the service by SIGKILL, under a supervisor that acts: with
 // [RestartOnFailure] the engine starts the container again. Peers see their connections closed, then, until
@@ -20,29 +24,29 @@ const injectTimeout = 5 * time.Second
 // without fsync is not lost. Heal does nothing, since recovery is the supervisor's part. Confirm tells what the
 // supervisor did.
 func (s *Service) Crash() drtest.Fault {
-	return death{drtest.NewFault("crash "+s.Name(), s.crash, nil), s.restarted}
+	return confirmed{drtest.NewFault("crash "+s.Name(), s.crash, nil), s.restarted}
 }
 
 // Kill returns the death of the service's node: the engine kills the container, which suspends its restart
 // policy, so that it stays dead. Peers see their connections closed; for some 100 ms, while the engine takes
 // the node apart, connection attempts get no answer, and from then on its name does not resolve. Files and the
-// host's page cache survive as with [Service.Crash]. Heal does nothing. Confirm makes sure that the service
-// stayed dead.
+// host's page cache survive as with [Service.Crash]. Heal does nothing; [Service.Resume] is a step of a runbook.
+// Confirm makes sure that no supervisor has brought the service back.
 func (s *Service) Kill() drtest.Fault {
-	return death{drtest.NewFault("kill "+s.Name(), s.kill, nil), s.stayedDead}
+	return confirmed{drtest.NewFault("kill "+s.Name(), s.kill, nil), s.stayedDead}
 }
 
-// A death is a fault after which there is more to see.
-type death struct {
+// A confirmed fault leaves more to see after it.
+type confirmed struct {
 	drtest.Fault
 	confirm func(context.Context) (drtest.Receipt, error)
 }
 
-func (d death) Confirm(ctx context.Context) (drtest.Receipt, error) { return d.confirm(ctx) }
+func (c confirmed) Confirm(ctx context.Context) (drtest.Receipt, error) { return c.confirm(ctx) }
 
 func (s *Service) crash(ctx context.Context) (drtest.Receipt, error) {
 	// A kill by the engine would suspend the restart policy, so the signal comes from elsewhere.
-	return s.die(ctx, func(ctx context.Context) error {
+	return s.die(ctx, s.id, sigkilled, func(ctx context.Context) error {
 		c, err := s.inspect(ctx)
 		if err != nil {
 			return err
@@ -74,9 +78,20 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 		c.RestartCount, started.Sub(died).Round(time.Millisecond))), nil
 }
 
-func (s *Service) kill(ctx context.Context) (drtest.Receipt, error) {
-	return s.die(ctx, func(ctx context.Context) error {
-		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: "KILL"})
+func (s *Service) kill(ctx context.Context) (receipt drtest.Receipt, err error) {
+	if s.firewall == nil {
+		return s.killContainer(ctx, s.id)
+	}
+	// The network of the node goes with it.
+	var both errgroup.Group
+	both.Go(func() (err error) { receipt, err = s.killContainer(ctx, s.id); return err })
+	both.Go(func() error { _, err := s.killContainer(ctx, s.firewall.ID); return err })
+	return receipt, both.Wait()
+}
+
+func (s *Service) killContainer(ctx context.Context, id string) (drtest.Receipt, error) {
+	return s.die(ctx, id, sigkilled, func(ctx context.Context) error {
+		_, err := s.engine.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
 		return err
 	})
 }
@@ -86,28 +101,41 @@ func (s *Service) stayedDead(ctx context.Context) (drtest.Receipt, error) {
 	if err != nil {
 		return "", err
 	}
-	if c.State.Running || c.State.Restarting {
-		return "", fmt.Errorf("%s did not stay dead: %s", s.Name(), c.State.Status)
+	switch {
+	case c.RestartCount > 0: // a start by hand resets it
+		return "", fmt.Errorf("%s did not stay dead: %s, restart count %d", s.Name(), c.State.Status, c.RestartCount)
+	case c.State.Running:
+		return "stayed dead until it was started by hand", nil
 	}
 	return "stayed dead", nil
 }
 
-// die ends the service by act and returns the exit code as receipt as soon as the engine has seen it die of a
-// SIGKILL. That may be long before act returns.
-func (s *Service) die(ctx context.Context, act func(context.Context) error) (drtest.Receipt, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, injectTimeout, fmt.Errorf("%s was not seen to die within %v", s.Name(), injectTimeout))
+// An end is how a container should end.
+type end struct {
+	code   string
+	means  string
+	within time.Duration
+}
+
+var (
+	sigkilled = end{"137", "by SIGKILL", injectTimeout}
+	graceful  = end{"0", "gracefully", stopTimeout}
+)
+
+// die ends a container by act and returns the exit code as receipt as soon as the engine has seen it end as it
+// should. That may be long before act returns.
+func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (drtest.Receipt, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, want.within, fmt.Errorf("%s was not seen to end within %v", s.Name(), want.within))
 	defer cancel()
-	seen := s.engine.Events(ctx, client.EventsListOptions{
-		Filters: make(client.Filters).Add("container", s.id).Add("event", string(events.ActionDie)),
-	})
+	seen := s.events(ctx, id, events.ActionDie)
 	acted := make(chan error, 1)
 	go func() { acted <- act(ctx) }()
 	for {
 		select {
 		case e := <-seen.Messages:
 			code := e.Actor.Attributes["exitCode"]
-			if code != "137" {
-				return "", fmt.Errorf("%s ended with exit code %s, not by SIGKILL", s.Name(), code)
+			if code != want.code {
+				return "", fmt.Errorf("%s ended with exit code %s, not %s", s.Name(), code, want.means)
 			}
 			return drtest.Receipt("exit code " + code), nil
 		case err := <-seen.Err:
@@ -118,4 +146,14 @@ func (s *Service) die(ctx context.Context, act func(context.Context) error) (drt
 			}
 		}
 	}
+}
+
+// events follows what the engine sees of a container. It is asked before the fault: that is faster than asking
+// again and again after it, and misses nothing.
+func (s *Service) events(ctx context.Context, id string, actions ...events.Action) client.EventsResult {
+	of := make(client.Filters).Add("container", id)
+	for _, a := range actions {
+		of.Add("event", string(a))
+	}
+	return s.engine.Events(ctx, client.EventsListOptions{Filters: of})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,15 @@ func ask(ctx context.Context, s *containertest.Service) error {
 		return fmt.Errorf("the answer is %q, not %q", answer, want)
 	}
 	return nil
+}
+
+// hasLogged returns nil if the service has printed text.
+func hasLogged(ctx context.Context, s *containertest.Service, text string) error {
+	log, err := s.Logs(ctx)
+	if err == nil && !strings.Contains(log, text) {
+		err = fmt.Errorf("%q is not in the log: %q", text, log)
+	}
+	return err
 }
 
 // eventually waits for a condition that has to come within ten seconds.

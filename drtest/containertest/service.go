@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
@@ -17,9 +18,10 @@ import (
 
 // A Service is a program that runs in a container as long as its test.
 type Service struct {
-	engine *reaper.Reaper
-	config Config
-	id     string // of the container; empty if it could not be made
+	engine   *reaper.Reaper
+	config   Config
+	id       string             // of the container; empty if it could not be made
+	firewall *firewall.Firewall // nil without Config.Firewall
 }
 
 // Name returns the service's role.
@@ -33,6 +35,7 @@ func (s *Service) Addr() string { return net.JoinHostPort(s.Name(), strconv.Itoa
 
 // HostAddr returns the address at which the test process reaches the service, such as "127.0.0.1:49153". A
 // restart changes it, so it is asked for anew on each call; it is an error while the container does not run.
+// With [Config.Firewall] it stays as long as the node lives.
 // The engine accepts connections there also while nothing serves behind it, and then closes them.
 func (s *Service) HostAddr(ctx context.Context) (string, error) {
 	return s.HostAddrOf(ctx, s.config.Port)
@@ -40,7 +43,7 @@ func (s *Service) HostAddr(ctx context.Context) (string, error) {
 
 // HostAddrOf is HostAddr for one of the service's extra ports.
 func (s *Service) HostAddrOf(ctx context.Context, port int) (string, error) {
-	c, err := s.inspect(ctx)
+	c, err := s.inspectNode(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -51,7 +54,19 @@ func (s *Service) HostAddrOf(ctx context.Context, port int) (string, error) {
 }
 
 func (s *Service) inspect(ctx context.Context) (container.InspectResponse, error) {
-	c, err := s.engine.ContainerInspect(ctx, s.id, client.ContainerInspectOptions{})
+	return s.inspectContainer(ctx, s.id)
+}
+
+// inspectNode inspects the container that holds the service's network.
+func (s *Service) inspectNode(ctx context.Context) (container.InspectResponse, error) {
+	if s.firewall != nil {
+		return s.inspectContainer(ctx, s.firewall.ID)
+	}
+	return s.inspect(ctx)
+}
+
+func (s *Service) inspectContainer(ctx context.Context, id string) (container.InspectResponse, error) {
+	c, err := s.engine.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return c.Container, fmt.Errorf("inspect %s: %w", s.Name(), err)
 	}

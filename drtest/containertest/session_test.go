@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -26,6 +27,10 @@ func TestChild(t *testing.T) {
 		t.Skip("is run by other tests")
 	}
 	fmt.Println("session", docker.Session())
+	if role == "partitions" {
+		partitionForEver(t)
+		return
+	}
 	c := echoService(t, "server", "")
 	if role == "ends" {
 		c.Cmd = []string{"exit"}
@@ -33,10 +38,15 @@ func TestChild(t *testing.T) {
 	s := containertest.Start(t, c)
 	switch role {
 	case "hangs":
+		_, err := s.Pause().Inject(t.Context()) // which is to be removed all the same
+		require.NoError(t, err)
 		fmt.Println("ready")
 		<-t.Context().Done()
 	case "dies":
 		_, err := s.Kill().Inject(t.Context())
+		require.NoError(t, err)
+	case "pauses":
+		_, err := s.Pause().Inject(t.Context())
 		require.NoError(t, err)
 	case "fails":
 		t.Error("on purpose")
@@ -45,7 +55,7 @@ func TestChild(t *testing.T) {
 
 func TestNothingIsLeft(t *testing.T) {
 	needsEngine(t)
-	for _, role := range []string{"passes", "dies", "fails"} {
+	for _, role := range []string{"passes", "dies", "pauses", "fails"} {
 		t.Run(role, func(t *testing.T) {
 			out, err := child(t.Context(), t.TempDir(), role).CombinedOutput()
 			require.Equal(t, role == "fails", err != nil, string(out))
@@ -56,7 +66,19 @@ func TestNothingIsLeft(t *testing.T) {
 
 func TestNothingIsLeftAfterSIGKILL(t *testing.T) {
 	needsEngine(t)
-	cmd := child(t.Context(), t.TempDir(), "hangs")
+	cmd, id := startChild(t, "hangs")
+	require.Error(t, nothingLeft(t.Context(), id), "the child runs")
+	require.NoError(t, cmd.Process.Kill())
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+
+	eventually(t, func(ctx context.Context) error { return nothingLeft(ctx, id) })
+}
+
+// startChild starts a child and returns when it is ready, with the id of its session.
+func startChild(t *testing.T, role string) (cmd *exec.Cmd, id string) {
+	t.Helper()
+	cmd = child(t.Context(), t.TempDir(), role)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -64,13 +86,7 @@ func TestNothingIsLeftAfterSIGKILL(t *testing.T) {
 	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "ready"; {
 		fmt.Fprintln(&text, lines.Text())
 	}
-	id := session(t, text.String())
-	require.Error(t, nothingLeft(t.Context(), id), "the child runs")
-	require.NoError(t, cmd.Process.Kill())
-	var exit *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &exit)
-
-	eventually(t, func(ctx context.Context) error { return nothingLeft(ctx, id) })
+	return cmd, session(t, text.String())
 }
 
 // A service that ends while it starts fails its test at once, with its last words, which are kept.
@@ -131,6 +147,27 @@ func session(t *testing.T, out string) string {
 	require.True(t, found, out)
 	id, _, _ := strings.Cut(rest, "\n")
 	return id
+}
+
+// execIn runs a command in a container of another session.
+func execIn(ctx context.Context, engine *docker.Engine, container string, cmd ...string) error {
+	created, err := engine.ExecCreate(ctx, container, client.ExecCreateOptions{Cmd: cmd, AttachStdout: true})
+	if err != nil {
+		return err
+	}
+	attached, err := engine.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return err
+	}
+	defer attached.Close()
+	if _, err := io.Copy(io.Discard, attached.Reader); err != nil {
+		return err
+	}
+	result, err := engine.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	if err == nil && result.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d", result.ExitCode)
+	}
+	return err
 }
 
 // nothingLeft returns an error that names what an engine still has of a session.

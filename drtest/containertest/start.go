@@ -13,6 +13,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/docker"
+	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/client"
@@ -58,12 +59,16 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 	t.Helper()
 	engine := reaper.Use(t)
 	services := make([]*Service, len(cs))
+	var firewallImage string
 	for i := range cs {
 		if cs[i].Name == "" || cs[i].Image == "" {
 			t.Fatalf("start service %q of image %q: Config needs a Name and an Image", cs[i].Name, cs[i].Image)
 		}
 		if cs[i].Network == "" {
 			cs[i].Network = NewNetwork(t)
+		}
+		if cs[i].Firewall && firewallImage == "" {
+			firewallImage = Build(t, firewall.Image)
 		}
 		services[i] = &Service{engine: engine, config: cs[i]}
 	}
@@ -72,7 +77,7 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 	var starts sync.WaitGroup
 	for i, s := range services {
 		starts.Go(func() {
-			if err := s.start(t.Context()); err != nil {
+			if err := s.start(t.Context(), firewallImage); err != nil {
 				errs[i] = fmt.Errorf("start %s: %w", s.Name(), err)
 			}
 		})
@@ -84,11 +89,19 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 	return services
 }
 
-func (s *Service) start(ctx context.Context) error {
+func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
+	if s.config.Firewall {
+		if s.firewall, err = firewall.Create(ctx, s.engine.Engine, s.config.firewall(s.engine.Engine, firewallImage)); err != nil {
+			return fmt.Errorf("make the firewall: %w", err)
+		}
+		if err := s.firewall.Start(ctx); err != nil {
+			return fmt.Errorf("start the firewall: %w", err)
+		}
+	}
 	ctr, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
-		ContainerRequest: s.config.request(s.engine.PublishIP),
+		ContainerRequest: s.config.request(s.engine.Engine, s.firewall),
 		Started:          true,
 	})
 	if ctr != nil {
@@ -141,14 +154,20 @@ func cleanUp(t testing.TB, services []*Service) {
 	}
 	var removals sync.WaitGroup
 	for _, s := range services {
-		if s.id == "" {
-			continue
+		remove := func(what, id string) {
+			removals.Go(func() {
+				if _, err := s.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+					t.Logf("remove %s: %v", what, err)
+				}
+			})
 		}
-		removals.Go(func() {
-			if _, err := s.engine.ContainerRemove(ctx, s.id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-				t.Logf("remove %s: %v", s.Name(), err)
-			}
-		})
+		if s.id != "" {
+			remove(s.Name(), s.id)
+		}
+		if s.firewall != nil {
+			remove("firewall of "+s.Name(), s.firewall.ID)
+			s.firewall.Close()
+		}
 	}
 	removals.Wait()
 }

@@ -19,8 +19,10 @@ var files embed.FS
 // Port is where the service listens.
 const Port = 7777
 
-// Image is the service's image. The environment variable NAME names the service; its arguments make it fail:
-// "exit" ends it at once with code 3.
+// Image is the service's image. The environment variable NAME names the service, which logs the datagrams that
+// it hears, needs memory for the answer to "grow <MiB>" and leaves with code 0 on SIGTERM. Its arguments make it
+// something else: "exit" ends it at once with code 3, "rude" makes it leave with code 4, and "ask <addr> <line>"
+// and "tell <addr> <line>" make it a client, over TCP or with a datagram.
 var Image = images.Image{
 	Name:     "drtest/echo",
 	Files:    files,

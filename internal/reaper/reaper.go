@@ -4,20 +4,15 @@
 package reaper
 
 import (
-	"bufio"
 	"context"
 	"embed"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/images"
-	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 )
@@ -50,10 +45,7 @@ var noEngine sync.Once
 // A Reaper is the container engine, guarded.
 type Reaper struct {
 	*docker.Engine
-	id      string
-	stream  client.HijackedResponse
-	answers chan string // closed when the stream has ended
-	orders  sync.Mutex
+	helper *docker.Helper
 }
 
 // Use returns the container engine, guarded by this process's reaper until t and its cleanups registered
@@ -109,20 +101,18 @@ func release() error {
 	return nil
 }
 
-func start(engine *docker.Engine) (_ *Reaper, err error) {
+func start(engine *docker.Engine) (*Reaper, error) {
 	ref, err := image.Build(context.Background(), images.Progress)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	created, err := engine.ContainerCreate(ctx, client.ContainerCreateOptions{
+	h, err := engine.CreateHelper(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image:     ref,
-			Env:       []string{"DRTEST_LABEL=" + docker.LabelSession + "=" + docker.Session()},
-			Labels:    docker.Labels("reaper"),
-			OpenStdin: true,
-			StdinOnce: true, // the process's end of the stream is the only one
+			Image:  ref,
+			Env:    []string{"DRTEST_LABEL=" + docker.LabelSession + "=" + docker.Session()},
+			Labels: docker.Labels("reaper"),
 		},
 		HostConfig: &container.HostConfig{
 			AutoRemove:  true,
@@ -135,85 +125,32 @@ func start(engine *docker.Engine) (_ *Reaper, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reaper{Engine: engine, id: created.ID, answers: make(chan string)}
-	defer func() {
-		if err != nil {
-			engine.ContainerRemove(context.Background(), r.id, client.ContainerRemoveOptions{Force: true})
-		}
-	}()
-	attached, err := engine.ContainerAttach(ctx, r.id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
-	if err != nil {
+	// The reaper answers when it has seen that it may list the session's things.
+	if err := h.Start(ctx); err != nil {
+		engine.ContainerRemove(context.Background(), h.ID, client.ContainerRemoveOptions{Force: true})
 		return nil, err
 	}
-	r.stream = attached.HijackedResponse
-	go r.listen()
-	if _, err := engine.ContainerStart(ctx, r.id, client.ContainerStartOptions{}); err != nil {
-		return nil, err
-	}
-	// The reaper is ready when it has seen that it may list the session's things.
-	if line, err := r.answer(ctx); line != "ready" {
-		return nil, errors.Join(errors.New(line), err)
-	}
-	return r, nil
-}
-
-// listen passes on the lines that the reaper prints, until its stream ends.
-func (r *Reaper) listen() {
-	out, in := io.Pipe()
-	go func() {
-		stdcopy.StdCopy(in, in, r.stream.Reader)
-		in.Close()
-	}()
-	defer close(r.answers)
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		r.answers <- lines.Text()
-	}
-}
-
-func (r *Reaper) answer(ctx context.Context) (string, error) {
-	select {
-	case line, ok := <-r.answers:
-		if !ok {
-			return "", errors.New("the reaper is gone")
-		}
-		return line, nil
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
+	return &Reaper{Engine: engine, helper: h}, nil
 }
 
 // Kill sends SIGKILL to the first process of a container from outside, which the engine takes for a crash. The
 // process must belong to that container.
 func (r *Reaper) Kill(ctx context.Context, pid int, container string) error {
-	r.orders.Lock()
-	defer r.orders.Unlock()
-	order := fmt.Sprintf("kill %d %s", pid, container)
-	if _, err := fmt.Fprintln(r.stream.Conn, order); err != nil {
-		return err
+	if _, err := r.helper.Order(ctx, fmt.Sprintf("kill %d %s", pid, container)); err != nil {
+		return fmt.Errorf("kill process %d: %w", pid, err)
 	}
-	for {
-		line, err := r.answer(ctx)
-		if err != nil {
-			return err
-		}
-		// Another answer belongs to an order whose sender did not wait for it.
-		result, mine := strings.CutPrefix(line, order+"\t")
-		if mine && result != "ok" {
-			return fmt.Errorf("kill process %d: %s", pid, result)
-		}
-		if mine {
-			return nil
-		}
-	}
+	return nil
 }
 
 // stop ends the reaper, which removes what a cleanup has missed, and waits until the engine has removed it.
 func (r *Reaper) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	removed := r.ContainerWait(ctx, r.id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
-	fmt.Fprintln(r.stream.Conn, "done")
-	defer r.stream.Close()
+	removed := r.ContainerWait(ctx, r.helper.ID, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+	if _, err := r.helper.Order(ctx, "done"); err != nil {
+		return err
+	}
+	r.helper.Close()
 	select {
 	case <-removed.Result:
 		return nil

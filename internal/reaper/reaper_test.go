@@ -12,7 +12,7 @@ import (
 // The reaper sees all processes of the engine's machine, so it must refuse those that it was not meant to kill.
 func TestKillSparesOtherProcesses(t *testing.T) {
 	r := Use(t)
-	err := r.Kill(t.Context(), 1, r.id)
+	err := r.Kill(t.Context(), 1, r.helper.ID)
 	require.EqualError(t, err, "kill process 1: process does not belong to the container")
 }
 
@@ -21,14 +21,14 @@ func TestReaperOutlivesNoUser(t *testing.T) {
 	needsEngine(t)
 	var first, second, third string
 	t.Run("users at the same time", func(t *testing.T) {
-		first = Use(t).id
-		second = Use(t).id
+		first = Use(t).helper.ID
+		second = Use(t).helper.ID
 	})
 	engine, err := docker.Connect()
 	require.NoError(t, err)
 	_, err = engine.ContainerInspect(t.Context(), first, client.ContainerInspectOptions{})
 	require.ErrorContains(t, err, "No such container")
-	t.Run("later user", func(t *testing.T) { third = Use(t).id })
+	t.Run("later user", func(t *testing.T) { third = Use(t).helper.ID })
 	require.Equal(t, first, second)
 	require.NotEqual(t, first, third)
 }
@@ -61,7 +61,7 @@ func needsEngine(t *testing.T) {
 // self returns the reference of an image that is there: the reaper's own.
 func self(t *testing.T, r *Reaper) string {
 	t.Helper()
-	c, err := r.ContainerInspect(t.Context(), r.id, client.ContainerInspectOptions{})
+	c, err := r.ContainerInspect(t.Context(), r.helper.ID, client.ContainerInspectOptions{})
 	require.NoError(t, err)
 	return c.Container.Config.Image
 }

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drtest/suite/internal/orders"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/client"
 )
@@ -43,16 +43,15 @@ func run(label string) error {
 	if _, err := r.sweep(ctx); err != nil {
 		return err
 	}
-	// The test process waits for this line: from here on it may die at any time.
-	fmt.Println("ready")
-
+	// The test process waits for the first answer: from there on it may die at any time.
 	orderly := false
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		if orderly = in.Text() == "done"; orderly {
-			break
+	orders.Serve(os.Stdin, os.Stdout, func(order string) (string, error) {
+		if order == "done" {
+			orderly = true
+			return "", nil
 		}
-		fmt.Printf("%s\t%s\n", in.Text(), obey(in.Text()))
-	}
+		return "", kill(order)
+	})
 	var clean time.Time
 	ctx, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
@@ -72,31 +71,28 @@ func run(label string) error {
 	})
 }
 
-// obey follows the order "kill <pid> <container>": a SIGKILL from outside of the container, for the first
+// kill follows the order "kill <pid> <container>": a SIGKILL from outside of the container, for the first
 // process of the container gets no SIGKILL from within.
-func obey(order string) string {
+func kill(order string) error {
 	var pid int
 	var container string
 	if _, err := fmt.Sscanf(order, "kill %d %s", &pid, &container); err != nil {
-		return "bad order"
+		return errors.New("bad order")
 	}
 	// The handle is taken before the check, so that no other process can get between them.
 	p, err := os.FindProcess(pid)
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	defer p.Release()
 	cgroup, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
-		return err.Error()
+		return err
 	}
 	if !bytes.Contains(cgroup, []byte(container)) {
-		return "process does not belong to the container"
+		return errors.New("process does not belong to the container")
 	}
-	if err := p.Kill(); err != nil {
-		return err.Error()
-	}
-	return "ok"
+	return p.Kill()
 }
 
 type reaper struct {

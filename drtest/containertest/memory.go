@@ -1,0 +1,100 @@
+package containertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+)
+
+// growTimeout bounds the time in which a service must reach its limit.
+const growTimeout = 30 * time.Second
+
+// OOM returns the end of the service by the kernel, because its processes together need more memory than
+// [Config.Memory] allows. The caller's trigger makes it grow: a request, a flood of work. It may return before
+// the service dies, and it may fail because the service dies. The kernel sends SIGKILL to the process that it
+// finds guiltiest; where that is the first one, all die and a supervisor acts. Peers see what they see after
+// [Service.Crash], and before it, perhaps, a service that slows down.
+//
+// Inject returns when the engine has seen the kernel act and the service end with exit code 137; it takes as
+// long as the growth, at most half a minute. A service that goes on, since only a child of its first process was
+// killed, is an error. The engine's flag OOMKilled is no evidence: it outlasts a restart, and it may miss a
+// process that is not the first. Heal does nothing; [Service.SetMemory] is a step of a runbook. Confirm tells
+// what the supervisor did.
+func (s *Service) OOM(trigger func(context.Context) error) drtest.Fault {
+	inject := func(ctx context.Context) (drtest.Receipt, error) { return s.oom(ctx, trigger) }
+	return confirmed{drtest.NewFault("out of memory "+s.Name(), inject, nil), s.restarted}
+}
+
+func (s *Service) oom(ctx context.Context, trigger func(context.Context) error) (drtest.Receipt, error) {
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return "", err
+	}
+	limit := c.HostConfig.Memory
+	if limit == 0 {
+		return "", fmt.Errorf("%s has no memory limit: set Config.Memory", s.Name())
+	}
+	ctx, cancel := context.WithTimeout(ctx, growTimeout)
+	defer cancel()
+	seen := s.events(ctx, s.id, events.ActionOOM, events.ActionDie)
+	triggered := make(chan error, 1)
+	go func() { triggered <- trigger(ctx) }()
+	var failed error // of the trigger, which may be an effect of the fault
+	var patience <-chan time.Time
+	var killed, died bool
+	for !killed || !died {
+		select {
+		case e := <-seen.Messages:
+			if e.Action == events.ActionOOM {
+				killed = true // the event may come before or after the death
+			} else if code := e.Actor.Attributes["exitCode"]; code != "137" {
+				return "", fmt.Errorf("%s ended with exit code %s, not by SIGKILL", s.Name(), code)
+			} else {
+				died = true
+				patience = time.After(injectTimeout)
+			}
+		case err := <-seen.Err:
+			return "", errors.Join(s.lacks(killed, died), failed, context.Cause(ctx), err)
+		case failed = <-triggered:
+			if failed != nil {
+				failed = fmt.Errorf("trigger: %w", failed)
+				patience = time.After(injectTimeout)
+			}
+		case <-patience:
+			return "", errors.Join(s.lacks(killed, died), failed)
+		}
+	}
+	return drtest.Receipt(fmt.Sprintf("killed by the kernel at a limit of %d MiB, exit code 137", limit>>20)), nil
+}
+
+// lacks says what was not seen of an end for lack of memory.
+func (s *Service) lacks(killed, died bool) error {
+	switch {
+	case killed && !died:
+		return fmt.Errorf("the kernel killed a process of %s, which goes on", s.Name())
+	case died:
+		return fmt.Errorf("%s ended by SIGKILL, but not for lack of memory", s.Name())
+	}
+	return fmt.Errorf("%s was not seen to run out of memory", s.Name())
+}
+
+// SetMemory returns a step of a runbook: it gives the service another memory limit, in bytes, without swap as
+// before. The service may be running or dead. A limit below what it uses is an error or its end, as the kernel
+// likes.
+func (s *Service) SetMemory(bytes int64) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := s.engine.ContainerUpdate(ctx, s.id, client.ContainerUpdateOptions{
+			Resources: &container.Resources{Memory: bytes, MemorySwap: bytes},
+		})
+		if err != nil {
+			return fmt.Errorf("memory limit of %s: %w", s.Name(), err)
+		}
+		return nil
+	}
+}

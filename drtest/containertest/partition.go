@@ -1,0 +1,163 @@
+package containertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/firewall"
+	"github.com/drtest/suite/internal/wait"
+)
+
+// countInterval is the time between two looks at the counters of a partition that has just been made.
+const countInterval = 5 * time.Millisecond
+
+// A Peer is somebody on the network whom a service can be cut off from: another [Service], a database. It is
+// known by the host in its address, so a link stands for its whole proxy, with all other links.
+type Peer interface {
+	Addr() string
+}
+
+// Partition returns a network that loses everything between the service and its peers, both ways: the service's
+// kernel drops the packets as they come and as they would go. Connections stay open and silent on both sides,
+// nothing is acknowledged, so keepalives and TCP_USER_TIMEOUT fire; new ones get no answer. Only who sends
+// datagrams is told: EPERM. Names still resolve. Packets between the service and others pass.
+//
+// Inject returns when the first packet has been dropped, so somebody must send: it is an error when none was
+// within five seconds. The peers' addresses are looked up at the injection and followed, ten times a second, when
+// peers come back under other ones: for so long and for the time in which the new name becomes known, such a
+// peer gets through. A restart of the service itself leaves no gap. Heal lets packets through; open connections
+// go on when a side sends again, which TCP delays more the longer the partition was. It is healed as well when
+// the test process dies. Confirm tells how many packets were dropped in all.
+//
+// It needs [Config.Firewall].
+func (s *Service) Partition(peers ...Peer) drtest.Fault {
+	return s.partition("partition %s from %s", firewall.Both, peers)
+}
+
+// Deafen returns a network that loses what peers send to the service, which drops it as it comes. What the
+// service sends arrives: its datagrams are heard, while TCP, which needs the acknowledgements, stalls both ways;
+// peers receive the same segments again and again. In all else it is like [Service.Partition].
+func (s *Service) Deafen(peers ...Peer) drtest.Fault {
+	return s.partition("deafen %s to %s", firewall.In, peers)
+}
+
+// Mute returns a network that loses what the service sends to peers. What they send arrives, so a request that
+// the service got over an open connection is executed though nobody hears of it. In all else it is like
+// [Service.Partition].
+func (s *Service) Mute(peers ...Peer) drtest.Fault {
+	return s.partition("mute %s to %s", firewall.Out, peers)
+}
+
+// Isolate returns a partition of the service from everybody but the peers named and the host, which keeps its
+// way in through published ports, so that a drill can still see the service. In all else it is like
+// [Service.Partition].
+func (s *Service) Isolate(except ...Peer) drtest.Fault {
+	name := "isolate " + s.Name()
+	if len(except) > 0 {
+		name += " but from " + strings.Join(hosts(except), ", ")
+	}
+	return s.cut(name, firewall.Both, func(ctx context.Context) (firewall.Hosts, error) {
+		c, err := s.inspectNode(ctx)
+		if err != nil {
+			return firewall.Hosts{}, err
+		}
+		spared := hosts(except)
+		for _, n := range c.NetworkSettings.Networks {
+			for _, gateway := range []string{n.Gateway.String(), n.IPv6Gateway.String()} {
+				if net.ParseIP(gateway) != nil {
+					spared = append(spared, gateway)
+				}
+			}
+		}
+		return firewall.Except(spared...), nil
+	})
+}
+
+// partition returns a cut between the service and peers.
+func (s *Service) partition(format string, d firewall.Direction, peers []Peer) drtest.Fault {
+	return s.cut(fmt.Sprintf(format, s.Name(), strings.Join(hosts(peers), ", ")), d, func(context.Context) (firewall.Hosts, error) {
+		if len(peers) == 0 {
+			return firewall.Hosts{}, errors.New("no peer is named")
+		}
+		return firewall.Only(hosts(peers)...), nil
+	})
+}
+
+// hosts returns the names by which peers are known on their network.
+func hosts(peers []Peer) []string {
+	var names []string
+	for _, p := range peers {
+		host, _, err := net.SplitHostPort(p.Addr())
+		if err != nil {
+			host = p.Addr()
+		}
+		names = append(names, host)
+	}
+	return names
+}
+
+// cut returns a fault that drops packets of the hosts which are known when it is injected.
+func (s *Service) cut(name string, d firewall.Direction, known func(context.Context) (firewall.Hosts, error)) drtest.Fault {
+	if s.firewall == nil {
+		return drtest.NewFault(name, func(context.Context) (drtest.Receipt, error) {
+			return "", fmt.Errorf("%s was started without a firewall: set Config.Firewall", s.Name())
+		}, nil)
+	}
+	cut := s.firewall.NewCut(d)
+	var total firewall.Count
+	inject := func(ctx context.Context) (drtest.Receipt, error) {
+		who, err := known(ctx)
+		if err != nil {
+			return "", err
+		}
+		addresses, err := cut.Make(ctx, who)
+		if err != nil {
+			return "", err
+		}
+		first, err := firstPackets(ctx, cut)
+		if err != nil {
+			return "", err
+		}
+		return drtest.Receipt(fmt.Sprintf("dropped %v so far, rules for %s", first, addresses)), nil
+	}
+	heal := func(ctx context.Context) (err error) {
+		if total, err = cut.Heal(ctx); err != nil {
+			// The rules of a node that is dead have died with it.
+			if node, gone := s.inspectNode(ctx); gone == nil && !node.State.Running {
+				return nil
+			}
+		}
+		return err
+	}
+	return confirmed{drtest.NewFault(name, inject, heal), func(ctx context.Context) (drtest.Receipt, error) {
+		seen := total
+		if !seen.Any() {
+			var err error
+			if seen, err = cut.Count(ctx); err != nil {
+				return "", err
+			}
+		}
+		return drtest.Receipt(fmt.Sprintf("dropped %v in all", seen)), nil
+	}}
+}
+
+// firstPackets waits until a cut has dropped something, without which nobody has noticed it.
+func firstPackets(ctx context.Context, cut *firewall.Cut) (n firewall.Count, err error) {
+	ctx, cancel := context.WithTimeout(ctx, injectTimeout)
+	defer cancel()
+	err = wait.For(ctx, countInterval, func(ctx context.Context) (err error) {
+		if n, err = cut.Count(ctx); err == nil && !n.Any() {
+			err = errors.New("no packet was dropped")
+		}
+		return err
+	})
+	if err != nil {
+		return n, fmt.Errorf("the fault was not seen: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,79 @@
+package containertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// Stop returns the orderly end of the service, as of a deployment or a node that is drained: SIGTERM to its
+// first process, which has ten seconds to finish its work and leave. What peers observe until then is the
+// service's own doing; afterwards their connections are closed and the service's name does not resolve, or, with
+// [Config.Firewall], connections are refused. The restart policy does not act.
+//
+// Inject returns when the service has ended with exit code 0, so it takes as long as the service does. Another
+// code is an error, and so is a service that stays. Heal does nothing; [Service.Resume] is a step of a runbook.
+func (s *Service) Stop() drtest.Fault {
+	return drtest.NewFault("stop "+s.Name(), s.stop, nil)
+}
+
+func (s *Service) stop(ctx context.Context) (drtest.Receipt, error) {
+	return s.die(ctx, s.id, graceful, func(ctx context.Context) error {
+		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: "TERM"})
+		return err
+	})
+}
+
+// Resume is a step of a runbook: it starts a service that has ended, after [Service.Stop] or [Service.Kill], and
+// returns when it is ready, at most [StartTimeout] later. Its files are those that it left. It is no healing of
+// [Service.Pause].
+func (s *Service) Resume(ctx context.Context) error {
+	if err := s.resume(ctx); err != nil {
+		return fmt.Errorf("resume %s: %w", s.Name(), err)
+	}
+	return nil
+}
+
+func (s *Service) resume(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	defer cancel()
+	// The engine tells of a death before it has cleared up after it.
+	if err := s.awaitEnd(ctx, s.id); err != nil {
+		return err
+	}
+	if s.firewall != nil {
+		node, err := s.inspectNode(ctx)
+		if err != nil {
+			return err
+		}
+		if !node.State.Running {
+			if err := s.firewall.Start(ctx); err != nil {
+				return fmt.Errorf("start the firewall: %w", err)
+			}
+		}
+	}
+	if _, err := s.engine.ContainerStart(ctx, s.id, client.ContainerStartOptions{}); err != nil {
+		return err
+	}
+	if s.config.Ready == nil {
+		return nil
+	}
+	return s.awaitReady(ctx)
+}
+
+func (s *Service) awaitEnd(ctx context.Context, id string) error {
+	ended := s.engine.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case <-ended.Result:
+		return nil
+	case err := <-ended.Error:
+		if ctx.Err() != nil {
+			err = errors.Join(errors.New("it has not ended"), err)
+		}
+		return err
+	}
+}
