@@ -28,11 +28,11 @@ type Peer interface {
 // datagrams is told: EPERM. Names still resolve. Packets between the service and others pass.
 //
 // Inject returns when the first packet has been dropped, so somebody must send: it is an error when none was
-// within five seconds. The peers' addresses are looked up at the injection and followed, ten times a second, when
-// peers come back under other ones: for so long and for the time in which the new name becomes known, such a
-// peer gets through. A restart of the service itself leaves no gap. Heal lets packets through; open connections
-// go on when a side sends again, which TCP delays more the longer the partition was. It is healed as well when
-// the test process dies. Confirm tells how many packets were dropped in all.
+// within five seconds. A restart of the service leaves no gap. The peers' addresses are looked up at the
+// injection and then ten times a second: a peer that comes back under another address gets through until that
+// is noticed. Heal lets packets through; open connections go on when a side sends again, which TCP delays the
+// more the longer the partition was. The rules end with the test process as well. Confirm tells how many
+// packets were dropped in all.
 //
 // It needs [Config.Firewall].
 func (s *Service) Partition(peers ...Peer) drtest.Fault {
