@@ -210,7 +210,8 @@ func (p *player) unsteady() string {
 			failed, last = failed+1, fmt.Sprintf("the last one: %s: %s", op.Outcome, op.Err)
 		}
 	}
-	if late, worst := l.Late(); failed == 0 && late > 0 {
+	acked, _ := l.steady(0)
+	if late, worst := l.Late(); failed == 0 && acked > 0 && late > 0 {
 		return fmt.Sprintf("no request failed, but %d left late, by up to %v: the machine is too busy", late, worst)
 	}
 	return fmt.Sprintf("%d of %d requests failed, %s", failed, len(l.Ops), last)
