@@ -78,7 +78,8 @@ func evidence(r *Report, path string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "what happened, counted from the fault:\n%s", r.Ledger.Timeline())
 	if path != "" {
-		fmt.Fprintf(&b, "    journal: %s\n    judge it again: go tool drreport check%s %s", path, flags(r.Verdicts), path)
+		fmt.Fprintf(&b, "    evidence, with the logs of containers: %s\n    judge it again: go tool drreport check%s %s",
+			filepath.Dir(path), flags(r.Verdicts), path)
 	}
 	return b.String()
 }
