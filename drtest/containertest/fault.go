@@ -66,6 +66,9 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 	if !c.State.Running {
 		return drtest.Receipt("not restarted: " + c.State.Status), nil
 	}
+	if c.State.Restarting { // the engine says of it that it runs, too
+		return drtest.Receipt(fmt.Sprintf("restart count %d, waiting to be started again", c.RestartCount)), nil
+	}
 	died, err := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
 	if err != nil {
 		return "", fmt.Errorf("end of %s: %w", s.Name(), err)
