@@ -45,7 +45,7 @@ func TestApplicationCrash(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
-	drtest.Run(t, applicationCrash(t, startOrchestrator(t, proxy, pg)))
+	drtest.Run(t, applicationCrash(t, startOrchestrator(t, proxy, pg, variant{})))
 }
 
 func TestApplicationCrashSabotaged(t *testing.T) {
@@ -58,7 +58,7 @@ func TestApplicationCrashSabotaged(t *testing.T) {
 			t.Parallel()
 			pg := pgtest.StartPrimary(t)
 			proxy := proxytest.Start(t, pg.Network())
-			s := applicationCrash(t, startOrchestrator(t, proxy, pg, c.sabotage))
+			s := applicationCrash(t, startOrchestrator(t, proxy, pg, variant{sabotage: c.sabotage}))
 			s.Deadline = 15 * time.Second
 			requireFailure(t, s, c.objective, c.reason)
 		})

@@ -44,7 +44,7 @@ func TestConnectionLoss(t *testing.T) {
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	db := proxy.Link(t, "database", pg)
-	drtest.Run(t, connectionLoss(t, db, startOrchestrator(t, proxy, db)))
+	drtest.Run(t, connectionLoss(t, db, startOrchestrator(t, proxy, db, variant{})))
 }
 
 func TestConnectionLossSabotaged(t *testing.T) {
@@ -60,7 +60,7 @@ func TestConnectionLossSabotaged(t *testing.T) {
 			pg := pgtest.StartPrimary(t)
 			proxy := proxytest.Start(t, pg.Network())
 			db := proxy.Link(t, "database", pg)
-			s := connectionLoss(t, db, startOrchestrator(t, proxy, db, c.sabotage))
+			s := connectionLoss(t, db, startOrchestrator(t, proxy, db, variant{sabotage: c.sabotage}))
 			s.Deadline = 15 * time.Second
 			requireFailure(t, s, c.objective, c.reason)
 		})

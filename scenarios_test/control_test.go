@@ -15,7 +15,7 @@ func TestNoFaultControl(t *testing.T) {
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	db := proxy.Link(t, "database", pg)
-	app := startOrchestrator(t, proxy, db)
+	app := startOrchestrator(t, proxy, db, variant{})
 	drtest.Run(t, drtest.Scenario{
 		ID:       "CONTROL",
 		Title:    "No fault",

@@ -45,7 +45,7 @@ func TestDatabaseCrash(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
-	drtest.Run(t, databaseCrash(t, pg, startOrchestrator(t, proxy, pg)))
+	drtest.Run(t, databaseCrash(t, pg, startOrchestrator(t, proxy, pg, variant{})))
 }
 
 func TestDatabaseCrashSabotaged(t *testing.T) {
@@ -64,7 +64,7 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 			t.Parallel()
 			pg := pgtest.StartPrimary(t, c.options...)
 			proxy := proxytest.Start(t, pg.Network())
-			app := startOrchestrator(t, proxy, pg)
+			app := startOrchestrator(t, proxy, pg, variant{})
 			checkpoint(t, pg) // or the tables themselves would be lost
 			s := databaseCrash(t, pg, app)
 			s.Deadline = 15 * time.Second

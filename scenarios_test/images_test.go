@@ -13,7 +13,7 @@ import (
 func TestImages(t *testing.T) {
 	// The images of the systems are made by the packages that run them.
 	proxytest.Start(t, pgtest.StartPrimary(t).Network())
-	for _, image := range []containertest.Image{fakeLLM(), orchestratorImage(nil), orchestratorImage([]string{"any"})} {
+	for _, image := range []containertest.Image{fakeLLM(), variant{}.image(), variant{faultBuild: true}.image()} {
 		t.Log(containertest.Build(t, image))
 	}
 }
@@ -22,7 +22,7 @@ func TestImages(t *testing.T) {
 // each stage takes: a pair with a streaming replica, the proxy with its links, and the provider with an
 // orchestrator that is ready.
 func BenchmarkSetUp(b *testing.B) {
-	for _, image := range []containertest.Image{fakeLLM(), orchestratorImage(nil)} {
+	for _, image := range []containertest.Image{fakeLLM(), variant{}.image()} {
 		containertest.Build(b, image)
 	}
 	var pair, proxied, app time.Duration
@@ -33,7 +33,7 @@ func BenchmarkSetUp(b *testing.B) {
 		proxy := proxytest.Start(b, pg.Primary.Network())
 		db := proxy.Link(b, "database", pg.Primary)
 		linked := time.Now()
-		startOrchestrator(b, proxy, db)
+		startOrchestrator(b, proxy, db, variant{})
 		pair += paired.Sub(start)
 		proxied += linked.Sub(paired)
 		app += time.Since(linked)

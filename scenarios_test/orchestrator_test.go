@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -37,20 +38,42 @@ var steadyLoad = drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second,
 // An orchestrator is the system under test as its clients see it: every request takes a new connection
 // through a link that stays, whatever happens to the container behind it.
 type orchestrator struct {
-	service *containertest.Service
-	front   *proxytest.Link
-	client  *http.Client
+	service  *containertest.Service
+	provider *containertest.Service
+	front    *proxytest.Link
+	client   *http.Client
 
 	mu      sync.Mutex
 	epoch   string // the cursor of Progress
 	version uint64
 }
 
-// startOrchestrator starts the provider and the orchestrator on the link's network, with the database behind
-// the link, and returns when it is ready.
-func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.Upstream, sabotage ...string) *orchestrator {
+// A variant says in what an orchestrator differs from the one of most drills. Its zero value is that one.
+type variant struct {
+	sabotage     string            // what is wrong with it
+	faultBuild   bool              // prompts can have markers, that make it panic or grow
+	env          map[string]string // settings of its own
+	memory       int64             // its limit, in bytes
+	firewall     bool              // it can be partitioned
+	unsupervised bool              // nobody starts it again
+}
+
+// startOrchestrator starts the provider and an orchestrator on the database's network, and returns when it is
+// ready.
+func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.Upstream, v variant) *orchestrator {
 	t.Helper()
 	network := database.Network()
+	env := map[string]string{
+		"DATABASE_URL":        pgtest.DSN(database.Addr()),
+		"LLM_URL":             "http://llm:8080",
+		"CHECKPOINT_INTERVAL": checkpointInterval.String(),
+		"SABOTAGE":            v.sabotage,
+	}
+	maps.Copy(env, v.env)
+	restart := containertest.RestartOnFailure
+	if v.unsupervised {
+		restart = containertest.NeverRestart
+	}
 	services := containertest.StartAll(t,
 		containertest.Config{
 			Name:    "llm",
@@ -60,31 +83,30 @@ func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.
 			Env:     map[string]string{"LATENCY": stepLatency.String()},
 		},
 		containertest.Config{
-			Name:    "orchestrator",
-			Image:   containertest.Build(t, orchestratorImage(sabotage)),
-			Network: network,
-			Port:    8080,
-			Env: map[string]string{
-				"DATABASE_URL":        pgtest.DSN(database.Addr()),
-				"LLM_URL":             "http://llm:8080",
-				"CHECKPOINT_INTERVAL": checkpointInterval.String(),
-				"SABOTAGE":            strings.Join(sabotage, ","),
-			},
-			Restart: containertest.RestartOnFailure,
-			Ready:   ready,
+			Name:     "orchestrator",
+			Image:    containertest.Build(t, v.image()),
+			Network:  network,
+			Port:     8080,
+			Env:      env,
+			Restart:  restart,
+			Ready:    ready,
+			Memory:   v.memory,
+			Firewall: v.firewall,
 		},
 	)
 	return &orchestrator{
-		service: services[1],
-		front:   proxy.Link(t, "front", services[1]),
-		client:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		service:  services[1],
+		provider: services[0],
+		front:    proxy.Link(t, "front", services[1]),
+		client:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 
-func orchestratorImage(sabotage []string) containertest.Image {
+// image is that of the orchestrator as it is released, or of its fault build.
+func (v variant) image() containertest.Image {
 	program := containertest.Program{Name: "orchestrator", Package: "github.com/drtest/suite/fixtures/orchestrator"}
 	name := "drtest/orchestrator"
-	if len(sabotage) > 0 {
+	if v.sabotage != "" || v.faultBuild {
 		program.Tags, name = "fault", "drtest/orchestrator-fault"
 	}
 	return containertest.Image{Name: name, Files: images.Orchestrator(), Programs: []containertest.Program{program}}

@@ -65,7 +65,7 @@ func TestPrimaryFailover(t *testing.T) {
 	pg := pgtest.StartPair(t, pgtest.Sync)
 	proxy := proxytest.Start(t, pg.Primary.Network())
 	db := proxy.Link(t, "database", pg.Primary)
-	drtest.Run(t, synchronousFailover(t, pg, db, startOrchestrator(t, proxy, db)))
+	drtest.Run(t, synchronousFailover(t, pg, db, startOrchestrator(t, proxy, db, variant{})))
 }
 
 func TestAsynchronousPrimaryFailover(t *testing.T) {
@@ -73,7 +73,7 @@ func TestAsynchronousPrimaryFailover(t *testing.T) {
 	pg, proxy, replication := startAsynchronousPair(t)
 	inject(t, replication.Slow(replicationDelay))
 	db := proxy.Link(t, "database", pg.Primary)
-	drtest.Run(t, asynchronousFailover(t, pg, replication, db, startOrchestrator(t, proxy, db)))
+	drtest.Run(t, asynchronousFailover(t, pg, replication, db, startOrchestrator(t, proxy, db, variant{})))
 }
 
 // startAsynchronousPair starts a pair whose replication goes through a link.
@@ -94,7 +94,7 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 		pg := pgtest.StartPair(t, pgtest.Sync)
 		proxy := proxytest.Start(t, pg.Primary.Network())
 		db := proxy.Link(t, "database", pg.Primary)
-		s := synchronousFailover(t, pg, db, startOrchestrator(t, proxy, pg.Primary)) // not through the link
+		s := synchronousFailover(t, pg, db, startOrchestrator(t, proxy, pg.Primary, variant{})) // not through the link
 		s.Deadline = 15 * time.Second
 		requireFailure(t, s, "RTO", "never served again")
 	})
@@ -102,7 +102,7 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 		t.Parallel()
 		pg, proxy, replication := startAsynchronousPair(t)
 		db := proxy.Link(t, "database", pg.Primary)
-		app := startOrchestrator(t, proxy, db)
+		app := startOrchestrator(t, proxy, db, variant{})
 		inject(t, replication.Cut()) // nobody watches it
 		s := asynchronousFailover(t, pg, replication, db, app)
 		s.Deadline = 20 * time.Second
