@@ -42,6 +42,8 @@
 //   - Lost work: progress that clients had seen and that was rolled back: the fault minus the time at which the
 //     progress that a unit resumed from had first been seen. The worst unit is reported. It is not data loss.
 //   - Duplicates: units that the system holds more than once. Resurrected: rejected units that it holds.
+//   - Repeated calls: paid calls for something that had been paid before, and what they cost: the price of work
+//     that was done again. They are counted over the whole drill by whoever sends the bill.
 //   - Availability: the share of requests that were acked, over the drill.
 //
 // A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or

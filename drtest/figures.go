@@ -35,6 +35,10 @@ type Figures struct {
 	Affected    []string // acked before the fault and not finished in the last sample before it, or not any more
 	Recovered   []string // affected, and finished with the right result, exactly once
 	Unrecovered []Unrecovered
+
+	// What was paid, the drill's repeated work included. It is nil when it is not known.
+	Bill    *Bill
+	BillWhy string // why it is not known
 }
 
 // Unrecovered is a unit that was affected and not recovered.
@@ -64,7 +68,7 @@ func unknown(why string, a ...any) Figure { return Figure{Why: fmt.Sprintf(why, 
 func (f Figure) remark(why string) Figure { f.Why = why; return f }
 func (l *Ledger) allUnknown(w string) Figures {
 	u := unknown("%s", w)
-	return Figures{Detection: u, RTO: u, Outage: u, HealLag: u, WorkRTO: u, RPO: u, LostWork: u, WorkWhy: w}
+	return Figures{Detection: u, RTO: u, Outage: u, HealLag: u, WorkRTO: u, RPO: u, LostWork: u, WorkWhy: w, BillWhy: w}
 }
 
 // Measure computes the figures of a ledger.
@@ -80,7 +84,18 @@ func Measure(l *Ledger) Figures {
 	l.outage(fault, &f)
 	l.survival(fault, &f)
 	l.work(fault, &f)
+	l.bill(&f)
 	return f
+}
+
+func (l *Ledger) bill(f *Figures) {
+	switch f.Bill = l.Bill; {
+	case f.Bill != nil:
+	case !l.Drill.Billed:
+		f.BillWhy = "the workload does not report what was paid"
+	default:
+		f.BillWhy = cmp.Or(l.note(BillRead), "the bill was never read")
+	}
 }
 
 func (l *Ledger) count(f *Figures) {

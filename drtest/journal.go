@@ -24,6 +24,7 @@ type record struct {
 	Event     *Event     `json:"event,omitempty"`
 	Sample    *Sample    `json:"sample,omitempty"`
 	Survivors *survivors `json:"survivors,omitempty"`
+	Bill      *Bill      `json:"bill,omitempty"`
 	End       *ending    `json:"end,omitempty"`
 	Verdicts  []Verdict  `json:"verdicts,omitempty"` // all of them, after the end
 }
@@ -112,6 +113,11 @@ func (r *Report) add(rec record) error {
 		l.Samples = append(l.Samples, *rec.Sample)
 	case rec.Survivors != nil:
 		l.Survivors = append([]string{}, rec.Survivors.IDs...)
+	case rec.Bill != nil:
+		if err := rec.Bill.valid(); err != nil {
+			return err
+		}
+		l.Bill = rec.Bill
 	case rec.End != nil:
 		if open := slices.IndexFunc(l.Ops, func(op Op) bool { return op.End == Forever }); open >= 0 {
 			return fmt.Errorf("the drill ends without an outcome of op %d", open)
@@ -130,7 +136,7 @@ func (r *Report) add(rec record) error {
 func (rec record) fields() int {
 	n := 0
 	for _, set := range []bool{rec.Journal != nil, rec.Op != nil, rec.Outcome != nil, rec.Event != nil,
-		rec.Sample != nil, rec.Survivors != nil, rec.End != nil, rec.Verdicts != nil} {
+		rec.Sample != nil, rec.Survivors != nil, rec.Bill != nil, rec.End != nil, rec.Verdicts != nil} {
 		if set {
 			n++
 		}
@@ -204,6 +210,9 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	}
 	if l.Survivors != nil {
 		put(record{Survivors: &survivors{l.Survivors}})
+	}
+	if l.Bill != nil {
+		put(record{Bill: l.Bill})
 	}
 	if l.Ended {
 		put(record{End: &ending{Machine: l.Machine, Broken: l.Broken}})

@@ -33,6 +33,7 @@ func TestDamagedJournals(t *testing.T) {
 		{"verdicts before the end", head + `{"verdicts":[{"objective":"RTO","status":"pass","why":""}]}` + "\n", "journal line 2: verdicts before the end of the drill"},
 		{"an event backwards", head + `{"event":{"kind":"fault","lo":2,"hi":1}}` + "\n", "journal line 2: fault ends before it begins"},
 		{"a sample backwards", head + `{"sample":{"lo":2,"hi":1}}` + "\n", "journal line 2: a sample ends before it begins"},
+		{"a bill that repeats more than there was", head + `{"bill":{"calls":1,"repeated":2,"cost":0,"repeatedCost":0}}` + "\n", "journal line 2: the bill cannot be: 1 calls for $0.000000, 2 of them repeated for $0.000000"},
 		{"a line is missing", head + strings.Replace(op, `"n":0`, `"n":3`, 1), "journal line 2: op 3 where op 0 is due"},
 		{"an outcome of nothing", head + `{"outcome":{"n":0,"end":2,"outcome":"acked"}}` + "\n", "journal line 2: an outcome of op 0, which was never sent"},
 		{"an outcome that is none", head + op + `{"outcome":{"n":0,"end":2,"outcome":"maybe"}}` + "\n", `journal line 3: unknown outcome "maybe"`},
@@ -71,11 +72,11 @@ func TestJournalOfADeadProcess(t *testing.T) {
 func FuzzReadReport(f *testing.F) {
 	f.Add(head)
 	var whole strings.Builder
-	_, _ = drtest.Judge(hand(2000*ms, healed), drtest.RPO(0)).WriteTo(&whole)
+	_, _ = drtest.Judge(hand(2000*ms, healed, bill(3)), drtest.RPO(0)).WriteTo(&whole)
 	f.Add(whole.String())
 	f.Fuzz(func(t *testing.T, journal string) {
 		r, _ := drtest.ReadReport(strings.NewReader(journal))
-		_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.AllRecovered(1))
+		_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.AllRecovered(1), drtest.RepeatedCalls(1))
 		_ = r.Ledger.Timeline()
 	})
 }

@@ -53,6 +53,13 @@ func without(ids ...string) func(*drtest.Ledger) {
 	}
 }
 
+// bill is one of a hundred calls.
+func bill(repeated int) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		l.Bill = &drtest.Bill{Calls: 100, Repeated: repeated, Cost: 10_000, RepeatedCost: drtest.Money(100 * repeated)}
+	}
+}
+
 func healed(l *drtest.Ledger) {
 	l.Events = append(l.Events, drtest.Event{Kind: drtest.FaultHealed, Interval: drtest.Interval{Lo: 1900 * ms, Hi: 1910 * ms}})
 }
@@ -242,6 +249,12 @@ func TestJudge(t *testing.T) {
 			"no duplicates: fail: 1 units are held more than once: op-03"},
 		{"survivors not read", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = nil }), drtest.NoDuplicates(),
 			"no duplicates: inconclusive: survivors are not known: they were never read"},
+
+		{"few calls repeated", hand(2000*ms, bill(12)), drtest.RepeatedCalls(12), "repeated calls: pass: 100 calls for $0.010000, 12 of them repeated for $0.001200, want at most 12"},
+		{"many calls repeated", hand(2000*ms, bill(12)), drtest.RepeatedCalls(11), "repeated calls: fail: 100 calls for $0.010000, 12 of them repeated for $0.001200, want at most 11"},
+		{"no calls", hand(2000*ms, func(l *drtest.Ledger) { l.Bill = new(drtest.Bill) }), drtest.RepeatedCalls(0), "repeated calls: inconclusive: no call was made, so none could be repeated"},
+		{"nobody pays", hand(2000 * ms), drtest.RepeatedCalls(0), "repeated calls: inconclusive: the workload does not report what was paid"},
+		{"the bill was not read", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Billed = true }), drtest.RepeatedCalls(0), "repeated calls: inconclusive: the bill was never read"},
 
 		{"nobody noticed", hand(0), drtest.Transparent(), "transparent: pass: none of 30 requests failed"},
 		{"nobody asked after the fault", hand(0, func(l *drtest.Ledger) { l.Ops = l.Ops[:10] }), drtest.Transparent(), "transparent: inconclusive: no request was sent and acked after the fault"},

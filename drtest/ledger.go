@@ -16,7 +16,9 @@ type Ledger struct {
 	// Survivors holds every unit that the system held at the end, repeats included. It is nil when two
 	// successive readings never agreed.
 	Survivors []string
-	Machine   Machine
+	// Bill is what was paid during the drill, where the workload is a [Biller] and could say.
+	Bill    *Bill
+	Machine Machine
 	// Ended says that the drill came to its end. A ledger without it was cut off, by a crash of the test
 	// process for instance, and cannot pass.
 	Ended bool
@@ -40,6 +42,7 @@ type Drill struct {
 	Deadline   time.Duration `json:"deadline"`
 	Tracked    bool          `json:"tracked,omitempty"` // the workload reports progress
 	Watched    bool          `json:"watched,omitempty"` // the system reports health
+	Billed     bool          `json:"billed,omitempty"`  // the workload reports what was paid
 }
 
 // An Op is one request as a client saw it.
@@ -98,6 +101,7 @@ const (
 	SteadyAgain    EventKind = "steady again"
 	DeadlinePassed EventKind = "deadline"
 	SurvivorsRead  EventKind = "survivors"
+	BillRead       EventKind = "bill"
 )
 
 // A Sample is one reading of progress, taken within its interval. Units holds the units that changed

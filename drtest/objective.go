@@ -107,6 +107,24 @@ func NoDuplicates() Objective {
 	}}
 }
 
+// RepeatedCalls requires that at most so many paid calls were repeats. A recovery that does work again pays for it
+// again: calls that were under way at a crash, and those since the last checkpoint.
+func RepeatedCalls(atMost int) Objective {
+	return Objective{name: "repeated calls", judge: func(_ *Ledger, f Figures) Verdict {
+		switch {
+		case f.Bill == nil:
+			return Verdict{Why: f.BillWhy}
+		case f.Bill.Calls == 0:
+			return Verdict{Why: "no call was made, so none could be repeated"}
+		}
+		v := Verdict{Status: Pass, Why: fmt.Sprintf("%v, want at most %d", f.Bill, atMost)}
+		if f.Bill.Repeated > atMost {
+			v.Status = Fail
+		}
+		return v
+	}}
+}
+
 // Transparent requires that no client sees the fault at all.
 func Transparent() Objective {
 	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {

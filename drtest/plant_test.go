@@ -62,6 +62,7 @@ type plantedUnit struct {
 	acked    time.Time // zero when no client was told
 	lost     bool
 	from     int // the progress that it resumed from
+	redone   int // so many steps were done before the fault, and after it again
 	resumed  bool
 }
 
@@ -208,6 +209,22 @@ func (p *plant) Survivors(context.Context) ([]string, error) {
 	return ids, nil
 }
 
+// Bill charges ten for each step of a unit that was done, once before the fault and again after it if need be. There were
+// others before the drill.
+func (p *plant) Bill(context.Context) (drtest.Bill, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := drtest.Bill{Calls: 70, Repeated: 7, Cost: 700, RepeatedCost: 70}
+	for _, u := range p.order {
+		calls := p.done(u, time.Now()) + u.redone
+		b.Calls += calls
+		b.Cost += drtest.Money(10 * calls)
+		b.Repeated += u.redone
+		b.RepeatedCost += drtest.Money(10 * u.redone)
+	}
+	return b, nil
+}
+
 func (p *plant) String() string { return "plant" }
 
 func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
@@ -224,6 +241,7 @@ func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
 			if p.stalls {
 				u.from = n
 			}
+			u.redone = n - u.from
 		}
 		if !u.acked.IsZero() {
 			acked = append(acked, u)
@@ -283,6 +301,24 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	exactly("lost", f.Lost, lost)
 	exactly("duplicates", f.Duplicates, duplicates)
 	exactly("resurrected", f.Resurrected, p.rejected[:min(p.resurrect, len(p.rejected))])
+
+	var bill drtest.Bill
+	for _, u := range p.order {
+		bill.Repeated += u.redone
+		if !u.lost {
+			bill.Calls += p.steps + u.redone
+		}
+	}
+	if f.Bill == nil {
+		exactly("bill", f.BillWhy, "known")
+	} else {
+		exactly("repeated calls", f.Bill.Repeated, bill.Repeated)
+		exactly("cost of repeated calls", f.Bill.RepeatedCost, drtest.Money(10*bill.Repeated))
+		if len(lost) == 0 { // lost work is not waited for
+			exactly("calls", f.Bill.Calls, bill.Calls)
+			exactly("cost", f.Bill.Cost, drtest.Money(10*bill.Calls))
+		}
+	}
 
 	// Which units were acked before the fault is for the client's clock to say: in real time the answer to
 	// some request is on its way when the fault is injected.

@@ -44,10 +44,11 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	}
 	busy := readCPU()
 	_, tracked := s.Workload.(Tracker)
+	_, billed := s.Workload.(Biller)
 	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
-		HealAfter: s.HealAfter, Steps: len(s.Runbook), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil,
+		HealAfter: s.HealAfter, Steps: len(s.Runbook), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: readCPU().since(busy, p.now())}
@@ -132,6 +133,10 @@ func (p *player) drill(parent context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(parent, p.Deadline)
 	defer cancel()
 
+	before, err := p.bill(ctx)
+	if err != nil {
+		return fmt.Errorf("read the bill before the load: %w", err)
+	}
 	loading, stopLoad := context.WithCancel(ctx)
 	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
 	var load, observers sync.WaitGroup
@@ -172,6 +177,7 @@ func (p *player) drill(parent context.Context) (err error) {
 	if err := p.settle(parent, ctx); err != nil {
 		return err
 	}
+	p.settleBill(parent, before)
 	return p.confirm(parent)
 }
 
@@ -453,6 +459,42 @@ func (p *player) readSurvivors(ctx context.Context) ([]string, error) {
 		case <-time.After(2 * p.Load.Every):
 		}
 	}
+}
+
+// bill reads what was paid so far. A workload that cannot say has paid nothing.
+func (p *player) bill(ctx context.Context) (Bill, error) {
+	payer, ok := p.Workload.(Biller)
+	if !ok {
+		return Bill{}, nil
+	}
+	var b Bill
+	err := call(ctx, closingLimit, func(ctx context.Context) (err error) {
+		b, err = payer.Bill(ctx)
+		return err
+	})
+	if err != nil {
+		return Bill{}, err
+	}
+	return b, nil
+}
+
+// settleBill notes what was paid since before.
+func (p *player) settleBill(ctx context.Context, before Bill) {
+	if !p.report.Ledger.Drill.Billed {
+		return
+	}
+	now, err := p.bill(ctx)
+	b := Bill{now.Calls - before.Calls, now.Repeated - before.Repeated, now.Cost - before.Cost, now.RepeatedCost - before.RepeatedCost}
+	if err == nil {
+		err = b.valid()
+	}
+	at := Interval{p.now(), p.now()}
+	if err != nil {
+		p.event(BillRead, at, err.Error()) // the verdicts that need it are inconclusive
+		return
+	}
+	p.emit(record{Bill: &b})
+	p.event(BillRead, at, b.String())
 }
 
 // confirm collects evidence of the fault that appears late.

@@ -203,6 +203,14 @@ func TestRun(t *testing.T) {
 		{reason: "one of two faults has no receipt", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.Together(s.cut(), drtest.NewFault("nothing", func(context.Context) (drtest.Receipt, error) { return "", nil }, nil))
 		}},
+		{reason: "work is paid again", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Repeated: 1, Cost: 1000, RepeatedCost: 100}, {Calls: 70, Repeated: 8, Cost: 7000, RepeatedCost: 800}}, new(int)}
+			sc.Objectives = []drtest.Objective{drtest.RepeatedCalls(6)}
+		}},
+		{reason: "the payer began anew", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Cost: 1000}, {Calls: 2, Cost: 200}}, new(int)}
+			sc.Objectives = []drtest.Objective{drtest.RepeatedCalls(0)}
+		}},
 		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.NoFault()
 			sc.HealAfter = 0
@@ -220,6 +228,18 @@ func TestRun(t *testing.T) {
 			golden(t, record(t, c.ctx, sc))
 		})
 	}
+}
+
+// A payer is a workload with one bill after the other.
+type payer struct {
+	drtest.Workload
+	bills []drtest.Bill
+	read  *int
+}
+
+func (p payer) Bill(context.Context) (drtest.Bill, error) {
+	*p.read++
+	return p.bills[*p.read-1], nil
 }
 
 type lateFault struct {

@@ -88,6 +88,41 @@ type Progress struct {
 	Wrong string `json:"wrong,omitempty"`
 }
 
+// A Biller is a [Workload] whose units make calls that cost money, such as those of an LLM provider. Bill returns what was
+// paid so far, for everybody. It is read before the load begins and once the accepted work has finished, and the
+// difference is the drill's; so two drills that share a payer at the same time have one bill.
+type Biller interface {
+	Bill(ctx context.Context) (Bill, error)
+}
+
+// A Bill is an account of paid calls.
+type Bill struct {
+	Calls int `json:"calls"`
+	// Repeated are the calls for something that had been paid before: work that was done again.
+	Repeated     int   `json:"repeated"`
+	Cost         Money `json:"cost"`         // of all calls
+	RepeatedCost Money `json:"repeatedCost"` // of those that were repeated
+}
+
+// String reads "1203 calls for $0.036100, 12 of them repeated for $0.000360".
+func (b Bill) String() string {
+	return fmt.Sprintf("%d calls for %v, %d of them repeated for %v", b.Calls, b.Cost, b.Repeated, b.RepeatedCost)
+}
+
+// valid refuses a bill that cannot be, such as the difference of two whose payer began anew in between.
+func (b Bill) valid() error {
+	if b.Repeated < 0 || b.Calls < b.Repeated || b.RepeatedCost < 0 || b.Cost < b.RepeatedCost {
+		return fmt.Errorf("the bill cannot be: %v", b)
+	}
+	return nil
+}
+
+// Money is an amount in millionths of a US dollar.
+type Money int64
+
+// String reads "$0.036100".
+func (m Money) String() string { return fmt.Sprintf("$%.6f", float64(m)/1e6) }
+
 // Load is an open-loop schedule: a slow answer never delays the next request.
 type Load struct {
 	// Every is the time between two requests. It is also the resolution of every measured time.

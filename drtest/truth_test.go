@@ -154,6 +154,10 @@ func (p *plant) handler() http.Handler {
 		ids, err := p.Survivors(r.Context())
 		reply(w, ids, err)
 	})
+	mux.HandleFunc("GET /bill", func(w http.ResponseWriter, r *http.Request) {
+		b, err := p.Bill(r.Context())
+		reply(w, b, err)
+	})
 	mux.HandleFunc("GET /progress", func(w http.ResponseWriter, r *http.Request) {
 		units, err := p.Progress(r.Context())
 		reply(w, units, err)
@@ -193,6 +197,11 @@ func (c httpWorkload) Do(ctx context.Context, id string) error {
 
 func (c httpWorkload) Health(ctx context.Context) error {
 	return c.get(ctx, http.MethodGet, "/health", new(string))
+}
+
+func (c httpWorkload) Bill(ctx context.Context) (b drtest.Bill, err error) {
+	err = c.get(ctx, http.MethodGet, "/bill", &b)
+	return b, err
 }
 
 func (c httpWorkload) Survivors(ctx context.Context) (ids []string, err error) {

@@ -94,6 +94,13 @@ func rows(r Result) []row {
 	add("Workflows Affected", "", count(r.Affected, r.Why["affected"]), "")
 	add("Workflows Recovered", "all recovered", recovered, "all")
 	add("Duplicates", "no duplicates", count(r.Duplicates, r.Why["lost"]), "none")
+	if r.Bill != nil || r.verdict("repeated calls", false) != nil {
+		repeated := "not measured: " + r.Why["bill"]
+		if b := r.Bill; b != nil {
+			repeated = fmt.Sprintf("%d of %d, for %v of %v", b.Repeated, b.Calls, drtest.Money(b.RepeatedCost), drtest.Money(b.Cost))
+		}
+		add("Repeated Calls", "repeated calls", repeated, "bounded")
+	}
 	for _, v := range r.Verdicts {
 		if !told[v.Objective] {
 			add(v.Objective, v.Objective, v.Why, "holds")

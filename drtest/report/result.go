@@ -37,6 +37,7 @@ type Result struct {
 	Lost         *int               `json:"lost"`
 	LostIDs      []string           `json:"lost_ids"` // at most ten
 	Availability *float64           `json:"availability"`
+	Bill         *Bill              `json:"bill"`
 	Requests     *Requests          `json:"requests"`
 	Held         *Span              `json:"held"` // fault to healed
 	Steps        []Step             `json:"steps"`
@@ -98,6 +99,22 @@ type Requests struct {
 	Rejected int `json:"rejected"`
 	Unknown  int `json:"unknown"`
 	Failed   int `json:"failed"` // not acked, and ended after the fault
+}
+
+// Bill is what was paid for the work of a drill, in US dollars.
+type Bill struct {
+	Calls        int   `json:"calls"`
+	Repeated     int   `json:"repeated"` // calls for something that had been paid before
+	Cost         Money `json:"cost"`
+	RepeatedCost Money `json:"repeated_cost"`
+}
+
+// Money is a decimal number of US dollars in JSON.
+type Money drtest.Money
+
+// MarshalJSON writes the dollars with as many decimals as they have.
+func (m Money) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(m)/1e6, 'f', -1, 64), nil
 }
 
 // A Step is one step of the runbook. Began counts from the fault; Took is nil when it never ended.
@@ -215,6 +232,11 @@ func resultOf(r *drtest.Report, damage error) Result {
 	}
 	if f.Due > 0 {
 		res.Availability = new(f.Availability())
+	}
+	if b := f.Bill; b != nil {
+		res.Bill = &Bill{b.Calls, b.Repeated, Money(b.Cost), Money(b.RepeatedCost)}
+	} else {
+		res.Why["bill"] = f.BillWhy
 	}
 	res.addEvents(l)
 	late, worst := l.Late()

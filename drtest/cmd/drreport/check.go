@@ -41,6 +41,11 @@ func (c command) check(args []string) (int, error) {
 		objectives = append(objectives, drtest.AllRecovered(n))
 		return err
 	})
+	fs.Func("repeated-calls", "require at most `n` paid calls to be repeats", func(s string) error {
+		n, err := strconv.Atoi(s)
+		objectives = append(objectives, drtest.RepeatedCalls(n))
+		return err
+	})
 	files, err := parse(fs, args, 1)
 	if err != nil {
 		return trouble, err
@@ -111,6 +116,11 @@ func (c command) show(r *drtest.Report) {
 		held = fmt.Sprintf("%d units; %d lost, %d held more than once, %d rejected and held", f.Held, len(f.Lost), len(f.Duplicates), len(f.Resurrected))
 	}
 	fmt.Fprintf(w, "  held\t%s\n", held)
+	paid := "not known: " + f.BillWhy
+	if f.Bill != nil {
+		paid = f.Bill.String()
+	}
+	fmt.Fprintf(w, "  paid\t%s\n", paid)
 	_ = w.Flush()
 	fmt.Fprintf(c.stdout, "\ntimeline, counted from the fault:\n%s", cmp.Or(l.Timeline(), "  nothing happened\n"))
 }

@@ -248,6 +248,7 @@ figures:
   requests   30: 25 acked, 0 rejected, 5 unknown; 5 failed after the fault
   recovered  not known: the workload does not report the progress of its units
   held       25 units; 0 lost, 0 held more than once, 0 rejected and held
+  paid       not known: the workload does not report what was paid
 
 timeline, counted from the fault:
      +0.000s  fault            cut link (receipt: a dial is refused)
@@ -276,9 +277,10 @@ status: pass
 		{"not met", []string{path, "-rto=100ms"}, notPassed, `verdicts:
   RTO: fail: got 0.610s (0.481s..0.610s), want at most 100ms
 ` + rejected + "status: fail\n"},
-		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3"}, notPassed, `verdicts:
+		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3", "-repeated-calls=3"}, notPassed, `verdicts:
   heal lag: inconclusive: the fault was not healed
   all recovered: inconclusive: the workload does not report the progress of its units
+  repeated calls: inconclusive: the workload does not report what was paid
 ` + rejected + "status: inconclusive\n"},
 		{"no verdict", []string{bare}, notPassed, `verdicts:
   none was recorded: give objectives to judge by
