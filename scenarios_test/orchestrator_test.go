@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -42,6 +43,10 @@ type orchestrator struct {
 	provider *containertest.Service
 	front    *proxytest.Link
 	client   *http.Client
+
+	asking sync.Mutex
+	jobs   map[string]job // by id, of requests that asked for something else than the others
+	next   []job          // of the next requests
 
 	mu      sync.Mutex
 	epoch   string // the cursor of Progress
@@ -99,7 +104,35 @@ func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.
 		provider: services[0],
 		front:    proxy.Link(t, "front", services[1]),
 		client:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		jobs:     map[string]job{},
 	}
+}
+
+// A job is what one request asks for.
+type job struct {
+	steps  int
+	prompt string // beside the id
+	fails  string // how it has to fail, as a part of the reason; "" when it must have its right result
+}
+
+// ask makes the next requests of the load ask for these jobs.
+func (o *orchestrator) ask(next ...job) {
+	o.asking.Lock()
+	defer o.asking.Unlock()
+	o.next = append(o.next, next...)
+}
+
+// job returns what the request with that id asks for. The first call settles it.
+func (o *orchestrator) job(id string, asks bool) job {
+	o.asking.Lock()
+	defer o.asking.Unlock()
+	if asks && len(o.next) > 0 {
+		o.jobs[id], o.next = o.next[0], o.next[1:]
+	}
+	if j, ok := o.jobs[id]; ok {
+		return j
+	}
+	return job{steps: steps}
 }
 
 // image is that of the orchestrator as it is released, or of its fault build.
@@ -150,9 +183,10 @@ func get(ctx context.Context, c *http.Client, url string, into any) error {
 
 func (o *orchestrator) url(path string) string { return "http://" + o.front.HostAddr() + path }
 
-// Do has a workflow accepted. Its id is the idempotency key and the prompt.
+// Do has a workflow accepted. Its id is the idempotency key and begins the prompt.
 func (o *orchestrator) Do(ctx context.Context, id string) error {
-	body := fmt.Sprintf(`{"steps": %d, "prompt": %q}`, steps, id)
+	j := o.job(id, true)
+	body := fmt.Sprintf(`{"steps": %d, "prompt": %q}`, j.steps, id+j.prompt)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url("/v1/workflows"), strings.NewReader(body))
 	if err != nil {
 		return err
@@ -207,14 +241,9 @@ func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress
 	o.epoch, o.version = list.Epoch, list.Version
 	units := map[string]drtest.Progress{}
 	for _, w := range list.Workflows {
-		p := drtest.Progress{Done: w.Step, Attempt: w.Attempt, From: w.From}
-		switch want := result(w.Key); {
-		case w.State == "failed":
-			p.Finished, p.Wrong = true, "failed: "+w.Error
-		case w.State == "finished" && w.Result != want:
-			p.Finished, p.Wrong = true, fmt.Sprintf("its result is %q, not %q", w.Result, want)
-		default:
-			p.Finished = w.State == "finished"
+		p := drtest.Progress{Done: w.Step, Attempt: w.Attempt, From: w.From, Finished: w.State == "finished" || w.State == "failed"}
+		if p.Finished {
+			p.Wrong = o.job(w.Key, false).judge(w.Key, w.Result, w.Error)
 		}
 		units[w.Key] = p
 	}
@@ -226,13 +255,64 @@ func (o *orchestrator) Ready(ctx context.Context) error {
 	return get(ctx, o.client, o.url("/readyz"), nil)
 }
 
-// result is what the provider's completions of a prompt must lead to: each is the hash of the one before.
-func result(prompt string) string {
-	for range steps {
-		sum := sha256.Sum256([]byte(prompt))
-		prompt = hex.EncodeToString(sum[:])[:16]
+// judge says what is wrong with the end of a workflow, or nothing. The provider's completion of a prompt is its
+// hash, and each is the prompt of the next step.
+func (j job) judge(id, result, failure string) string {
+	want := id + j.prompt
+	for range j.steps {
+		sum := sha256.Sum256([]byte(want))
+		want = hex.EncodeToString(sum[:])[:16]
 	}
-	return prompt
+	switch {
+	case j.fails != "" && !strings.Contains(failure, j.fails):
+		return fmt.Sprintf("it ended with %q, and should have failed: %s", cmp.Or(failure, result), j.fails)
+	case j.fails != "":
+		return ""
+	case failure != "":
+		return "failed: " + failure
+	case result != want:
+		return fmt.Sprintf("its result is %q, not %q", result, want)
+	}
+	return ""
+}
+
+// Bill reads the provider's account.
+func (o *orchestrator) Bill(ctx context.Context) (drtest.Bill, error) {
+	addr, err := o.provider.HostAddr(ctx)
+	if err != nil {
+		return drtest.Bill{}, err
+	}
+	var account struct {
+		Count, Repeated int
+		Cost            drtest.Money
+		RepeatedCost    drtest.Money `json:"repeated_cost"`
+	}
+	if err := get(ctx, o.client, "http://"+addr+"/v1/calls", &account); err != nil {
+		return drtest.Bill{}, fmt.Errorf("provider's account: %w", err)
+	}
+	return drtest.Bill{Calls: account.Count, Repeated: account.Repeated, Cost: account.Cost, RepeatedCost: account.RepeatedCost}, nil
+}
+
+// A verified fault has evidence of its own beside that of the fault that it is made of.
+type verified struct {
+	drtest.Fault
+	evidence func(context.Context) (string, error)
+}
+
+func (v verified) Inject(ctx context.Context) (drtest.Receipt, error) {
+	receipt, err := v.Fault.Inject(ctx)
+	if err != nil || receipt == "" {
+		return receipt, err
+	}
+	more, err := v.evidence(ctx)
+	return receipt + "; " + drtest.Receipt(more), err
+}
+
+func (v verified) Confirm(ctx context.Context) (drtest.Receipt, error) {
+	if c, ok := v.Fault.(drtest.Confirmer); ok {
+		return c.Confirm(ctx)
+	}
+	return "", nil
 }
 
 // survivorsRecovered is what is left to demand where work may be lost: every other unit in flight finishes.

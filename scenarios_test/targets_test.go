@@ -24,6 +24,10 @@ func targets(t testing.TB, id string) []drtest.Objective {
 		"DR-DB-002":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-DB-004":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(30 * time.Second)},
 		"DR-APP-001": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-APP-002": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(0)},
+		"DR-APP-003": {drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)}, // of its category
+		"DR-APP-004": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-APP-005": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 	}[id]
 	require.True(t, ok, "no targets are known for %s", id)
 	return promised

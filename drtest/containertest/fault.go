@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/drtest/suite/drtest"
@@ -17,6 +18,9 @@ const injectTimeout = 5 * time.Second
 
 // stopTimeout bounds an orderly end. It is as long as the engine waits before it kills what it was told to stop.
 const stopTimeout = 10 * time.Second
+
+// newsTimeout bounds the time that the engine takes to tell of an end.
+const newsTimeout = time.Second
 
 // Crash returns the sudden end of all processes of the service by SIGKILL, under a supervisor that acts: with
 // [RestartOnFailure] the engine starts the container again. Peers see their connections closed, then, until
@@ -79,6 +83,31 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 	}
 	return drtest.Receipt(fmt.Sprintf("restart count %d, running again %v after the death",
 		c.RestartCount, started.Sub(died).Round(time.Millisecond))), nil
+}
+
+// Exit returns the end of the service by its own doing, with an exit code: 2 is that of a Go program that panics. The
+// caller's trigger leads it there: a request that it cannot digest. It may return before the service ends, and it may fail
+// because the service ends. Peers see what they see after [Service.Crash], and the supervisor acts in the same way, again
+// and again if the service meets the same request when it starts.
+//
+// Inject returns when the engine has seen the service end, at most five seconds later; another code is an error. Heal does
+// nothing. Confirm tells what the supervisor did.
+func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fault {
+	inject := func(ctx context.Context) (drtest.Receipt, error) {
+		want := end{strconv.Itoa(code), fmt.Sprintf("by its own doing with %d", code), injectTimeout}
+		return s.die(ctx, s.id, want, func(ctx context.Context) error {
+			err := trigger(ctx)
+			if err == nil {
+				return nil
+			}
+			select { // it may be the end that made it fail, and the news of that on its way
+			case <-time.After(newsTimeout):
+			case <-ctx.Done():
+			}
+			return fmt.Errorf("trigger: %w", err)
+		})
+	}
+	return confirmed{drtest.NewFault("exit "+s.Name(), inject, nil), s.restarted}
 }
 
 func (s *Service) kill(ctx context.Context) (receipt drtest.Receipt, err error) {

@@ -41,6 +41,29 @@ func TestStopOfServiceThatFails(t *testing.T) {
 	require.Empty(t, receipt)
 }
 
+// A service that ends by itself is started again by its supervisor. The trigger here fails since the service ends.
+func TestExit(t *testing.T) {
+	t.Parallel()
+	c := echoService(t, "server", "")
+	c.Cmd = []string{"rude"}
+	s := containertest.Start(t, c)
+	provoke := func(ctx context.Context) error {
+		_, err := s.Stop().Inject(ctx)
+		return err
+	}
+	f := s.Exit(4, provoke)
+	require.Equal(t, "exit server", f.String())
+	receipt, err := f.Inject(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, drtest.Receipt("exit code 4"), receipt)
+	_, err = f.Inject(t.Context())
+	require.ErrorContains(t, err, "trigger: ")
+
+	require.NoError(t, s.Resume(t.Context()))
+	_, err = s.Exit(2, provoke).Inject(t.Context())
+	require.EqualError(t, err, "server ended with exit code 4, not by its own doing with 2")
+}
+
 // A node that was killed comes back, with the network that went with it.
 func TestResumeAfterKill(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,110 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
+)
+
+// The orchestrator is killed before any workflow in flight has had a checkpoint since it was accepted, and its
+// supervisor starts it again. It serves within three seconds and has lost nothing that it acknowledged. Every workflow
+// goes on from its acceptance, so no more than its whole is done again.
+func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
+	return drtest.Scenario{
+		ID:         "DR-APP-002",
+		Title:      "Crash before checkpoint",
+		Category:   application,
+		Durability: "the orchestrator keeps nothing on disk, so a kill takes all that it has not stored in the database",
+		Workload:   app,
+		Load:       steadyLoad,
+		Health:     app.Ready,
+		Fault:      verified{app.service.Crash(), noCheckpoints(pg)},
+		Objectives: []drtest.Objective{
+			drtest.Detection(time.Second), // nobody answers, so the next poll knows
+			drtest.RTO(3 * time.Second),   // as DR-APP-001
+			drtest.RPO(0),
+			drtest.WorkRTO(5 * time.Second), // the restart, and the whole of a workflow, which is 1.5 s
+			// The whole of a workflow, and half a second for the width of the fault and a busy machine.
+			drtest.LostWork(steps*stepLatency + 500*time.Millisecond),
+			drtest.AllRecovered(10),
+			drtest.NoDuplicates(),
+			drtest.Check("begun again", beganAgain),
+		},
+		Targets:  targets(t, "DR-APP-002"),
+		Deadline: time.Minute,
+	}
+}
+
+// rareCheckpoints are too rare for a workflow of these drills to have one before it ends.
+var rareCheckpoints = map[string]string{"CHECKPOINT_INTERVAL": "30s"}
+
+// noCheckpoints is evidence that the database holds no checkpoint of an open workflow but that of its acceptance.
+func noCheckpoints(pg *pgtest.Node) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		conn, err := pg.Connect(ctx)
+		if err != nil {
+			return "", err
+		}
+		var open, later int
+		const count = "SELECT count(*), count(*) FILTER (WHERE step > 0) FROM workflows WHERE status = 'open'"
+		err = conn.QueryRow(ctx, count).Scan(&open, &later)
+		if err := errors.Join(err, conn.Close(ctx)); err != nil {
+			return "", fmt.Errorf("count checkpoints: %w", err)
+		}
+		if open == 0 || later > 0 {
+			return "", fmt.Errorf("%d of %d open workflows have a checkpoint, want none of some", later, open)
+		}
+		return fmt.Sprintf("none of %d open workflows has a checkpoint but that of its acceptance", open), nil
+	}
+}
+
+// beganAgain demands that every unit in flight was executed a second time, from its beginning.
+func beganAgain(l *drtest.Ledger) error {
+	f := drtest.Measure(l)
+	if !f.WorkKnown {
+		return fmt.Errorf("%w: %s", drtest.ErrInconclusive, f.WorkWhy)
+	}
+	last := lastProgress(l)
+	for _, id := range f.Affected {
+		if p := last[id]; p.Attempt < 2 || p.From != 0 {
+			return fmt.Errorf("attempt %d of %s began at step %d", p.Attempt, id, p.From)
+		}
+	}
+	return nil
+}
+
+// lastProgress is what clients saw last of each unit.
+func lastProgress(l *drtest.Ledger) map[string]drtest.Progress {
+	last := map[string]drtest.Progress{}
+	for _, s := range l.Samples {
+		for id, p := range s.Units {
+			last[id] = p
+		}
+	}
+	return last
+}
+
+func TestEarlyCrash(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints})
+	report := drtest.Run(t, earlyCrash(t, pg, app))
+	require.NotZero(t, report.Figures.LostWork.Hi, "a crash before the first checkpoint must cost work")
+}
+
+func TestEarlyCrashSabotaged(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	s := earlyCrash(t, pg, startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints, sabotage: "ack-before-commit"}))
+	s.Deadline = 20 * time.Second
+	requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
+}

@@ -1,0 +1,108 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+)
+
+// The context of two workflows grows until the kernel kills the orchestrator for it. The orchestrator has raised the
+// alarm before that, at four fifths of its limit. The operator gives it more memory and starts it again, and it serves
+// within five seconds of the first growth and finishes everything, those two workflows as well.
+func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
+	grow := job{prompt: " <<grow:8>>", steps: 40} // by 8 MiB with each step of 150 ms
+	return drtest.Scenario{
+		ID:         "DR-APP-005",
+		Title:      "OOM kill recovery",
+		Category:   application,
+		Durability: "as with a kill: the orchestrator keeps nothing on disk",
+		Workload:   app,
+		Load:       steadyLoad,
+		Health:     app.Ready,
+		Fault: app.service.OOM(func(context.Context) error {
+			app.ask(grow, grow)
+			return nil
+		}),
+		Runbook: []drtest.Step{
+			{Name: "raise the memory limit", Do: app.service.SetMemory(8 * memoryLimit)}, // they need 640 MiB in all
+			{Name: "start it again", Do: app.service.Resume},
+		},
+		Objectives: []drtest.Objective{
+			// 16 MiB every 150 ms, from the 30 or 40 MiB that it needs anyway to the 102 MiB of the alert: 0.7 s, and as
+			// much again for a busy machine, where steps take longer.
+			drtest.Detection(1500 * time.Millisecond),
+			// Another 0.3 s until the kill, or a second, since the kernel makes room as long as it can; 0.2 s for the new
+			// limit, 0.7 s for the start; and as much again.
+			drtest.RTO(5 * time.Second),
+			drtest.RPO(0),
+			drtest.WorkRTO(6 * time.Second),
+			drtest.LostWork(2*checkpointInterval + 2*time.Second), // the fault takes as long as the growth
+			drtest.AllRecovered(15),
+			drtest.NoDuplicates(),
+			drtest.Check("alert before the kill", alertBeforeKill),
+			drtest.Check("growing workflows finished", app.jobsEnded),
+		},
+		Targets:  targets(t, "DR-APP-005"),
+		Deadline: time.Minute,
+	}
+}
+
+// memoryLimit leaves room above what the orchestrator needs for the alert, at 80 %, to be seen before the kill.
+const memoryLimit = 128 << 20
+
+var growing = variant{faultBuild: true, memory: memoryLimit, unsupervised: true}
+
+// alertBeforeKill demands that the system gave lack of memory as the reason why it was not well, while the fault was
+// being injected, which ends with the kill. A process that was killed cannot have said so, and the next one is started
+// later.
+func alertBeforeKill(l *drtest.Ledger) error {
+	fault, ok := l.Event(drtest.FaultInjected)
+	if !ok {
+		return fmt.Errorf("%w: no fault was injected", drtest.ErrInconclusive)
+	}
+	for _, e := range l.Events {
+		if e.Kind == drtest.HealthLost && e.Hi > fault.Lo {
+			if e.Hi < fault.Hi && strings.Contains(e.Note, "memory: ") {
+				return nil
+			}
+			return fmt.Errorf("the first that it said was: %s", e.Note)
+		}
+	}
+	return errors.New("it never said that anything was wrong")
+}
+
+func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	drtest.Run(t, outOfMemory(t, startOrchestrator(t, proxy, pg, growing)))
+}
+
+func TestOutOfMemorySabotaged(t *testing.T) {
+	t.Parallel()
+	t.Run("limit not raised", func(t *testing.T) {
+		t.Parallel()
+		pg := pgtest.StartPrimary(t)
+		proxy := proxytest.Start(t, pg.Network())
+		s := outOfMemory(t, startOrchestrator(t, proxy, pg, growing))
+		s.Runbook = s.Runbook[1:]
+		s.Deadline = 15 * time.Second
+		requireFailure(t, s, "RTO", "never served again|not steady")
+	})
+	t.Run("alert too late", func(t *testing.T) {
+		t.Parallel()
+		pg := pgtest.StartPrimary(t)
+		proxy := proxytest.Start(t, pg.Network())
+		v := growing
+		v.env = map[string]string{"MEMORY_ALERT_RATIO": "1"}
+		s := outOfMemory(t, startOrchestrator(t, proxy, pg, v))
+		requireFailure(t, s, "alert before the kill", "the first that it said was: .*(refused|EOF|reset)")
+	})
+}

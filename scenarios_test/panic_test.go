@@ -1,0 +1,118 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+)
+
+// A workflow makes its worker dereference nil, each time that it is executed, and the process dies of it. Its supervisor
+// starts it again until the orchestrator has set that workflow aside, after three deaths, which takes no more than twelve
+// seconds. All others finish.
+func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
+	poison := job{prompt: " <<panic>>", steps: steps, fails: "set aside after 3 attempts"}
+	return drtest.Scenario{
+		ID:         "DR-APP-004",
+		Title:      "Panic recovery",
+		Category:   application,
+		Durability: "as with a kill: the orchestrator keeps nothing on disk",
+		Workload:   app,
+		Load:       steadyLoad,
+		Health:     app.Ready,
+		Fault: verified{app.service.Exit(2, func(context.Context) error {
+			app.ask(poison)
+			return nil
+		}), app.panicked},
+		Objectives: []drtest.Objective{
+			drtest.Detection(time.Second), // the poison is asked for within 50 ms and executed at once; then nobody answers
+			// Three deaths, with Docker's back-off of 100, 200 and 400 ms, and 0.5 s for each start: 2.2 s. After the
+			// second one all that were in flight are suspects, some 35, and tried one after the other, for a step of
+			// 150 ms each, so that the poison may be met after 5.3 s: 7.5 s, and half as much again for a busy machine.
+			drtest.RTO(12 * time.Second),
+			drtest.RPO(0),
+			drtest.WorkRTO(14 * time.Second), // the same, and steps that are done again
+			drtest.LostWork(2 * checkpointInterval),
+			drtest.AllRecovered(8),
+			drtest.NoDuplicates(),
+			drtest.Check("poison set aside", app.jobsEnded),
+			drtest.Check("measured to the last death", app.endedUnderLoad),
+		},
+		Targets:  targets(t, "DR-APP-004"),
+		Watch:    10 * time.Second, // the service comes back between the deaths
+		Deadline: time.Minute,
+	}
+}
+
+// threeLives lets a workflow's instance die three times before the workflow is set aside.
+var threeLives = map[string]string{"MAX_ATTEMPTS": "3"}
+
+// panicked finds the stack of the panic in the orchestrator's log.
+func (o *orchestrator) panicked(ctx context.Context) (string, error) {
+	log, err := o.service.Logs(ctx)
+	if err != nil {
+		return "", err
+	}
+	_, after, found := strings.Cut(log, "panic: ")
+	what, stack, _ := strings.Cut(after, "\n")
+	if !found || !strings.Contains(stack, "goroutine ") {
+		return "", errors.New("the orchestrator logged no stack of a panic")
+	}
+	return "log: panic: " + what, nil
+}
+
+// jobsEnded demands that the requests that asked for something else than the others ended as they should.
+func (o *orchestrator) jobsEnded(l *drtest.Ledger) error {
+	o.asking.Lock()
+	defer o.asking.Unlock()
+	if len(o.jobs) == 0 {
+		return fmt.Errorf("%w: none was asked for", drtest.ErrInconclusive)
+	}
+	last := lastProgress(l)
+	for id := range o.jobs {
+		switch p := last[id]; {
+		case !p.Finished:
+			return fmt.Errorf("%s has not ended", id)
+		case p.Wrong != "":
+			return fmt.Errorf("%s: %s", id, p.Wrong)
+		}
+	}
+	return nil
+}
+
+// endedUnderLoad demands that the jobs had ended when the load did, or the outage that they cause later was not measured.
+func (o *orchestrator) endedUnderLoad(l *drtest.Ledger) error {
+	over, ok := l.Event(drtest.SteadyAgain)
+	if !ok {
+		return fmt.Errorf("%w: not steady again", drtest.ErrInconclusive)
+	}
+	before := *l
+	before.Samples = slices.DeleteFunc(slices.Clone(l.Samples), func(s drtest.Sample) bool { return s.Hi > over.Hi })
+	if err := o.jobsEnded(&before); err != nil {
+		return fmt.Errorf("%w: when the load ended, %w", drtest.ErrInconclusive, err)
+	}
+	return nil
+}
+
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	drtest.Run(t, workerPanic(t, startOrchestrator(t, proxy, pg, variant{faultBuild: true, env: threeLives})))
+}
+
+func TestPanicSabotaged(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	s := workerPanic(t, startOrchestrator(t, proxy, pg, variant{sabotage: "retry-for-ever", env: threeLives}))
+	s.Deadline = 20 * time.Second
+	requireFailure(t, s, "RTO", "never served again|not steady")
+}
