@@ -16,6 +16,7 @@
 //	detected       start of the last good poll of Health       end of the first bad one
 //	runbook step   its start                                   its end
 //	healed         just before Heal is called                  Heal has returned
+//	stage          start of the last poll that missed it       end of the first poll that did not
 //	served again   start of the last request that failed       end of the first acked request started after it,
 //	                                                           and after every error that was no timeout
 //	work resumed   start of the last sample in which some      end of the next sample, in which all were past
@@ -31,6 +32,7 @@
 //     [Load].Steady without a failure must follow it, so a brief false recovery does not count. The time for
 //     which the fault was held is part of it.
 //   - Outage: first failure to served again.
+//   - Stages: fault to reached, for each [Stage] that the scenario names, such as "promoted".
 //   - Heal lag: healed to served again, for faults that the world repairs.
 //   - RPO: how far back acknowledged work was lost: the fault minus the ack of the oldest acked unit that did
 //     not survive. It is 0 when none was lost. Work that was acked while the fault was being injected counts as

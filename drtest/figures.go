@@ -16,6 +16,9 @@ type Figures struct {
 	RPO       Figure // age at the fault of the oldest acked unit that was lost; 0 when none was
 	LostWork  Figure // the worst rollback of progress that clients had seen
 
+	// Stages holds fault to reached for each stage, in the order of the scenario.
+	Stages []StageFigure
+
 	// Counts of requests.
 	Due, Acked, Rejected, Unknown int
 	// Failed counts the requests that ended after the fault and were not acked.
@@ -39,6 +42,12 @@ type Figures struct {
 	// What was paid, the drill's repeated work included. It is nil when it is not known.
 	Bill    *Bill
 	BillWhy string // why it is not known
+}
+
+// A StageFigure is when a [Stage] was reached.
+type StageFigure struct {
+	Name string
+	Figure
 }
 
 // Unrecovered is a unit that was affected and not recovered.
@@ -83,9 +92,26 @@ func Measure(l *Ledger) Figures {
 	l.count(&f)
 	l.outage(fault, &f)
 	l.survival(fault, &f)
+	l.stages(fault, &f)
 	l.work(fault, &f)
 	l.bill(&f)
 	return f
+}
+
+func (l *Ledger) stages(fault Interval, f *Figures) {
+	for _, name := range l.Drill.Stages {
+		fig := unknown("it was not followed to the end")
+		for _, e := range l.Events {
+			switch {
+			case e.Note != name:
+			case e.Kind == StageReached:
+				fig = known(e.since(fault))
+			case e.Kind == StageMissed:
+				fig = known(Interval{Lo: max(0, e.Lo-fault.Hi), Hi: Forever}).remark("never reached")
+			}
+		}
+		f.Stages = append(f.Stages, StageFigure{name, fig})
+	}
 }
 
 func (l *Ledger) bill(f *Figures) {

@@ -39,6 +39,7 @@ type Drill struct {
 	Steady     time.Duration `json:"steady"`
 	HealAfter  time.Duration `json:"healAfter,omitempty"`
 	Steps      int           `json:"steps,omitempty"` // of the runbook
+	Stages     []string      `json:"stages,omitempty"`
 	Deadline   time.Duration `json:"deadline"`
 	Tracked    bool          `json:"tracked,omitempty"` // the workload reports progress
 	Watched    bool          `json:"watched,omitempty"` // the system reports health
@@ -98,6 +99,8 @@ const (
 	HealthKept     EventKind = "health kept"     // the last good poll of a drill that ended in good health
 	StepBegun      EventKind = "step begun"
 	StepDone       EventKind = "step done" // from the step's start to its end
+	StageReached   EventKind = "reached"   // from the last poll that found it missing to the first that did not
+	StageMissed    EventKind = "missed"    // the last poll of a stage that was never reached
 	SteadyAgain    EventKind = "steady again"
 	DeadlinePassed EventKind = "deadline"
 	SurvivorsRead  EventKind = "survivors"

@@ -27,6 +27,18 @@ func Detection(limit time.Duration) Objective {
 	return within("detection", limit, func(f Figures) Figure { return f.Detection })
 }
 
+// Reached requires the scenario's stage of that name to be reached within limit of the fault.
+func Reached(stage string, limit time.Duration) Objective {
+	return within(stage, limit, func(f Figures) Figure {
+		for _, s := range f.Stages {
+			if s.Name == stage {
+				return s.Figure
+			}
+		}
+		return unknown("the scenario has no stage %q", stage)
+	})
+}
+
 // HealLag requires service to be back within limit of the fault being healed.
 func HealLag(limit time.Duration) Objective {
 	return within("heal lag", limit, func(f Figures) Figure { return f.HealLag })

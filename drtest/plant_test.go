@@ -29,6 +29,8 @@ type plant struct {
 	rejects bool
 	// detect is how long the service takes to notice that it is down.
 	detect time.Duration
+	// rejoin is how long after the fault its redundancy is back.
+	rejoin time.Duration
 	// answer, reading and poll are how long a request, a reading of progress and a health poll take.
 	answer, reading, poll time.Duration
 	// slow is how much longer every third request or so takes.
@@ -193,6 +195,18 @@ func (p *plant) Health(context.Context) error {
 	return errors.New("database: down")
 }
 
+// Redundant is a stage of the recovery.
+func (p *plant) Redundant(context.Context) error {
+	time.Sleep(p.poll / 2)
+	defer time.Sleep(p.poll / 2)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fault.IsZero() || time.Now().Before(p.fault.Add(p.rejoin)) {
+		return errors.New("one node is missing")
+	}
+	return nil
+}
+
 func (p *plant) Survivors(context.Context) ([]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -280,6 +294,11 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	contains("RTO", f.RTO, outage)
 	contains("outage", f.Outage, outage)
 	contains("detection", f.Detection, p.detect)
+	if len(f.Stages) == 1 {
+		contains("redundant", f.Stages[0].Figure, p.rejoin)
+	} else {
+		exactly("stages", len(f.Stages), 1)
+	}
 	if p.held {
 		contains("heal lag", f.HealLag, p.lag)
 	}

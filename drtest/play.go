@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -48,7 +49,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
-		HealAfter: s.HealAfter, Steps: len(s.Runbook), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
+		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: readCPU().since(busy, p.now())}
@@ -165,6 +166,9 @@ func (p *player) drill(parent context.Context) (err error) {
 	}()
 	if err != nil {
 		return err
+	}
+	for _, stage := range p.Stages {
+		observers.Go(func() { p.watchStage(observing, stage) })
 	}
 	if err := p.respond(ctx, heal); err != nil {
 		return err
@@ -358,27 +362,47 @@ func detected(l *Ledger) bool {
 	return injected && slices.ContainsFunc(l.Events, func(e Event) bool { return e.Kind == HealthLost && e.Hi >= fault.Lo })
 }
 
-// recover waits until the system is steady again, or until the deadline, which is a finding and no error.
+// recover waits until all stages are reached and the system is steady after that, or until the deadline, which is a
+// finding and no error.
 func (p *player) recover(ctx context.Context) error {
-	var from time.Duration
-	p.mu.Lock()
-	for _, e := range p.report.Ledger.Events {
-		if e.Kind == FaultInjected || e.Kind == FaultHealed || e.Kind == StepDone {
-			from = max(from, e.Hi)
-		}
-	}
-	fault, _ := p.report.Ledger.Event(FaultInjected)
-	p.mu.Unlock()
+	var settled Interval // from when on the world has been left alone, until it was steady again
 	var acked int
 	err := p.await(ctx, func(l *Ledger) bool {
-		n, ok := l.steady(from)
-		acked = n
-		return ok && p.now() >= fault.Hi+p.Watch
+		var fault Interval
+		for _, e := range l.Events {
+			switch e.Kind {
+			case FaultInjected:
+				fault, settled.Lo = e.Interval, e.Hi
+			case FaultHealed, StepDone, StageReached:
+				settled.Lo = max(settled.Lo, e.Hi)
+			}
+		}
+		n, steady := l.steady(settled.Lo)
+		acked, settled.Hi = n, p.now()
+		return steady && settled.Hi >= fault.Hi+p.Watch && len(l.missing()) == 0
 	})
 	if err == nil {
-		p.event(SteadyAgain, Interval{from, p.now()}, fmt.Sprintf("%d requests acked, none failed for %v", acked, p.Load.Steady))
+		p.event(SteadyAgain, settled, fmt.Sprintf("%d requests acked, none failed for %v", acked, p.Load.Steady))
+		return nil
 	}
-	return p.atDeadline(ctx, err, "not steady again: "+p.unsteady())
+	unsteady := "not steady again: " + p.unsteady()
+	var why []string
+	p.mu.Lock()
+	if missing := p.report.Ledger.missing(); len(missing) > 0 {
+		why = append(why, "never reached: "+strings.Join(missing, ", "))
+	}
+	if _, steady := p.report.Ledger.steady(settled.Lo); !steady || len(why) == 0 {
+		why = append(why, unsteady)
+	}
+	p.mu.Unlock()
+	return p.atDeadline(ctx, err, strings.Join(why, "; "))
+}
+
+// missing returns the stages that have not been reached.
+func (l *Ledger) missing() []string {
+	return slices.DeleteFunc(slices.Clone(l.Drill.Stages), func(name string) bool {
+		return slices.ContainsFunc(l.Events, func(e Event) bool { return e.Kind == StageReached && e.Note == name })
+	})
 }
 
 // atDeadline turns the end of the drill's time into an event, and leaves an interruption an error.
@@ -601,6 +625,40 @@ func (p *player) watchHealth(ctx context.Context) {
 	if well {
 		p.event(HealthKept, Interval{good, good}, "")
 	}
+}
+
+// watchStage polls a stage until it is reached.
+func (p *player) watchStage(ctx context.Context, stage Stage) {
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	p.mu.Lock()
+	fault, _ := p.report.Ledger.Event(FaultInjected)
+	p.mu.Unlock()
+	missing := fault.Lo // the start of the last poll that found it so
+	reached := false
+	p.every(ctx, func() {
+		lo := p.now()
+		err := call(ctx, p.Load.Timeout, stage.Reached)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			missing = lo
+		default:
+			p.event(StageReached, Interval{missing, p.now()}, stage.Name)
+			reached = true
+			done()
+		}
+	})
+	if !reached {
+		p.event(StageMissed, Interval{missing, missing}, stage.Name)
+	}
+}
+
+func stageNames(stages []Stage) (names []string) {
+	for _, s := range stages {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // sample reads progress once and records what changed.

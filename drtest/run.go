@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -79,16 +80,20 @@ func evidence(r *Report, path string) string {
 	fmt.Fprintf(&b, "what happened, counted from the fault:\n%s", r.Ledger.Timeline())
 	if path != "" {
 		fmt.Fprintf(&b, "    evidence, with the logs of containers: %s\n    judge it again: go tool drreport check%s %s",
-			filepath.Dir(path), flags(r.Verdicts), path)
+			filepath.Dir(path), flags(r), path)
 	}
 	return b.String()
 }
 
 // flags are the limits of a drill as the flags of drreport check.
-func flags(verdicts []Verdict) string {
+func flags(r *Report) string {
 	var b strings.Builder
-	for _, v := range verdicts {
-		if v.Limit != nil && !v.Target {
+	for _, v := range r.Verdicts {
+		switch {
+		case v.Limit == nil || v.Target:
+		case slices.Contains(r.Ledger.Drill.Stages, v.Objective):
+			fmt.Fprintf(&b, " -reached %q", fmt.Sprintf("%s=%v", v.Objective, *v.Limit))
+		default:
 			fmt.Fprintf(&b, " -%s %v", strings.ToLower(strings.ReplaceAll(v.Objective, " ", "-")), *v.Limit)
 		}
 	}

@@ -126,6 +126,21 @@ func (s *system) set(down bool) func(context.Context) error {
 	}
 }
 
+// after is a stage that is reached some time after it was first asked for.
+func (s *system) after(d time.Duration) func(context.Context) error {
+	var first time.Time
+	return func(context.Context) error {
+		time.Sleep(3 * ms)
+		if first.IsZero() {
+			first = time.Now()
+		}
+		if time.Since(first) < d {
+			return errors.New("not yet")
+		}
+		return nil
+	}
+}
+
 func (s *system) cut() drtest.Fault {
 	inject := func(ctx context.Context) (drtest.Receipt, error) {
 		time.Sleep(20 * ms)
@@ -211,6 +226,15 @@ func TestRun(t *testing.T) {
 			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Cost: 1000}, {Calls: 2, Cost: 200}}, new(int)}
 			sc.Objectives = []drtest.Objective{drtest.RepeatedCalls(0)}
 		}},
+		{reason: "a stage comes late", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.after(9 * time.Second)}, {Name: "promoted", Reached: s.after(0)}}
+			sc.Objectives = []drtest.Objective{drtest.Reached("redundant", 8*time.Second), drtest.Reached("promoted", time.Second), drtest.Reached("rewound", time.Second)}
+		}},
+		{reason: "a stage never comes", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Deadline = 10050 * ms
+			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.after(time.Hour)}}
+			sc.Objectives = []drtest.Objective{drtest.RTO(5 * time.Second), drtest.Reached("redundant", time.Minute)}
+		}},
 		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.NoFault()
 			sc.HealAfter = 0
@@ -291,6 +315,7 @@ func TestRefusedScenarios(t *testing.T) {
 			s.Health, s.Runbook = nil, []drtest.Step{{Name: "promote", Do: s.Fault.Heal}}
 		}},
 		{"scenario SYS has no Name or Do in Runbook[0]", func(s *drtest.Scenario) { s.Runbook = []drtest.Step{{Name: "promote"}} }},
+		{"scenario SYS has no Reached, or no Name of its own, in Stages[0]", func(s *drtest.Scenario) { s.Stages = []drtest.Stage{{Name: "promoted"}} }},
 		{"scenario SYS: objective RTO allows 5s, looser than its target of 4s", func(s *drtest.Scenario) {
 			s.Targets = []drtest.Objective{drtest.RTO(4 * time.Second)}
 		}},

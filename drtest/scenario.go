@@ -40,6 +40,8 @@ type Scenario struct {
 	// Runbook is what an operator or an automation does. It begins once Health has reported the failure;
 	// when it is empty, the system recovers alone.
 	Runbook []Step
+	// Stages are moments of the recovery that are waited for and measured: the load goes on until all are reached.
+	Stages []Stage
 
 	// Objectives are what must be true. Required: an objective that is absent is not asserted.
 	Objectives []Objective
@@ -160,6 +162,14 @@ type Step struct {
 	Do   func(context.Context) error
 }
 
+// A Stage is a moment of the recovery, such as "promoted" or "redundancy restored". Reached returns nil once it is there,
+// or says what is still missing. It is polled every Load.Every, with Load.Timeout as its bound, from when the fault is
+// in effect until it first returns nil. [Reached] sets a limit on it.
+type Stage struct {
+	Name    string
+	Reached func(context.Context) error
+}
+
 // validate names the first field without which the drill would be meaningless.
 func (s Scenario) validate() error {
 	switch {
@@ -190,6 +200,13 @@ func (s Scenario) validate() error {
 		if st.Name == "" || st.Do == nil {
 			return s.lacks(fmt.Sprintf("Name or Do in Runbook[%d]", i))
 		}
+	}
+	var names []string
+	for i, st := range s.Stages {
+		if st.Name == "" || st.Reached == nil || slices.Contains(names, st.Name) {
+			return s.lacks(fmt.Sprintf("Reached, or no Name of its own, in Stages[%d]", i))
+		}
+		names = append(names, st.Name)
 	}
 	for _, o := range slices.Concat(s.Objectives, s.Targets) {
 		if o.judge == nil {

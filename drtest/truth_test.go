@@ -50,6 +50,7 @@ func anyPlant(t *rapid.T, least int) *plant {
 		resume:       millis(t, "resume", 0, 200),
 		lose:         rapid.SampledFrom([]int{0, 0, 1, 5}).Draw(t, "lose"),
 		duplicate:    rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "duplicate"),
+		rejoin:       millis(t, "rejoin", 0, 2500),
 		resurrect:    rapid.SampledFrom([]int{0, 0, 1}).Draw(t, "resurrect"),
 	}
 	at := time.Duration(0)
@@ -70,6 +71,7 @@ func (p *plant) scenario() drtest.Scenario {
 		Load:       drtest.Load{Every: every, Timeout: timeout, Steady: steady},
 		Health:     p.Health,
 		Fault:      p,
+		Stages:     []drtest.Stage{{Name: "redundant", Reached: p.Redundant}},
 		Objectives: []drtest.Objective{drtest.RPO(0)},
 		Deadline:   time.Minute,
 	}
@@ -120,6 +122,7 @@ func TestPlantedTruthOverHTTP(t *testing.T) {
 			s := p.scenario()
 			client := httpWorkload{url: server.URL, client: server.Client()}
 			s.Workload, s.Health = client, client.Health
+			s.Stages[0].Reached = client.Redundant
 			l, err := drtest.Play(t.Context(), s)
 			if err != nil {
 				t.Errorf("plant %d: %v", seed, err)
@@ -154,6 +157,7 @@ func (p *plant) handler() http.Handler {
 		ids, err := p.Survivors(r.Context())
 		reply(w, ids, err)
 	})
+	mux.HandleFunc("GET /redundant", func(w http.ResponseWriter, r *http.Request) { reply(w, "redundant", p.Redundant(r.Context())) })
 	mux.HandleFunc("GET /bill", func(w http.ResponseWriter, r *http.Request) {
 		b, err := p.Bill(r.Context())
 		reply(w, b, err)
@@ -197,6 +201,10 @@ func (c httpWorkload) Do(ctx context.Context, id string) error {
 
 func (c httpWorkload) Health(ctx context.Context) error {
 	return c.get(ctx, http.MethodGet, "/health", new(string))
+}
+
+func (c httpWorkload) Redundant(ctx context.Context) error {
+	return c.get(ctx, http.MethodGet, "/redundant", new(string))
 }
 
 func (c httpWorkload) Bill(ctx context.Context) (b drtest.Bill, err error) {

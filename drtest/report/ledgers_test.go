@@ -91,6 +91,10 @@ func drills() []*drtest.Report {
 		{Interval: at(2400, 2420), Units: map[string]drtest.Progress{"op-08": resumed, "op-09": resumed}},
 	}
 
+	failover.Drill.Stages = []string{"promoted", "redundant"}
+	failover.Events = append(failover.Events,
+		drtest.Event{Kind: drtest.StageReached, Interval: at(1700, 1750), Note: "promoted"},
+		drtest.Event{Kind: drtest.StageMissed, Interval: at(3900, 3900), Note: "redundant"})
 	failover.Drill.Billed, failover.Bill = true, &drtest.Bill{Calls: 42, Repeated: 3, Cost: 4210, RepeatedCost: 300}
 
 	async := drill("DR-DB-004/async", "Database primary failover, asynchronous replica", "Database Failures", 2000, 4000)
@@ -125,7 +129,7 @@ func drills() []*drtest.Report {
 	strict := objectives{drtest.Detection(time.Second), drtest.RTO(10 * time.Second), drtest.RPO(0), drtest.NoDuplicates()}
 	rto, targets := objectives{drtest.RTO(2 * time.Minute)}, objectives{drtest.RTO(2 * time.Minute), drtest.RPO(30 * time.Second)}
 	return []*drtest.Report{
-		judge(failover, append(strict, drtest.WorkRTO(5*time.Second), drtest.LostWork(time.Second), drtest.AllRecovered(2), drtest.RepeatedCalls(4)), targets),
+		judge(failover, append(strict, drtest.WorkRTO(5*time.Second), drtest.LostWork(time.Second), drtest.AllRecovered(2), drtest.RepeatedCalls(4), drtest.Reached("promoted", time.Second)), targets),
 		judge(async, strict, targets),
 		judge(coarse, objectives{drtest.Detection(100 * ms), drtest.HealLag(100 * ms), drtest.NoDuplicates(),
 			drtest.Check("breaker opened", func(*drtest.Ledger) error { return nil })}, rto),

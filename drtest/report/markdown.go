@@ -87,6 +87,13 @@ func rows(r Result) []row {
 		}
 		add(fig.label, fig.objective, measured, "")
 	}
+	for _, s := range r.Stages {
+		reached := "not measured"
+		if s.Reached != nil {
+			reached = s.Reached.String()
+		}
+		add("Stage: "+s.Name, s.Name, reached, "")
+	}
 	recovered := count(r.Recovered, r.Why["affected"])
 	if r.Affected != nil && *r.Affected > 0 {
 		recovered = share(*r.Recovered, *r.Affected)

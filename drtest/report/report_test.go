@@ -108,7 +108,7 @@ func TestSchemaIsStrict(t *testing.T) {
 		{"unknown status", `"status": "pass"`, `"status": "partial"`},
 		{"interval without an end", `"hi":`, `"high":`},
 		{"missing field", `"receipt":`, `"reciept":`},
-		{"limit of an unknown figure", `"limits": {`, `"limits": {"speed": 1,`},
+		{"limit of what has no name", `"limits": {`, `"limits": {"Up Time": 1,`},
 		{"half a description of the run", `"go": "go1.26.8",`, ``},
 	} {
 		damaged := bytes.ReplaceAll(data, []byte(c.old), []byte(c.new))

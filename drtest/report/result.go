@@ -41,6 +41,7 @@ type Result struct {
 	Requests     *Requests          `json:"requests"`
 	Held         *Span              `json:"held"` // fault to healed
 	Steps        []Step             `json:"steps"`
+	Stages       []Stage            `json:"stages"`
 	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
 	Machine      *Machine           `json:"machine"`
 
@@ -124,6 +125,12 @@ type Step struct {
 	Took  *Seconds `json:"took"`
 }
 
+// A Stage is a moment of the recovery, counted from the fault. Reached is nil when it is not known.
+type Stage struct {
+	Name    string `json:"name"`
+	Reached *Span  `json:"reached"`
+}
+
 // Machine is what the test machine was doing. The readings of the kernel are nil for a drill that was
 // cut off.
 type Machine struct {
@@ -177,7 +184,7 @@ func newResult(id, title, category string) Result {
 	return Result{
 		ID: id, Title: title, Category: category,
 		Why: map[string]string{}, Limits: map[string]Seconds{}, Targets: map[string]Seconds{},
-		Verdicts: []Verdict{}, LostIDs: []string{}, Steps: []Step{},
+		Verdicts: []Verdict{}, LostIDs: []string{}, Steps: []Step{}, Stages: []Stage{},
 	}
 }
 
@@ -237,6 +244,13 @@ func resultOf(r *drtest.Report, damage error) Result {
 		res.Bill = &Bill{b.Calls, b.Repeated, Money(b.Cost), Money(b.RepeatedCost)}
 	} else {
 		res.Why["bill"] = f.BillWhy
+	}
+	for _, s := range f.Stages {
+		stage := Stage{Name: s.Name}
+		if s.Known {
+			stage.Reached = new(Span(s.Interval))
+		}
+		res.Stages = append(res.Stages, stage)
 	}
 	res.addEvents(l)
 	late, worst := l.Late()

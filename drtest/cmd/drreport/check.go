@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -36,6 +37,12 @@ func (c command) check(args []string) (int, error) {
 	within("lost-work", "no unit in flight to be rolled back by more than", drtest.LostWork)
 	holds("no-duplicates", "that nothing is held twice", drtest.NoDuplicates)
 	holds("transparent", "that no client sees the fault", drtest.Transparent)
+	fs.Func("reached", "require a stage to be reached in time, as `name=limit`, such as promoted=20s", func(s string) error {
+		name, text, _ := strings.Cut(s, "=")
+		limit, err := time.ParseDuration(text)
+		objectives = append(objectives, drtest.Reached(name, limit))
+		return err
+	})
 	fs.Func("all-recovered", "require `n` units in flight at the fault or more, and all to be recovered", func(s string) error {
 		n, err := strconv.Atoi(s)
 		objectives = append(objectives, drtest.AllRecovered(n))
@@ -89,13 +96,12 @@ func (c command) show(r *drtest.Report) {
 	}
 	fmt.Fprintln(c.stdout, "\nfigures:")
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	for _, fig := range []struct {
-		name string
-		drtest.Figure
-	}{
-		{"detection", f.Detection}, {"RTO", f.RTO}, {"outage", f.Outage}, {"heal lag", f.HealLag},
-		{"RPO", f.RPO}, {"work RTO", f.WorkRTO}, {"lost work", f.LostWork},
-	} {
+	figures := []drtest.StageFigure{
+		{Name: "detection", Figure: f.Detection}, {Name: "RTO", Figure: f.RTO}, {Name: "outage", Figure: f.Outage},
+		{Name: "heal lag", Figure: f.HealLag}, {Name: "RPO", Figure: f.RPO}, {Name: "work RTO", Figure: f.WorkRTO},
+		{Name: "lost work", Figure: f.LostWork},
+	}
+	for _, fig := range append(figures, f.Stages...) {
 		measured := "not measured"
 		if fig.Known {
 			measured = fig.Interval.String()
@@ -103,7 +109,7 @@ func (c command) show(r *drtest.Report) {
 		if fig.Why != "" {
 			measured += ": " + fig.Why
 		}
-		fmt.Fprintf(w, "  %s\t%s\n", fig.name, measured)
+		fmt.Fprintf(w, "  %s\t%s\n", fig.Name, measured)
 	}
 	fmt.Fprintf(w, "  requests\t%d: %d acked, %d rejected, %d unknown; %d failed after the fault\n", f.Due, f.Acked, f.Rejected, f.Unknown, f.Failed)
 	work := "not known: " + f.WorkWhy
