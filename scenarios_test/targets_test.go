@@ -12,6 +12,7 @@ import (
 const (
 	database    = "Database Failures"
 	application = "Application Crashes"
+	network     = "Network Partitions"
 )
 
 // targets is what the service has promised for each disaster. Where the promise of an "RPO" is about work
@@ -24,6 +25,7 @@ func targets(t testing.TB, id string) []drtest.Objective {
 		"DR-DB-002":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-DB-004":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(30 * time.Second)},
 		"DR-APP-001": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-NET-001": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(0)},
 	}[id]
 	require.True(t, ok, "no targets are known for %s", id)
 	return promised
