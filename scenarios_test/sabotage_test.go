@@ -11,6 +11,12 @@ import (
 // the objective must fail, for the reason: anything else means that the scenario would not notice.
 func requireFailure(t *testing.T, s drtest.Scenario, objective, reason string) {
 	t.Helper()
+	requireFailed(t, playSabotaged(t, s), objective, reason)
+}
+
+// playSabotaged plays and judges such a scenario, for more than one requireFailed.
+func playSabotaged(t *testing.T, s drtest.Scenario) *drtest.Report {
+	t.Helper()
 	ledger, err := drtest.Play(t.Context(), s)
 	require.NoError(t, err)
 	report := drtest.Judge(ledger, s.Objectives...)
@@ -18,6 +24,12 @@ func requireFailure(t *testing.T, s drtest.Scenario, objective, reason string) {
 		t.Log(v)
 	}
 	t.Log("\n" + ledger.Timeline())
+	return report
+}
+
+// requireFailed demands that the objective has failed, for the reason.
+func requireFailed(t *testing.T, report *drtest.Report, objective, reason string) {
+	t.Helper()
 	for _, v := range report.Verdicts {
 		if v.Objective == objective {
 			require.Equal(t, drtest.Fail, v.Status, "%v", v)
@@ -26,4 +38,12 @@ func requireFailure(t *testing.T, s drtest.Scenario, objective, reason string) {
 		}
 	}
 	t.Fatalf("the scenario does not judge %s", objective)
+}
+
+// requireLogged demands a line in what the orchestrator has logged.
+func requireLogged(t *testing.T, app *orchestrator, line string) {
+	t.Helper()
+	log, err := app.service.Logs(t.Context())
+	require.NoError(t, err)
+	require.Regexp(t, line, log)
 }

@@ -12,6 +12,8 @@ import (
 const (
 	database    = "Database Failures"
 	application = "Application Crashes"
+	network     = "Network Partitions"
+	corruption  = "Data Corruption"
 )
 
 // targets is what the service has promised for each disaster. Where the promise of an "RPO" is about work
@@ -28,6 +30,10 @@ func targets(t testing.TB, id string) []drtest.Objective {
 		"DR-APP-003": {drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)}, // of its category
 		"DR-APP-004": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-APP-005": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-NET-001": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(0)},
+		// Service goes on while stored states are wrong: what was promised is that the workflows are restored.
+		"DR-DATA-001": {drtest.Detection(time.Minute), drtest.WorkRTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-DATA-002": {drtest.Detection(time.Minute), drtest.WorkRTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 	}[id]
 	require.True(t, ok, "no targets are known for %s", id)
 	return promised

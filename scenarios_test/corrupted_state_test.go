@@ -1,0 +1,174 @@
+package scenarios
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/jackc/pgx/v5"
+)
+
+// The orchestrator is killed, and of what it had stored of its runs only the first half is there when it comes
+// back: no JSON any more. It reports so and serves within three seconds, and goes on from the last good checkpoint of each
+// run. No more work is done twice than a crash costs anyway, and every result is right.
+func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
+	return drtest.Scenario{
+		ID:         "DR-DATA-001",
+		Title:      "Corrupted state recovery",
+		Category:   corruption,
+		Durability: "the checkpoints are damaged, the history of checkpoints beside them and the requests are not",
+		Workload:   app,
+		Load:       steadyLoad,
+		Health:     app.Uncorrupted,
+		Fault:      drtest.Together(app.service.Crash(), tearStates(pg)),
+		Objectives: []drtest.Objective{
+			drtest.Detection(3 * time.Second), // states are verified as they are loaded, just before it serves
+			// These are as in the crash of an orchestrator with good states. For each bad one two more statements
+			// are made before it serves, a tenth of a second for all; and no more work is lost, since the
+			// history begins with a copy of the state that is damaged.
+			drtest.RTO(3 * time.Second),
+			drtest.RPO(0),
+			drtest.WorkRTO(5 * time.Second),
+			drtest.LostWork(2 * checkpointInterval),
+			drtest.AllRecovered(10),
+			drtest.NoDuplicates(),
+		},
+		Targets:  targets(t, "DR-DATA-001"),
+		Deadline: time.Minute,
+	}
+}
+
+func TestCorruptedState(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{})
+	drtest.Run(t, corruptedState(t, pg, app))
+	requireLogged(t, app, "checkpoint is corrupt.*checksum mismatch")
+}
+
+func TestCorruptedStateSabotaged(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{sabotage: "no-checksum"}))
+	s.Deadline = 15 * time.Second
+	report := playSabotaged(t, s)
+	requireFailed(t, report, "detection", "health never turned bad")
+	// The provider refuses the empty prompts that runs are resumed with.
+	requireFailed(t, report, "all recovered", `failed: complete .*: provider answers 400`)
+}
+
+// Uncorrupted asks the orchestrator whether it has found a corrupt checkpoint, as the rule
+// OrchestratorCheckpointCorrupt of its alerts.yaml does. It stays ready then, and should: a bad state of one run
+// is no reason to send clients of others away. An instance that does not answer has not found anything.
+func (o *orchestrator) Uncorrupted(ctx context.Context) error {
+	const counter = "orchestrator_checkpoints_corrupt_total"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url("/metrics"), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := o.client.Do(req)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), counter+" "); ok {
+			if value != "0" {
+				return fmt.Errorf("%s is %s", counter, value)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: no %s among the metrics", resp.Status, counter)
+}
+
+// tearStates returns the damage that a torn write does: of the stored state of each open run that has got anywhere
+// only the first half is left. It waits until the database has no clients, since one of them could write the
+// right state over it, and so must come with what ends them. Nobody is told; the row itself is well.
+func tearStates(pg *pgtest.Node) drtest.Fault {
+	return drtest.NewFault("tear stored states", func(ctx context.Context) (drtest.Receipt, error) {
+		conn, err := pg.Connect(ctx)
+		if err != nil {
+			return "", fmt.Errorf("tear states: %w", err)
+		}
+		defer conn.Close(context.WithoutCancel(ctx))
+		if err := clientsGone(ctx, conn); err != nil {
+			return "", fmt.Errorf("tear states: %w", err)
+		}
+		rows, err := spoil(ctx, conn, `
+			UPDATE workflows SET state = left(state, length(state) / 2) WHERE status = 'open' AND step > 0 RETURNING key`)
+		if err != nil {
+			return "", fmt.Errorf("tear states: %w", err)
+		}
+		var reason error
+		for _, r := range rows {
+			var into any
+			if reason = json.Unmarshal([]byte(r.State), &into); reason == nil {
+				return "", fmt.Errorf("tear states: that of %s parses: %s", r.Key, r.State)
+			}
+		}
+		return drtest.Receipt(fmt.Sprintf("%d states do not parse: %v", len(rows), reason)), nil
+	}, nil)
+}
+
+// clientsGone waits until nobody else is connected to the database.
+func clientsGone(ctx context.Context, conn *pgx.Conn) error {
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		var others int
+		err := conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
+			WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&others)
+		if err != nil || others == 0 {
+			return err
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d clients are still connected: %w", others, context.Cause(ctx))
+		}
+	}
+}
+
+// A storedState is what the database holds of a run's progress.
+type storedState struct{ Key, State, Checksum string }
+
+// spoil runs an UPDATE that returns the keys of the runs that it does harm to, and reads back what is stored of
+// them: before the commit, since afterwards the orchestrator may have repaired it. Fewer than five are an error.
+func spoil(ctx context.Context, conn *pgx.Conn, update string) (rows []storedState, err error) {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		result, err := tx.Query(ctx, update)
+		if err != nil {
+			return err
+		}
+		keys, err := pgx.CollectRows(result, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		result, err = tx.Query(ctx, `SELECT key, state, checksum FROM workflows WHERE key = ANY ($1) ORDER BY key`, keys)
+		if err != nil {
+			return err
+		}
+		rows, err = pgx.CollectRows(result, pgx.RowToStructByPos[storedState])
+		return err
+	})
+	if err == nil && len(rows) < 5 {
+		err = errors.New("fewer than five open runs have a checkpoint beyond their beginning")
+	}
+	return rows, err
+}
