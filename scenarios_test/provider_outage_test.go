@@ -1,0 +1,431 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+)
+
+// providerPatience is LLM_TIMEOUT: how long the orchestrator waits for a completion.
+const providerPatience = 2 * time.Second
+
+// An outage is one way in which the provider can be gone.
+type outage struct {
+	suffix, what string
+	fault        func(app *orchestrator, link *proxytest.Link) drtest.Fault
+	hold         time.Duration
+	detection    time.Duration
+	paidTwice    drtest.Objective
+}
+
+var (
+	// The link to the provider is cut. What was under way the provider has done and charged for, and nobody
+	// got it.
+	providerCutOff = outage{
+		what:      "cut off",
+		fault:     func(_ *orchestrator, link *proxytest.Link) drtest.Fault { return link.Cut() },
+		hold:      10 * time.Second,
+		detection: time.Second, // all calls fail at once, and the next poll knows
+		paidTwice: drtest.Check("paid twice", underWayOnly),
+	}
+	// What the provider refuses it does not charge for. Some calls are answered for one latency more.
+	providerRateLimit = outage{
+		suffix: "/rate-limit", what: "429, with Retry-After",
+		fault: func(app *orchestrator, _ *proxytest.Link) drtest.Fault {
+			return app.providerFault("rate limit of the provider", `{"mode": "rate-limit", "retry_after": 2}`, refused(http.StatusTooManyRequests))
+		},
+		hold: 5 * time.Second,
+		// Calls that were under way are answered, and then nobody calls for the two seconds of Retry-After and an eighth.
+		detection: 3250 * time.Millisecond,
+		paidTwice: drtest.RepeatedCalls(0),
+	}
+	providerError = outage{
+		suffix: "/error", what: "5xx",
+		fault: func(app *orchestrator, _ *proxytest.Link) drtest.Fault {
+			return app.providerFault("errors of the provider", `{"mode": "error", "status": 503}`, refused(http.StatusServiceUnavailable))
+		},
+		hold:      5 * time.Second,
+		detection: time.Second,
+		paidTwice: drtest.RepeatedCalls(0),
+	}
+	// Silence becomes a failure after the orchestrator's patience only. As it ends, the provider takes up the one call
+	// that it has, which may be given up in the same moment.
+	providerHang = outage{
+		suffix: "/hang", what: "silent",
+		fault: func(app *orchestrator, _ *proxytest.Link) drtest.Fault {
+			return app.providerFault("silence of the provider", `{"mode": "hang"}`, silent)
+		},
+		hold:      5 * time.Second,
+		detection: providerPatience + time.Second,
+		paidTwice: drtest.RepeatedCalls(1),
+	}
+)
+
+// The LLM provider is gone for ten seconds (five, where it refuses calls or is silent). Clients notice nothing as they hand in work, nothing
+// that was accepted is lost, every workflow goes on within six seconds of the repair, and no call is paid for twice but those that were under
+// way as the link broke. While the provider is away it is asked about once a second, and once it is back there are no more calls than
+// before the outage, and a thirty-second more with each round of them.
+func providerOutage(app *orchestrator, link *proxytest.Link, way outage) drtest.Scenario {
+	return drtest.Scenario{
+		ID:         "DR-LLM-001" + way.suffix,
+		Title:      "LLM provider outage: " + way.what,
+		Category:   "LLM Provider Failures",
+		Durability: "no process ends, so nothing can be lost that was ever written",
+		Workload:   app,
+		Load:       steadyLoad,
+		Health:     app.providerAnswers(),
+		Fault:      &countedOutage{Fault: way.fault(app, link), app: app},
+		HealAfter:  way.hold,
+		Objectives: []drtest.Objective{
+			drtest.Detection(way.detection),
+			drtest.Transparent(), // work is accepted without the provider
+			drtest.RPO(0),
+			drtest.LostWork(0), // the orchestrator keeps running
+			// One call after at most LLM_BACKOFF_MAX and an eighth, 2.25 s, and it is answered. Then each of the 250
+			// workflows that have come in has its turn: 6 rounds of 0.15 s until there are thirty calls at a time, and
+			// 6 more, so 2 s: 4.3 s, and a margin for a busy machine.
+			drtest.WorkRTO(way.hold + 6*time.Second),
+			drtest.AllRecovered(10),
+			drtest.NoDuplicates(),
+			way.paidTwice,
+			drtest.Check("no stampede", noStampede),
+		},
+		Deadline: time.Minute,
+	}
+}
+
+func TestProviderOutage(t *testing.T) {
+	t.Parallel()
+	app, link := startWithProviderLink(t, "")
+	drtest.Run(t, providerOutage(app, link, providerCutOff))
+}
+
+func TestProviderFailures(t *testing.T) {
+	t.Parallel()
+	for _, way := range []outage{providerRateLimit, providerError, providerHang} {
+		t.Run(strings.TrimPrefix(way.suffix, "/"), func(t *testing.T) {
+			t.Parallel()
+			app, link := startWithProviderLink(t, "")
+			drtest.Run(t, providerOutage(app, link, way))
+		})
+	}
+}
+
+func TestProviderOutageSabotaged(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		way    outage
+		reason string
+	}{
+		{providerCutOff, `\d+ calls in a tenth of a second, \d+ tenths after the first one that came again, want at most \d+`},
+		{providerError, `\d+ calls while the provider was known to be away, want at most \d+`},
+	} {
+		t.Run("retry-storm, "+c.way.what, func(t *testing.T) {
+			t.Parallel()
+			app, link := startWithProviderLink(t, "retry-storm")
+			c.way.hold = 5 * time.Second // the storm is a load on everybody's machine
+			requireFailure(t, providerOutage(app, link, c.way), "no stampede", c.reason)
+		})
+	}
+}
+
+// startWithProviderLink starts an orchestrator that reaches its provider through a link.
+func startWithProviderLink(t *testing.T, sabotage string) (*orchestrator, *proxytest.Link) {
+	t.Helper()
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	link := proxy.Link(t, "provider", provider(pg.Network()))
+	return startOrchestrator(t, proxy, pg, variant{sabotage: sabotage, env: map[string]string{
+		"LLM_URL":     "http://" + link.Addr(),
+		"LLM_TIMEOUT": providerPatience.String(),
+	}}), link
+}
+
+// A provider is where the LLM provider of a network is going to be.
+type provider string
+
+func (provider) Addr() string      { return "llm:8080" }
+func (p provider) Network() string { return string(p) }
+
+// providerFault has the provider fail until it is healed. The receipt is what a call of the drill's own met.
+func (o *orchestrator) providerFault(name, fault string, met func(context.Context, *orchestrator) (drtest.Receipt, error)) drtest.Fault {
+	set := func(ctx context.Context, fault string) error {
+		status, err := o.askProvider(ctx, "/v1/faults", fault)
+		if err == nil && status != http.StatusNoContent {
+			err = fmt.Errorf("status %d", status)
+		}
+		return err
+	}
+	return drtest.NewFault(name,
+		func(ctx context.Context) (drtest.Receipt, error) {
+			if err := set(ctx, fault); err != nil {
+				return "", err
+			}
+			return met(ctx, o)
+		},
+		func(ctx context.Context) error { return set(ctx, `{"mode": "none"}`) })
+}
+
+// refused wants a call to be answered with a status. Such a call is not billed.
+func refused(want int) func(context.Context, *orchestrator) (drtest.Receipt, error) {
+	return func(ctx context.Context, o *orchestrator) (drtest.Receipt, error) {
+		status, err := o.askProvider(ctx, "/v1/completions", `{"prompt": "drill"}`)
+		if err != nil {
+			return "", err
+		}
+		if status != want {
+			return "", fmt.Errorf("a call is answered with status %d, not %d", status, want)
+		}
+		return drtest.Receipt(fmt.Sprintf("a call is answered with status %d", status)), nil
+	}
+}
+
+// silent wants a call to get no answer in twice the time that one takes, from a provider that is there. A call that was given
+// up is not billed.
+func silent(ctx context.Context, o *orchestrator) (drtest.Receipt, error) {
+	limited, cancel := context.WithTimeout(ctx, 2*stepLatency)
+	defer cancel()
+	status, err := o.askProvider(limited, "/v1/completions", `{"prompt": "drill"}`)
+	if err == nil {
+		return "", fmt.Errorf("a call is answered with status %d", status)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return "", err
+	}
+	addr, err := o.provider.HostAddr(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := get(ctx, o.client, "http://"+addr+"/healthz", nil); err != nil {
+		return "", err
+	}
+	return drtest.Receipt(fmt.Sprintf("a call has no answer after %v, from a provider that serves", 2*stepLatency)), nil
+}
+
+// askProvider posts to the provider itself, not through the link, and returns the status of the answer.
+func (o *orchestrator) askProvider(ctx context.Context, path, body string) (int, error) {
+	addr, err := o.provider.HostAddr(ctx)
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+path, strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Idempotency-Key", "drill")
+	resp, err := o.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// providerAnswers is what a monitor makes of the orchestrator's metrics, since its readiness does not depend on the provider: it is bad
+// from the first call that failed while none was answered, until one is.
+func (o *orchestrator) providerAnswers() func(context.Context) error {
+	var answered, failed float64
+	var bad error
+	return func(ctx context.Context) error {
+		ok, no, err := o.providerCalls(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case ok > answered:
+			bad = nil
+		case no > failed:
+			bad = errors.New("calls of the provider fail, and none is answered")
+		}
+		answered, failed = ok, no
+		return bad
+	}
+}
+
+// providerCalls reads from the metrics how many calls were answered, and how many failed.
+func (o *orchestrator) providerCalls(ctx context.Context) (ok, failed float64, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url("/metrics"), nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	resp, err := o.client.Do(req)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, 0, fmt.Errorf("metrics: %s", resp.Status)
+	}
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(page)) { // a counter that never moved is left out
+		_, _ = fmt.Sscanf(line, `orchestrator_provider_calls_total{result="ok"} %g`, &ok)
+		_, _ = fmt.Sscanf(line, `orchestrator_provider_calls_total{result="failed"} %g`, &failed)
+	}
+	return ok, failed, nil
+}
+
+// underWayOnly allows for one repeated call of each workflow that was in flight, or being accepted, at the fault: each
+// makes one at a time.
+func underWayOnly(l *drtest.Ledger) error {
+	f := drtest.Measure(l)
+	fault, injected := l.Event(drtest.FaultInjected)
+	if f.Bill == nil || !f.WorkKnown || !injected {
+		return fmt.Errorf("%w: %s %s", drtest.ErrInconclusive, f.BillWhy, f.WorkWhy)
+	}
+	underWay := len(f.Affected)
+	for _, op := range l.Ops {
+		if op.Start <= fault.Hi && op.End > fault.Hi {
+			underWay++
+		}
+	}
+	if f.Bill.Repeated > underWay {
+		return fmt.Errorf("%v, want at most the %d that can have been under way at the fault", f.Bill, underWay)
+	}
+	return nil
+}
+
+// A countedOutage is an outage with the provider's own record of the calls that reached it. It is read just before the fault, just before
+// the healing and at the end, so that no two clocks are compared.
+type countedOutage struct {
+	drtest.Fault
+	app            *orchestrator
+	before, during arrivals
+}
+
+func (o *countedOutage) Inject(ctx context.Context) (receipt drtest.Receipt, err error) {
+	if o.before, err = o.app.arrivals(ctx); err != nil {
+		return "", err
+	}
+	return o.Fault.Inject(ctx)
+}
+
+func (o *countedOutage) Heal(ctx context.Context) (err error) {
+	o.during, err = o.app.arrivals(ctx)
+	return errors.Join(err, o.Fault.Heal(ctx))
+}
+
+func (o *countedOutage) Confirm(ctx context.Context) (drtest.Receipt, error) {
+	all, err := o.app.arrivals(ctx)
+	if err != nil || len(o.during) == 0 {
+		return "", err
+	}
+	return all.since(o.during).judge(o.before, o.during.since(o.before)).receipt(), nil
+}
+
+// arrivals are the calls that reached the provider, by the tenths of a second in which there were any.
+type arrivals []struct {
+	At    time.Time
+	Calls int
+}
+
+func (o *orchestrator) arrivals(ctx context.Context) (arrivals, error) {
+	addr, err := o.provider.HostAddr(ctx) // not through the link
+	if err != nil {
+		return nil, err
+	}
+	var record struct{ Buckets arrivals }
+	return record.Buckets, get(ctx, o.client, "http://"+addr+"/v1/arrivals", &record)
+}
+
+// since leaves out what was recorded earlier.
+func (a arrivals) since(earlier arrivals) arrivals {
+	last := len(earlier) - 1
+	if last < 0 {
+		return a
+	}
+	rest := append(arrivals{}, a[last:]...)
+	if rest[0].Calls -= earlier[last].Calls; rest[0].Calls == 0 {
+		return rest[1:]
+	}
+	return rest
+}
+
+// traffic is what can be said of the calls of a drill.
+type traffic struct {
+	usual int // most calls in a fifth of a second, before the outage
+	vain  int // calls of the outage, once it can be known
+	calls int // in the tenth of a second after the outage that comes nearest to what is allowed
+	after int // tenths of a second from the first call after the outage to those
+}
+
+// knownAfter is when the orchestrator knows the provider to be away: a silent one only as its patience ends.
+const knownAfter = providerPatience + time.Second
+
+const tenth = 100 * time.Millisecond // in which arrivals are counted
+
+func (a arrivals) judge(before, during arrivals) traffic {
+	var t traffic
+	for i, b := range before {
+		calls := b.Calls
+		if i > 0 && b.At.Sub(before[i-1].At) == tenth {
+			calls += before[i-1].Calls
+		}
+		t.usual = max(t.usual, calls)
+	}
+	for _, b := range during {
+		if b.At.Sub(before[len(before)-1].At) > knownAfter {
+			t.vain += b.Calls
+		}
+	}
+	nearest := 0.0
+	for _, b := range a {
+		after := int(b.At.Sub(a[0].At) / tenth)
+		if near := float64(b.Calls) / t.allowed(after); near > nearest {
+			nearest, t.calls, t.after = near, b.Calls, after
+		}
+	}
+	return t
+}
+
+// allowed is how many calls may arrive in a tenth of a second, so many tenths after the first one. No slot can be used twice in it,
+// so they are at most as many as were under way at once before the outage, who all arrived within a fifth of a second; and a
+// thirty-second more for each round of one latency.
+func (t traffic) allowed(after int) float64 {
+	rounds := float64(after+1) * tenth.Seconds() / stepLatency.Seconds()
+	return float64(t.usual) * math.Pow(33.0/32, rounds)
+}
+
+const trafficReceipt = "calls that reached the provider: at most %d in 200ms before the outage, %d in it once it was known, " +
+	"after it up to %d in 100ms, %d tenths of a second after the first"
+
+func (t traffic) receipt() drtest.Receipt {
+	return drtest.Receipt(fmt.Sprintf(trafficReceipt, t.usual, t.vain, t.calls, t.after))
+}
+
+// noStampede judges the provider's record of the calls that reached it.
+func noStampede(l *drtest.Ledger) error {
+	var t traffic
+	for _, e := range l.Events {
+		if e.Kind == drtest.FaultConfirmed {
+			if _, err := fmt.Sscanf(string(e.Receipt), trafficReceipt, &t.usual, &t.vain, &t.calls, &t.after); err != nil {
+				return fmt.Errorf("%w: %q: %w", drtest.ErrInconclusive, e.Receipt, err)
+			}
+		}
+	}
+	if t.usual == 0 || t.calls == 0 {
+		return fmt.Errorf("%w: no calls are known to have reached the provider before the outage, or after it", drtest.ErrInconclusive)
+	}
+	// One call at a time. By then LLM_BACKOFF has doubled four times, and half of a pause is random: the next one is 0.8 s at least, and
+	// all others half of LLM_BACKOFF_MAX.
+	atMost := 1 + int(1.25*(l.Drill.HealAfter-knownAfter).Seconds())
+	if t.vain > atMost {
+		return fmt.Errorf("%d calls while the provider was known to be away, want at most %d", t.vain, atMost)
+	}
+	if allowed := int(t.allowed(t.after)); t.calls > allowed {
+		return fmt.Errorf("%d calls in a tenth of a second, %d tenths after the first one that came again, want at most %d: "+
+			"before the outage there were up to %d in twice the time", t.calls, t.after, allowed, t.usual)
+	}
+	return nil
+}
