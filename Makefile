@@ -3,6 +3,8 @@
 OUT     ?= dr-results
 TIMEOUT ?= 30m
 RUN     ?=
+# Drills wait more than they work, so more of them than processors can run side by side. Results say when it was too much.
+PARALLEL ?= 3
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
@@ -12,7 +14,7 @@ DRREPORT := go run ./drtest/cmd/drreport
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios and write the report to dr-results/latest
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -skip '$(CHECKS)' ./scenarios_test
+	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
 
 drill: which images ## play one scenario: make drill RUN=TestPrimaryFailover
 	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -run '^($(RUN))$$' ./scenarios_test

@@ -19,7 +19,7 @@ import (
 const usage = `Drreport runs disaster-recovery drills and reports on them.
 
 usage:
-	drreport run [-out dir] [-run regexp] [-skip regexp] [-timeout d] packages...
+	drreport run [-out dir] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...
 		run go test on the packages, show the phases of each drill as they
 		happen, and write report.json and report.md to a new directory below
 		dir, which dir/latest then leads to

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,11 +20,12 @@ import (
 
 // run runs go test and reports on it.
 func (c command) run(args []string) (int, error) {
-	fs := c.flags("run", "[-out dir] [-run regexp] [-skip regexp] [-timeout d] packages...")
+	fs := c.flags("run", "[-out dir] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...")
 	out := fs.String("out", "dr-results", "the `directory` that gets a directory for each run")
 	only := fs.String("run", "", "run only tests that match `regexp`")
 	skip := fs.String("skip", "", "leave out tests that match `regexp`")
 	timeout := fs.Duration("timeout", 30*time.Minute, "the `limit` of each package's tests")
+	parallel := fs.Int("parallel", 0, "play at most `n` drills of a package at a time; 0 is one for each processor")
 	packages, err := parse(fs, args, 0)
 	if err != nil {
 		return trouble, err
@@ -43,6 +45,9 @@ func (c command) run(args []string) (int, error) {
 	}
 	if *skip != "" {
 		test = append(test, "-skip", *skip)
+	}
+	if *parallel != 0 {
+		test = append(test, "-parallel", strconv.Itoa(*parallel))
 	}
 	test = append(test, packages...)
 	about := report.Run{
