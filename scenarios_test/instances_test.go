@@ -36,6 +36,7 @@ func startInstances(t testing.TB, sabotage string) *instances {
 		Network: pg.Network(),
 		Port:    8080,
 		Env:     map[string]string{"LATENCY": slowSteps.String()},
+		Ready:   answers("/healthz"),
 	}}
 	names := []string{"orchestrator-a", "orchestrator-b"}
 	for _, name := range names {
@@ -52,7 +53,7 @@ func startInstances(t testing.TB, sabotage string) *instances {
 				"SABOTAGE":            sabotage,
 			},
 			Restart: containertest.RestartOnFailure,
-			Ready:   ready,
+			Ready:   answers("/readyz"),
 		})
 	}
 	services := containertest.StartAll(t, configs...)

@@ -86,6 +86,7 @@ func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.
 			Network: network,
 			Port:    8080,
 			Env:     map[string]string{"LATENCY": stepLatency.String()},
+			Ready:   answers("/healthz"),
 		},
 		containertest.Config{
 			Name:     "orchestrator",
@@ -94,7 +95,7 @@ func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.
 			Port:     8080,
 			Env:      env,
 			Restart:  restart,
-			Ready:    ready,
+			Ready:    answers("/readyz"),
 			Memory:   v.memory,
 			Firewall: v.firewall,
 		},
@@ -151,13 +152,15 @@ func fakeLLM() containertest.Image {
 	}}
 }
 
-// ready asks the container itself, before there is a link to it.
-func ready(ctx context.Context, s *containertest.Service) error {
-	addr, err := s.HostAddr(ctx)
-	if err != nil {
-		return err
+// answers asks the container itself, before there is a link to it.
+func answers(path string) func(context.Context, *containertest.Service) error {
+	return func(ctx context.Context, s *containertest.Service) error {
+		addr, err := s.HostAddr(ctx)
+		if err != nil {
+			return err
+		}
+		return get(ctx, http.DefaultClient, "http://"+addr+path, nil)
 	}
-	return get(ctx, http.DefaultClient, "http://"+addr+"/readyz", nil)
 }
 
 // get reads a JSON answer, or only its status.
