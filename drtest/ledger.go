@@ -138,11 +138,11 @@ func (l *Ledger) Late() (ops int, worst time.Duration) {
 }
 
 // Overloaded says whether the machine was too busy for the figures to be a baseline: more than one request in
-// twenty left late, or some task waited for a processor for more than half of the time. They hold nevertheless, since
+// twenty left late, or the processors were busy for more than nine tenths of the time. They hold nevertheless, since
 // they use the real times.
 func (l *Ledger) Overloaded() bool {
 	late, _ := l.Late()
-	return late*20 > len(l.Ops) || l.Machine.Stalled > 0.5
+	return late*20 > len(l.Ops) || l.Machine.Busy > 0.9
 }
 
 // Event returns the interval of the first event of a kind.

@@ -36,6 +36,11 @@ func TestSavedLedgers(t *testing.T) {
 				"lost work":     func(v drtest.Verdict) drtest.Objective { return drtest.LostWork(*v.Limit) },
 				"all recovered": func(drtest.Verdict) drtest.Objective { return drtest.AllRecovered(1) },
 				"no duplicates": func(drtest.Verdict) drtest.Objective { return drtest.NoDuplicates() },
+				// Of a drill whose recovery may not repeat any.
+				"repeated calls": func(drtest.Verdict) drtest.Objective { return drtest.RepeatedCalls(0) },
+			}
+			for _, stage := range saved.Ledger.Drill.Stages {
+				judges[stage] = func(v drtest.Verdict) drtest.Objective { return drtest.Reached(stage, *v.Limit) }
 			}
 			judged := 0
 			for _, v := range saved.Verdicts {
