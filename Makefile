@@ -4,7 +4,7 @@ OUT     ?= dr-results
 TIMEOUT ?= 30m
 RUN     ?=
 # Drills wait more than they work, so more of them than processors can run side by side. Results say when it was too much.
-PARALLEL ?= 3
+PARALLEL ?= 4
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
