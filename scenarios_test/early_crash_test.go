@@ -80,17 +80,6 @@ func beganAgain(l *drtest.Ledger) error {
 	return nil
 }
 
-// lastProgress is what clients saw last of each unit.
-func lastProgress(l *drtest.Ledger) map[string]drtest.Progress {
-	last := map[string]drtest.Progress{}
-	for _, s := range l.Samples {
-		for id, p := range s.Units {
-			last[id] = p
-		}
-	}
-	return last
-}
-
 func TestEarlyCrash(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -253,6 +254,24 @@ func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress
 	return units, nil
 }
 
+// metrics reads the page that Prometheus would.
+func (o *orchestrator) metrics(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url("/metrics"), nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := o.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("metrics: %s", resp.Status)
+	}
+	return string(page), err
+}
+
 // Ready asks the orchestrator what it says of itself.
 func (o *orchestrator) Ready(ctx context.Context) error {
 	return get(ctx, o.client, o.url("/readyz"), nil)
@@ -277,6 +296,38 @@ func (j job) judge(id, result, failure string) string {
 		return fmt.Sprintf("its result is %q, not %q", result, want)
 	}
 	return ""
+}
+
+// jobsEnded is reached when the requests that asked for something else than the others have ended, as they should.
+func (o *orchestrator) jobsEnded(ctx context.Context) error {
+	o.asking.Lock()
+	jobs := maps.Clone(o.jobs)
+	o.asking.Unlock()
+	if len(jobs) == 0 {
+		return errors.New("none was asked for")
+	}
+	for id, j := range jobs {
+		var w struct{ State, Result, Error string }
+		if err := get(ctx, o.client, o.url("/v1/workflows/"+id), &w); err != nil {
+			return err
+		}
+		if w.State != "finished" && w.State != "failed" {
+			return fmt.Errorf("%s is %s", id, w.State)
+		}
+		if wrong := j.judge(id, w.Result, w.Error); wrong != "" {
+			return fmt.Errorf("%s: %s", id, wrong)
+		}
+	}
+	return nil
+}
+
+// lastProgress is what clients saw last of each unit.
+func lastProgress(l *drtest.Ledger) map[string]drtest.Progress {
+	last := map[string]drtest.Progress{}
+	for _, s := range l.Samples {
+		maps.Copy(last, s.Units)
+	}
+	return last
 }
 
 // Bill reads the provider's account.

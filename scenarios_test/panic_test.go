@@ -3,8 +3,6 @@ package scenarios
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -66,29 +64,6 @@ func (o *orchestrator) panicked(ctx context.Context) (string, error) {
 		return "", errors.New("the orchestrator logged no stack of a panic")
 	}
 	return "log: panic: " + what, nil
-}
-
-// jobsEnded is reached when the requests that asked for something else than the others have ended, as they should.
-func (o *orchestrator) jobsEnded(ctx context.Context) error {
-	o.asking.Lock()
-	jobs := maps.Clone(o.jobs)
-	o.asking.Unlock()
-	if len(jobs) == 0 {
-		return errors.New("none was asked for")
-	}
-	for id, j := range jobs {
-		var w struct{ State, Result, Error string }
-		if err := get(ctx, o.client, o.url("/v1/workflows/"+id), &w); err != nil {
-			return err
-		}
-		if w.State != "finished" && w.State != "failed" {
-			return fmt.Errorf("%s is %s", id, w.State)
-		}
-		if wrong := j.judge(id, w.Result, w.Error); wrong != "" {
-			return fmt.Errorf("%s: %s", id, wrong)
-		}
-	}
-	return nil
 }
 
 func TestPanic(t *testing.T) {

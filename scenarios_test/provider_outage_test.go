@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strings"
@@ -253,23 +252,11 @@ func (o *orchestrator) providerAnswers() func(context.Context) error {
 
 // providerCalls reads from the metrics how many calls were answered, and how many failed.
 func (o *orchestrator) providerCalls(ctx context.Context) (ok, failed float64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url("/metrics"), nil)
+	page, err := o.metrics(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	resp, err := o.client.Do(req)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return 0, 0, fmt.Errorf("metrics: %s", resp.Status)
-	}
-	page, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, 0, err
-	}
-	for line := range strings.Lines(string(page)) { // a counter that never moved is left out
+	for line := range strings.Lines(page) { // a counter that never moved is left out
 		_, _ = fmt.Sscanf(line, `orchestrator_provider_calls_total{result="ok"} %g`, &ok)
 		_, _ = fmt.Sscanf(line, `orchestrator_provider_calls_total{result="failed"} %g`, &failed)
 	}

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -71,10 +70,7 @@ func allFinished(l *drtest.Ledger) error {
 	for _, id := range l.Survivors {
 		held[id]++
 	}
-	last := map[string]drtest.Progress{}
-	for _, s := range l.Samples {
-		maps.Copy(last, s.Units)
-	}
+	last := lastProgress(l)
 	var accepted int
 	var wrong []string
 	for _, op := range l.Ops {

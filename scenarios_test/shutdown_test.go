@@ -66,8 +66,8 @@ func TestShutdown(t *testing.T) {
 			})
 		}
 	})
-	if t.Failed() || t.Skipped() {
-		return
+	if graceful == nil || abrupt == nil {
+		t.Skip("one way was not played, so there is nothing to compare") // or it failed, and so does this
 	}
 	require.Less(t, graceful.Figures.Bill.Repeated, abrupt.Figures.Bill.Repeated, "repeated calls")
 	require.Less(t, graceful.Figures.LostWork.Hi, abrupt.Figures.LostWork.Hi, "lost work")
