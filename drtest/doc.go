@@ -46,6 +46,8 @@
 //   - Duplicates: units that the system holds more than once. Resurrected: rejected units that it holds.
 //   - Repeated calls: paid calls for something that had been paid before, and what they cost: the price of work
 //     that was done again. They are counted over the whole drill by whoever sends the bill.
+//   - Proofs: what each [Proof] of the scenario found in the system once the drill was over. Each is a verdict of its
+//     own: a pass with its evidence, a failure with what refutes it.
 //   - Availability: the share of requests that were acked, over the drill.
 //
 // A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or

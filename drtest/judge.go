@@ -84,10 +84,14 @@ func (r *Report) Status() Status {
 }
 
 // Judge applies objectives to a ledger. It touches nothing else. Rejected work that the system holds
-// nevertheless is always judged: no recovery excuses it.
+// nevertheless is always judged: no recovery excuses it. So is each [Proof], by what its examination found.
 func Judge(l *Ledger, objectives ...Objective) *Report {
 	r := &Report{Ledger: l, Figures: Measure(l)}
-	for _, o := range slices.Concat(objectives, []Objective{staysRejected()}) {
+	always := []Objective{staysRejected()}
+	for _, proof := range l.Drill.Proofs {
+		always = append(always, proved(proof))
+	}
+	for _, o := range slices.Concat(objectives, always) {
 		v := o.judge(l, r.Figures)
 		v.Objective = o.name
 		if o.bounded {

@@ -293,6 +293,38 @@ func TestRejectedStaysRejected(t *testing.T) {
 	}
 }
 
+// TestProofs: each proof of the drill is judged by what was found, also without the system.
+func TestProofs(t *testing.T) {
+	const name = "no acked write on the losing side"
+	found := func(kind drtest.EventKind, evidence string) func(*drtest.Ledger) {
+		return func(l *drtest.Ledger) {
+			l.Drill.Proofs = []string{name}
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.StageReached, Note: name}, // not of a proof
+				drtest.Event{Kind: kind, Interval: drtest.Interval{Lo: 3100 * ms, Hi: 3300 * ms}, Note: name, Evidence: evidence})
+		}
+	}
+	for _, c := range []struct {
+		reason, want string
+		ledger       *drtest.Ledger
+	}{
+		{"proved", "pass: its log ends at 0/30001A8", hand(2000*ms, found(drtest.Proved, "its log ends at 0/30001A8"))},
+		{"refuted", "fail: op-12 is in its log", hand(2000*ms, found(drtest.Refuted, "op-12 is in its log"))},
+		{"refuted at the deadline", "fail: op-12 is in its log", hand(2000*ms, found(drtest.Refuted, "op-12 is in its log"), func(l *drtest.Ledger) {
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.DeadlinePassed})
+		})},
+		{"not proved", "inconclusive: its log was recycled", hand(2000*ms, found(drtest.NotProved, "its log was recycled"))},
+		{"proved by nothing", "inconclusive: it gave no evidence", hand(2000*ms, found(drtest.Proved, ""))},
+		{"never examined", "inconclusive: it was never examined", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Proofs = []string{name} })},
+		{"proved in a drill that broke", "inconclusive: its log ends at 0/30001A8, but the drill broke: no glue",
+			hand(2000*ms, found(drtest.Proved, "its log ends at 0/30001A8"), func(l *drtest.Ledger) { l.Broken = "no glue" })},
+	} {
+		r := drtest.Judge(c.ledger, drtest.RTO(2*time.Second))
+		if diff := cmp.Diff(name+": "+c.want, r.Verdicts[len(r.Verdicts)-1].String()); diff != "" {
+			t.Errorf("%s: %s", c.reason, diff)
+		}
+	}
+}
+
 func TestOnlyPassPasses(t *testing.T) {
 	if got := new(drtest.Report).Status(); got != drtest.Inconclusive {
 		t.Errorf("a report without verdicts: got %v, want inconclusive", got)

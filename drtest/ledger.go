@@ -40,6 +40,7 @@ type Drill struct {
 	HealAfter  time.Duration `json:"healAfter,omitempty"`
 	Steps      int           `json:"steps,omitempty"` // of the runbook
 	Stages     []string      `json:"stages,omitempty"`
+	Proofs     []string      `json:"proofs,omitempty"`
 	Deadline   time.Duration `json:"deadline"`
 	Tracked    bool          `json:"tracked,omitempty"` // the workload reports progress
 	Watched    bool          `json:"watched,omitempty"` // the system reports health
@@ -71,9 +72,11 @@ type Event struct {
 	Interval
 	Note    string  `json:"note,omitempty"`
 	Receipt Receipt `json:"receipt,omitempty"` // of FaultInjected and FaultConfirmed
+	// Evidence is what a proof found: of Proved, Refuted and NotProved.
+	Evidence string `json:"evidence,omitempty"`
 }
 
-// String returns the kind of the event, its note and its receipt on one line.
+// String returns the kind of the event, its note, its receipt and its evidence on one line.
 func (e Event) String() string {
 	line := string(e.Kind)
 	if e.Note != "" {
@@ -81,6 +84,9 @@ func (e Event) String() string {
 	}
 	if e.Receipt != "" {
 		line += fmt.Sprintf(" (receipt: %s)", e.Receipt)
+	}
+	if e.Evidence != "" {
+		line += ": " + e.Evidence
 	}
 	return line
 }
@@ -105,6 +111,9 @@ const (
 	DeadlinePassed EventKind = "deadline"
 	SurvivorsRead  EventKind = "survivors"
 	BillRead       EventKind = "bill"
+	Proved         EventKind = "proved"     // from the start of the examination to its end
+	Refuted        EventKind = "refuted"    // likewise
+	NotProved      EventKind = "not proved" // likewise: it showed nothing either way
 )
 
 // A Sample is one reading of progress, taken within its interval. Units holds the units that changed

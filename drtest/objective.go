@@ -1,6 +1,7 @@
 package drtest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -153,7 +154,8 @@ func Transparent() Objective {
 	}}
 }
 
-// ErrInconclusive marks the error of a [Check] whose ledger does not show the property either way.
+// ErrInconclusive marks the error of a [Check] whose ledger, or of a [Proof] whose examination, does not show the
+// property either way.
 var ErrInconclusive = errors.New("inconclusive")
 
 // Check makes an objective of any property of the ledger: it fails with the error that property returns, or is
@@ -184,6 +186,24 @@ func staysRejected() Objective {
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%d rejected units are held nevertheless: %s", len(f.Resurrected), some(f.Resurrected))}
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d rejected units is held", f.Rejected)}
+	}}
+}
+
+// proved is judged always, for each proof of the scenario.
+func proved(proof string) Objective {
+	return Objective{name: proof, judge: func(l *Ledger, _ Figures) Verdict {
+		for _, e := range l.Events {
+			switch {
+			case e.Note != proof:
+			case e.Kind == Proved && e.Evidence != "":
+				return Verdict{Status: Pass, Why: e.Evidence}
+			case e.Kind == Refuted:
+				return Verdict{Status: Fail, Why: e.Evidence}
+			case e.Kind == Proved, e.Kind == NotProved:
+				return Verdict{Why: cmp.Or(e.Evidence, "it gave no evidence")}
+			}
+		}
+		return Verdict{Why: "it was never examined"}
 	}}
 }
 

@@ -223,6 +223,18 @@ func (p *plant) Survivors(context.Context) ([]string, error) {
 	return ids, nil
 }
 
+// NothingLost is a proof that no acked unit was lost.
+func (p *plant) NothingLost(context.Context) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.order {
+		if u.lost {
+			return "", fmt.Errorf("%s is lost", u.id)
+		}
+	}
+	return fmt.Sprintf("%d units", len(p.order)), nil
+}
+
 // Bill charges ten for each step of a unit that was done, once before the fault and again after it if need be. There were
 // others before the drill.
 func (p *plant) Bill(context.Context) (drtest.Bill, error) {
@@ -318,6 +330,11 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	slices.Sort(lost)
 	slices.Sort(duplicates)
 	exactly("lost", f.Lost, lost)
+	proof := drtest.Pass
+	if len(lost) > 0 {
+		proof = drtest.Fail
+	}
+	exactly("proof", drtest.Judge(l).Verdicts[1].Status, proof)
 	exactly("duplicates", f.Duplicates, duplicates)
 	exactly("resurrected", f.Resurrected, p.rejected[:min(p.resurrect, len(p.rejected))])
 

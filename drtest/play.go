@@ -21,6 +21,8 @@ const (
 	closingLimit = 10 * time.Second
 	// answerGrace is how long a call that should have ended by its context may still take to say why.
 	answerGrace = time.Second
+	// proofLimit bounds each proof. It is more than the closing limit, since reading the log of a database takes a while.
+	proofLimit = 30 * time.Second
 )
 
 // Play runs the drill and returns what was seen, also beside an error. Its error means that the drill
@@ -49,7 +51,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
-		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
+		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Proofs: proofNames(s.Proofs), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: readCPU().since(busy, p.now())}
@@ -182,6 +184,9 @@ func (p *player) drill(parent context.Context) (err error) {
 		return err
 	}
 	p.settleBill(parent, before)
+	if err := p.prove(parent); err != nil { // before confirming, which can break the drill
+		return err
+	}
 	return p.confirm(parent)
 }
 
@@ -519,6 +524,42 @@ func (p *player) settleBill(ctx context.Context, before Bill) {
 	}
 	p.emit(record{Bill: &b})
 	p.event(BillRead, at, b.String())
+}
+
+// prove examines the system, one proof after the other.
+func (p *player) prove(parent context.Context) error {
+	for _, proof := range p.Proofs {
+		var evidence string
+		lo := p.now()
+		err := call(parent, proofLimit, func(ctx context.Context) (err error) {
+			evidence, err = proof.Examine(ctx)
+			return err
+		})
+		if err := context.Cause(parent); err != nil {
+			return fmt.Errorf("interrupted: %w", err)
+		}
+		e := &Event{Kind: Proved, Interval: Interval{lo, p.now()}, Note: proof.Name}
+		switch {
+		case err != nil:
+			e.Kind, e.Evidence = Refuted, cmp.Or(err.Error(), "an error without text")
+			if errors.Is(err, ErrInconclusive) || e.Hi-e.Lo >= proofLimit {
+				e.Kind = NotProved
+			}
+		case evidence == "":
+			e.Kind, e.Evidence = NotProved, "it gave no evidence"
+		default:
+			e.Evidence = evidence
+		}
+		p.emit(record{Event: e})
+	}
+	return nil
+}
+
+func proofNames(proofs []Proof) (names []string) {
+	for _, p := range proofs {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 // confirm collects evidence of the fault that appears late.

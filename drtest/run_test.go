@@ -235,6 +235,31 @@ func TestRun(t *testing.T) {
 			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.after(time.Hour)}}
 			sc.Objectives = []drtest.Objective{drtest.RTO(5 * time.Second), drtest.Reached("redundant", time.Minute)}
 		}},
+		{reason: "proofs", edit: func(s *system, sc *drtest.Scenario) {
+			healed, cut := false, s.cut()
+			cut = drtest.NewFault("cut", cut.Inject, func(context.Context) error { healed = true; return nil })
+			sc.Fault, sc.HealAfter, sc.Runbook = lateFault{cut, "it logged so", nil}, 0, []drtest.Step{{Name: "switch over", Do: s.set(false)}}
+			sc.Proofs = []drtest.Proof{
+				{Name: "one history", Examine: prove("both end at 0/30001A8", nil)},
+				{Name: "no write on the losing side", Examine: prove("", errors.New("op-000012 is in its log"))},
+				{Name: "fenced in time", Examine: prove("", fmt.Errorf("%w: its log was recycled", drtest.ErrInconclusive))},
+				{Name: "says nothing", Examine: prove("", nil)},
+				{Name: "hangs", Examine: func(context.Context) (string, error) { time.Sleep(40 * time.Second); return "too late", nil }},
+				{Name: "heeds its bound", Examine: func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }},
+				{Name: "the fault is in place", Examine: func(context.Context) (string, error) { return fmt.Sprintf("healed: %v", healed), nil }},
+			}
+		}},
+		{reason: "proofs at the deadline", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.HealAfter, sc.Deadline = 0, 10050*ms
+			sc.Proofs = []drtest.Proof{{Name: "one history", Examine: prove("both end at 0/30001A8", nil)}, {Name: "fenced", Examine: prove("", errors.New("it still writes"))}}
+		}},
+		{reason: "a proof is interrupted", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.Proofs = []drtest.Proof{{Name: "one history", Examine: func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }}}
+		}, ctx: func(ctx context.Context) context.Context {
+			ctx, cancel := context.WithCancelCause(ctx)
+			time.AfterFunc(20*time.Second, func() { cancel(errors.New("the user pressed a key")) })
+			return ctx
+		}},
 		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.NoFault()
 			sc.HealAfter = 0
@@ -251,6 +276,14 @@ func TestRun(t *testing.T) {
 			}
 			golden(t, record(t, c.ctx, sc))
 		})
+	}
+}
+
+// prove is a proof that takes a tenth of a second.
+func prove(evidence string, err error) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		time.Sleep(100 * ms)
+		return evidence, err
 	}
 }
 
@@ -316,6 +349,24 @@ func TestRefusedScenarios(t *testing.T) {
 		}},
 		{"scenario SYS has no Name or Do in Runbook[0]", func(s *drtest.Scenario) { s.Runbook = []drtest.Step{{Name: "promote"}} }},
 		{"scenario SYS has no Reached, or no Name of its own, in Stages[0]", func(s *drtest.Scenario) { s.Stages = []drtest.Stage{{Name: "promoted"}} }},
+		{"scenario SYS has no Reached, or no Name of its own, in Stages[1]", func(s *drtest.Scenario) {
+			s.Stages = []drtest.Stage{{Name: "promoted", Reached: s.Health}, {Name: "Promoted", Reached: s.Health}}
+		}},
+		{"scenario SYS has no Reached, or no Name of its own, in Stages[0]", func(s *drtest.Scenario) { s.Stages = []drtest.Stage{{Name: "RTO", Reached: s.Health}} }},
+		{"scenario SYS has no Reached, or no Name of its own, in Stages[0]", func(s *drtest.Scenario) { s.Stages = []drtest.Stage{{Name: "heal_lag", Reached: s.Health}} }},
+		{"scenario SYS has no Examine, or no Name of its own, in Proofs[0]", func(s *drtest.Scenario) { s.Proofs = []drtest.Proof{{Name: "one history"}} }},
+		{"scenario SYS has no Examine, or no Name of its own, in Proofs[0]", func(s *drtest.Scenario) { s.Proofs = []drtest.Proof{{Examine: prove("", nil)}} }},
+		{"scenario SYS has no Examine, or no Name of its own, in Proofs[1]", func(s *drtest.Scenario) {
+			s.Proofs = []drtest.Proof{{Name: "one history", Examine: prove("", nil)}, {Name: "one history", Examine: prove("", nil)}}
+		}},
+		{"scenario SYS has no Examine, or no Name of its own, in Proofs[0]", func(s *drtest.Scenario) {
+			s.Stages = []drtest.Stage{{Name: "promoted", Reached: s.Health}}
+			s.Proofs = []drtest.Proof{{Name: "promoted", Examine: prove("", nil)}}
+		}},
+		{"scenario SYS has no Examine, or no Name of its own, in Proofs[0]", func(s *drtest.Scenario) {
+			s.Objectives = []drtest.Objective{drtest.Check("one history", func(*drtest.Ledger) error { return nil })}
+			s.Proofs = []drtest.Proof{{Name: "one history", Examine: prove("", nil)}}
+		}},
 		{"scenario SYS: objective RTO allows 5s, looser than its target of 4s", func(s *drtest.Scenario) {
 			s.Targets = []drtest.Objective{drtest.RTO(4 * time.Second)}
 		}},
@@ -327,6 +378,25 @@ func TestRefusedScenarios(t *testing.T) {
 		}
 		if _, err := drtest.Play(t.Context(), s); err == nil || err.Error() != c.want {
 			t.Errorf("Play: got %v, want %v", err, c.want)
+		}
+	}
+}
+
+// TestNamesOfObjectives: no stage and no proof may have the name of an objective of this package, or two verdicts would.
+func TestNamesOfObjectives(t *testing.T) {
+	l := hand(2000 * ms)
+	all := drtest.Judge(l, drtest.RTO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.RPO(1),
+		drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.Transparent())
+	for _, v := range all.Verdicts {
+		s := new(system).scenario()
+		s.Objectives = []drtest.Objective{drtest.Check("sane", func(*drtest.Ledger) error { return nil })}
+		s.Stages = []drtest.Stage{{Name: v.Objective, Reached: s.Health}}
+		if _, err := drtest.Play(t.Context(), s); err == nil || !strings.HasSuffix(err.Error(), "in Stages[0]") {
+			t.Errorf("a stage named %q: got %v", v.Objective, err)
+		}
+		s.Stages, s.Proofs = nil, []drtest.Proof{{Name: v.Objective, Examine: prove("it is so", nil)}}
+		if _, err := drtest.Play(t.Context(), s); err == nil || !strings.HasSuffix(err.Error(), "in Proofs[0]") {
+			t.Errorf("a proof named %q: got %v", v.Objective, err)
 		}
 	}
 }

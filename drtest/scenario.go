@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,8 @@ type Scenario struct {
 	Runbook []Step
 	// Stages are moments of the recovery that are waited for and measured: the load goes on until all are reached.
 	Stages []Stage
+	// Proofs are examinations of the system once the drill is over. Each is judged always, under its name.
+	Proofs []Proof
 
 	// Objectives are what must be true. Required: an objective that is absent is not asserted.
 	Objectives []Objective
@@ -50,7 +53,7 @@ type Scenario struct {
 	Targets []Objective
 	// Deadline bounds the drill, from its start until the accepted work has finished. At the deadline whatever
 	// was seen is judged: a drill that gave up can fail, but not pass. Reading the survivors, confirming and
-	// healing the fault may each take ten seconds more. Required.
+	// healing the fault may each take ten seconds more, and each proof thirty. Required.
 	Deadline time.Duration
 
 	_ struct{} // keyed literals only, so that fields can be added
@@ -170,6 +173,16 @@ type Stage struct {
 	Reached func(context.Context) error
 }
 
+// A Proof is an examination of the system once the drill is over, such as "no acked write on the losing side" by
+// reading the log of the old primary. Examine is called once: after the survivors were read, also when the deadline has
+// passed, and before the fault is confirmed or, where it is still in place, healed. It must leave the system as it is.
+// It returns the evidence, or an error that refutes the proof. An error that wraps [ErrInconclusive], no evidence, and
+// an examination that takes longer than thirty seconds show nothing either way.
+type Proof struct {
+	Name    string
+	Examine func(ctx context.Context) (evidence string, err error)
+}
+
 // validate names the first field without which the drill would be meaningless.
 func (s Scenario) validate() error {
 	switch {
@@ -201,12 +214,19 @@ func (s Scenario) validate() error {
 			return s.lacks(fmt.Sprintf("Name or Do in Runbook[%d]", i))
 		}
 	}
-	var names []string
+	taken := builtin()
 	for i, st := range s.Stages {
-		if st.Name == "" || st.Reached == nil || slices.Contains(names, st.Name) {
+		if st.Reached == nil || !taken.claim(st.Name) {
 			return s.lacks(fmt.Sprintf("Reached, or no Name of its own, in Stages[%d]", i))
 		}
-		names = append(names, st.Name)
+	}
+	for _, o := range slices.Concat(s.Objectives, s.Targets) {
+		taken.claim(o.name)
+	}
+	for i, p := range s.Proofs {
+		if p.Examine == nil || !taken.claim(p.Name) {
+			return s.lacks(fmt.Sprintf("Examine, or no Name of its own, in Proofs[%d]", i))
+		}
 	}
 	for _, o := range slices.Concat(s.Objectives, s.Targets) {
 		if o.judge == nil {
@@ -214,6 +234,27 @@ func (s Scenario) validate() error {
 		}
 	}
 	return s.validateLimits()
+}
+
+// names are those that verdicts, figures and stages have already. Reports key on them in lower case, with underscores.
+type names map[string]bool
+
+// builtin returns the names of the figures and of the objectives of this package.
+func builtin() names {
+	taken := names{}
+	for _, name := range []string{"detection", "RTO", "outage", "heal lag", "RPO", "work RTO", "lost work", "all recovered",
+		"no duplicates", "repeated calls", "transparent", "rejected stays rejected"} {
+		taken.claim(name)
+	}
+	return taken
+}
+
+// claim takes a name, unless it is empty or taken.
+func (n names) claim(name string) bool {
+	key := strings.ReplaceAll(strings.ToLower(name), " ", "_")
+	free := key != "" && !n[key]
+	n[key] = true
+	return free
 }
 
 func (s Scenario) lacks(what string) error {

@@ -95,6 +95,9 @@ func drills() []*drtest.Report {
 	failover.Events = append(failover.Events,
 		drtest.Event{Kind: drtest.StageReached, Interval: at(1700, 1750), Note: "promoted"},
 		drtest.Event{Kind: drtest.StageMissed, Interval: at(3900, 3900), Note: "redundant"})
+	failover.Drill.Proofs = []string{"no write on the losing side"}
+	failover.Events = append(failover.Events,
+		drtest.Event{Kind: drtest.Proved, Interval: at(4010, 4300), Note: "no write on the losing side", Evidence: "both histories end at 0/30001A8"})
 	failover.Drill.Billed, failover.Bill = true, &drtest.Bill{Calls: 42, Repeated: 3, Cost: 4210, RepeatedCost: 300}
 
 	async := drill("DR-DB-004/async", "Database primary failover, asynchronous replica", "Database Failures", 2000, 4000)

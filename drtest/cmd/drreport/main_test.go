@@ -67,7 +67,7 @@ func fakeGo(how string, args []string) int {
 
 // journal returns the journal of a drill with a request every 100 ms, of which those from 1.1 s to 1.5 s
 // failed, as Run leaves it.
-func journal() []byte {
+func journal(edits ...func(*drtest.Ledger)) []byte {
 	const ms = time.Millisecond
 	at := func(lo, hi int) drtest.Interval {
 		return drtest.Interval{Lo: time.Duration(lo) * ms, Hi: time.Duration(hi) * ms}
@@ -92,6 +92,9 @@ func journal() []byte {
 			l.Survivors = append(l.Survivors, op.ID)
 		}
 		l.Ops = append(l.Ops, op)
+	}
+	for _, edit := range edits {
+		edit(l)
 	}
 	var b bytes.Buffer
 	if _, err := (&drtest.Report{Ledger: l}).WriteTo(&b); err != nil {
@@ -299,6 +302,31 @@ status: inconclusive
 	want := "drreport: " + cut + ": journal line 21: cut off in mid-line: the test process died while it wrote\n"
 	if status != trouble || stderr != want || strings.Contains(stdout, "verdicts:") {
 		t.Errorf("damaged: exit status %d, standard error %q, want %q, standard output:\n%s", status, stderr, want, stdout)
+	}
+}
+
+// A saved proof is judged again as it was found, by whatever else the journal is judged.
+func TestCheckProofs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "DR-DB-001.ndjson")
+	data := journal(func(l *drtest.Ledger) {
+		l.Drill.Proofs = []string{"one history", "fenced", "silent"}
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Note: "one history", Evidence: "both end at 0/30001A8"},
+			drtest.Event{Kind: drtest.Refuted, Note: "fenced", Evidence: "op-12 is in its log"})
+	})
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := call(t, "", nil, "check", "-rto", "45s", path)
+	_, verdicts, _ := strings.Cut(stdout, "verdicts:\n")
+	want := `  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s
+  rejected stays rejected: pass: none of 0 rejected units is held
+  one history: pass: both end at 0/30001A8
+  fenced: fail: op-12 is in its log
+  silent: inconclusive: it was never examined
+status: fail
+`
+	if diff := cmp.Diff(want, verdicts); diff != "" || status != notPassed || stderr != "" {
+		t.Errorf("exit status %d, standard error %q (-want +got):\n%s", status, stderr, diff)
 	}
 }
 
