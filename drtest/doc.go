@@ -33,6 +33,8 @@
 //     which the fault was held is part of it.
 //   - Outage: first failure to served again.
 //   - Stages: fault to reached, for each [Stage] that the scenario names, such as "promoted".
+//   - Recovery: all these moments in their order, each with the time since the fault and since the one before it, and where
+//     it was seen: it says which part of the RTO took how long.
 //   - Heal lag: healed to served again, for faults that the world repairs.
 //   - RPO: how far back acknowledged work was lost: the fault minus the ack of the oldest acked unit that did
 //     not survive. It is 0 when none was lost. Work that was acked while the fault was being injected counts as

@@ -174,10 +174,7 @@ func (l *Ledger) evidence(op Op) time.Duration {
 	return op.End
 }
 
-// outage finds when clients were served again. A failed request proves that the service was down at some
-// moment after its start, and, unless it ran into its timeout, that it still was when the error came. The first
-// acked request that started later proves that it was up before its end. The first failure lies between the last
-// ack before it and the end of the first failed request.
+// outage measures what clients saw.
 func (l *Ledger) outage(fault Interval, f *Figures) {
 	failed := l.failed()
 	f.Failed = len(failed)
@@ -186,7 +183,22 @@ func (l *Ledger) outage(fault Interval, f *Figures) {
 		f.Outage, f.HealLag = f.RTO, f.RTO
 		return
 	}
-	down, served := Interval{Lo: fault.Lo, Hi: Forever}, Interval{Hi: Forever}
+	down, served, remark := l.downtime(fault, failed)
+	f.RTO = known(served.since(fault)).remark(remark)
+	f.Outage = known(served.since(down)).remark(remark)
+	if healed, ok := l.Event(FaultHealed); ok {
+		f.HealLag = known(served.since(healed)).remark(remark)
+	} else {
+		f.HealLag = unknown("the fault was not healed")
+	}
+}
+
+// downtime finds when clients were first failed and when they were served again. A failed request proves that the service was down at some
+// moment after its start, and, unless it ran into its timeout, that it still was when the error came. The first
+// acked request that started later proves that it was up before its end. The first failure lies between the last
+// ack before it and the end of the first failed request.
+func (l *Ledger) downtime(fault Interval, failed []int) (down, served Interval, remark string) {
+	down, served = Interval{Lo: fault.Lo, Hi: Forever}, Interval{Hi: Forever}
 	first, last := Forever, time.Duration(0) // the evidence of failure
 	for _, i := range failed {
 		op := l.Ops[i]
@@ -210,7 +222,6 @@ func (l *Ledger) outage(fault Interval, f *Figures) {
 		}
 		served.Hi, until = min(served.Hi, op.End), op.Due
 	}
-	remark := ""
 	switch steady := until-since >= l.Drill.Steady; {
 	case !l.Ended && (served.Hi == Forever || !steady):
 		remark, served.Hi = "the drill was cut off before its end", Forever
@@ -220,13 +231,7 @@ func (l *Ledger) outage(fault Interval, f *Figures) {
 		remark = fmt.Sprintf("not steady for %v by the end of the drill", l.Drill.Steady)
 		served.Hi = Forever
 	}
-	f.RTO = known(served.since(fault)).remark(remark)
-	f.Outage = known(served.since(down)).remark(remark)
-	if healed, ok := l.Event(FaultHealed); ok {
-		f.HealLag = known(served.since(healed)).remark(remark)
-	} else {
-		f.HealLag = unknown("the fault was not healed")
-	}
+	return down, served, remark
 }
 
 // survival crosses what clients were told with what the system holds.

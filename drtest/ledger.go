@@ -40,11 +40,13 @@ type Drill struct {
 	HealAfter  time.Duration `json:"healAfter,omitempty"`
 	Steps      int           `json:"steps,omitempty"` // of the runbook
 	Stages     []string      `json:"stages,omitempty"`
-	Proofs     []string      `json:"proofs,omitempty"`
-	Deadline   time.Duration `json:"deadline"`
-	Tracked    bool          `json:"tracked,omitempty"` // the workload reports progress
-	Watched    bool          `json:"watched,omitempty"` // the system reports health
-	Billed     bool          `json:"billed,omitempty"`  // the workload reports what was paid
+	// Sources says where stages are seen, by their names.
+	Sources  map[string]string `json:"sources,omitempty"`
+	Proofs   []string          `json:"proofs,omitempty"`
+	Deadline time.Duration     `json:"deadline"`
+	Tracked  bool              `json:"tracked,omitempty"` // the workload reports progress
+	Watched  bool              `json:"watched,omitempty"` // the system reports health
+	Billed   bool              `json:"billed,omitempty"`  // the workload reports what was paid
 }
 
 // An Op is one request as a client saw it.

@@ -314,6 +314,26 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	if p.held {
 		contains("heal lag", f.HealLag, p.lag)
 	}
+	moments := map[string]time.Duration{"fault": 0, "first failure": 0, "detected": p.detect, "redundant": p.rejoin, "served again": outage}
+	if p.held {
+		moments["healed"] = p.healed.Sub(p.fault)
+	}
+	previous, found := time.Duration(0), 0
+	for i, m := range l.Recovery() {
+		truth, ok := moments[m.Name]
+		if !ok {
+			break // steady again is no moment of the plant
+		}
+		found++
+		contains(m.Name, drtest.Figure{Interval: m.Since, Known: true}, truth)
+		if i > 0 {
+			contains(m.Name+" after the moment before", drtest.Figure{Interval: m.After, Known: true}, max(0, truth-previous))
+		}
+		previous = truth
+	}
+	if p.rejoin < outage { // later, it can come after the clients were steady again
+		exactly("moments", found, len(moments))
+	}
 
 	var lost, duplicates, affected, recovered []string
 	oldest := time.Duration(0)

@@ -51,7 +51,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
-		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Proofs: proofNames(s.Proofs), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
+		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages), Proofs: proofNames(s.Proofs), Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: readCPU().since(busy, p.now())}
@@ -700,6 +700,20 @@ func stageNames(stages []Stage) (names []string) {
 		names = append(names, s.Name)
 	}
 	return names
+}
+
+// sources returns where stages are seen, by their names.
+func sources(stages []Stage) map[string]string {
+	seen := map[string]string{}
+	for _, s := range stages {
+		if s.Source != "" {
+			seen[s.Name] = s.Source
+		}
+	}
+	if len(seen) == 0 {
+		return nil // as a journal reads it
+	}
+	return seen
 }
 
 // sample reads progress once and records what changed.

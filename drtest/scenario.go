@@ -171,6 +171,8 @@ type Step struct {
 type Stage struct {
 	Name    string
 	Reached func(context.Context) error
+	// Source says where the moment is seen, such as "GET /primary of each node".
+	Source string
 }
 
 // A Proof is an examination of the system once the drill is over, such as "no acked write on the losing side" by

@@ -71,7 +71,7 @@ func (p *plant) scenario() drtest.Scenario {
 		Load:       drtest.Load{Every: every, Timeout: timeout, Steady: steady},
 		Health:     p.Health,
 		Fault:      p,
-		Stages:     []drtest.Stage{{Name: "redundant", Reached: p.Redundant}},
+		Stages:     []drtest.Stage{{Name: "redundant", Reached: p.Redundant, Source: "GET /redundant"}},
 		Proofs:     []drtest.Proof{{Name: "nothing was lost", Examine: p.NothingLost}},
 		Objectives: []drtest.Objective{drtest.RPO(0)},
 		Deadline:   time.Minute,

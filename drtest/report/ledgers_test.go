@@ -92,6 +92,7 @@ func drills() []*drtest.Report {
 	}
 
 	failover.Drill.Stages = []string{"promoted", "redundant"}
+	failover.Drill.Sources = map[string]string{"promoted": "GET /primary | of each node"}
 	failover.Events = append(failover.Events,
 		drtest.Event{Kind: drtest.StageReached, Interval: at(1700, 1750), Note: "promoted"},
 		drtest.Event{Kind: drtest.StageMissed, Interval: at(3900, 3900), Note: "redundant"})

@@ -42,6 +42,7 @@ type Result struct {
 	Held         *Span              `json:"held"` // fault to healed
 	Steps        []Step             `json:"steps"`
 	Stages       []Stage            `json:"stages"`
+	Recovery     []Moment           `json:"recovery"`
 	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
 	Machine      *Machine           `json:"machine"`
 
@@ -131,6 +132,14 @@ type Stage struct {
 	Reached *Span  `json:"reached"`
 }
 
+// A Moment is one instant of the recovery, in their order. The spans are nil for the fault itself.
+type Moment struct {
+	Name   string `json:"name"`
+	Since  *Span  `json:"since_fault"`
+	After  *Span  `json:"since_previous"` // from the last moment before it that came
+	Source Text   `json:"source"`
+}
+
 // Machine is what the test machine was doing. The readings of the kernel are nil for a drill that was
 // cut off.
 type Machine struct {
@@ -184,7 +193,7 @@ func newResult(id, title, category string) Result {
 	return Result{
 		ID: id, Title: title, Category: category,
 		Why: map[string]string{}, Limits: map[string]Seconds{}, Targets: map[string]Seconds{},
-		Verdicts: []Verdict{}, LostIDs: []string{}, Steps: []Step{}, Stages: []Stage{},
+		Verdicts: []Verdict{}, LostIDs: []string{}, Steps: []Step{}, Stages: []Stage{}, Recovery: []Moment{},
 	}
 }
 
@@ -251,6 +260,13 @@ func resultOf(r *drtest.Report, damage error) Result {
 			stage.Reached = new(Span(s.Interval))
 		}
 		res.Stages = append(res.Stages, stage)
+	}
+	for i, m := range l.Recovery() {
+		moment := Moment{Name: m.Name, Source: Text(m.Source)}
+		if i > 0 { // the fault comes first
+			moment.Since, moment.After = new(Span(m.Since)), new(Span(m.After))
+		}
+		res.Recovery = append(res.Recovery, moment)
 	}
 	res.addEvents(l)
 	late, worst := l.Late()
