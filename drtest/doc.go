@@ -31,6 +31,9 @@
 //   - RTO: fault to served again. "Again" counts from the last request that failed, and a window of
 //     [Load].Steady without a failure must follow it, so a brief false recovery does not count. The time for
 //     which the fault was held is part of it.
+//   - Model: the best and the worst RTO that the configuration alone allows, added up from its terms before anything is
+//     measured. The verdict passes when the RTO lies within, fails when it certainly lies outside, and is inconclusive
+//     otherwise. A failure means that the model or the system is not understood.
 //   - Outage: first failure to served again.
 //   - Stages: fault to reached, for each [Stage] that the scenario names, such as "promoted".
 //   - Recovery: all these moments in their order, each with the time since the fault and since the one before it, and where

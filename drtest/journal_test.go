@@ -72,7 +72,7 @@ func TestJournalOfADeadProcess(t *testing.T) {
 func FuzzReadReport(f *testing.F) {
 	f.Add(head)
 	var whole strings.Builder
-	_, _ = drtest.Judge(hand(2000*ms, healed, bill(3), func(l *drtest.Ledger) {
+	_, _ = drtest.Judge(hand(2000*ms, healed, bill(3), modelled(0, time.Second), func(l *drtest.Ledger) {
 		l.Drill.Proofs = []string{"one history"}
 		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Note: "one history", Evidence: "both end at 0/30001A8"})
 	}), drtest.RPO(0)).WriteTo(&whole)

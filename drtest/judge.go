@@ -84,12 +84,16 @@ func (r *Report) Status() Status {
 }
 
 // Judge applies objectives to a ledger. It touches nothing else. Rejected work that the system holds
-// nevertheless is always judged: no recovery excuses it. So is each [Proof], by what its examination found.
+// nevertheless is always judged: no recovery excuses it. So are each [Proof], by what its examination found, and
+// the [Model], by the measured RTO.
 func Judge(l *Ledger, objectives ...Objective) *Report {
 	r := &Report{Ledger: l, Figures: Measure(l)}
 	always := []Objective{staysRejected()}
 	for _, proof := range l.Drill.Proofs {
 		always = append(always, proved(proof))
+	}
+	if len(l.Drill.Model) > 0 {
+		always = append(always, l.Drill.Model.explains())
 	}
 	for _, o := range slices.Concat(objectives, always) {
 		v := o.judge(l, r.Figures)

@@ -42,6 +42,7 @@ type Drill struct {
 	Stages     []string      `json:"stages,omitempty"`
 	// Sources says where stages are seen, by their names.
 	Sources  map[string]string `json:"sources,omitempty"`
+	Model    Model             `json:"model,omitempty"`
 	Proofs   []string          `json:"proofs,omitempty"`
 	Deadline time.Duration     `json:"deadline"`
 	Tracked  bool              `json:"tracked,omitempty"` // the workload reports progress

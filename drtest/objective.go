@@ -19,8 +19,17 @@ type Objective struct {
 
 // RTO requires service to be back within limit of the fault, and to stay: the time counts to the first
 // acked request after the last one that failed, with a steady window after it.
+//
+// With a [Model] a limit that is not the configuration's worst case is pointed out.
 func RTO(limit time.Duration) Objective {
-	return within("RTO", limit, func(f Figures) Figure { return f.RTO })
+	o := within("RTO", limit, func(f Figures) Figure { return f.RTO })
+	timely := o.judge
+	o.judge = func(l *Ledger, f Figures) Verdict {
+		v := timely(l, f)
+		v.Why += l.Drill.Model.against(limit)
+		return v
+	}
+	return o
 }
 
 // Detection requires the system's own Health to turn bad within limit of the fault.

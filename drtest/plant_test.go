@@ -314,6 +314,16 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	if p.held {
 		contains("heal lag", f.HealLag, p.lag)
 	}
+	model := func(best, worst time.Duration) drtest.Status {
+		explained := *l
+		explained.Drill.Model = drtest.Model{{Name: "planted", Best: best, Worst: worst, Source: "the plant"}}
+		v := drtest.Judge(&explained).Verdicts
+		return v[len(v)-1].Status
+	}
+	exactly("model that says too much time", model(f.RTO.Hi+1, f.RTO.Hi+2), drtest.Fail)
+	exactly("model that fits", model(f.RTO.Lo, f.RTO.Hi), drtest.Pass)
+	exactly("true model fails", model(outage, outage) == drtest.Fail, false)
+	exactly("false models pass", model(outage+1, outage+time.Hour) == drtest.Pass || model(0, outage-1) == drtest.Pass, false)
 	moments := map[string]time.Duration{"fault": 0, "first failure": 0, "detected": p.detect, "redundant": p.rejoin, "served again": outage}
 	if p.held {
 		moments["healed"] = p.healed.Sub(p.fault)

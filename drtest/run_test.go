@@ -260,6 +260,9 @@ func TestRun(t *testing.T) {
 			time.AfterFunc(20*time.Second, func() { cancel(errors.New("the user pressed a key")) })
 			return ctx
 		}},
+		{reason: "the model explains it", edit: func(_ *system, sc *drtest.Scenario) {
+			sc.Model = drtest.Model{{Name: "held", Best: 2900 * ms, Worst: 3 * time.Second, Source: "HealAfter 3s"}, {Name: "next request", Worst: 200 * ms, Source: "Load.Every 100ms"}}
+		}},
 		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.NoFault()
 			sc.HealAfter = 0
@@ -367,6 +370,14 @@ func TestRefusedScenarios(t *testing.T) {
 			s.Objectives = []drtest.Objective{drtest.Check("one history", func(*drtest.Ledger) error { return nil })}
 			s.Proofs = []drtest.Proof{{Name: "one history", Examine: prove("", nil)}}
 		}},
+		{"scenario SYS has no Name or Source in Model[0]", func(s *drtest.Scenario) { s.Model = drtest.Model{{Source: "ttl", Worst: 1}} }},
+		{"scenario SYS has no Name or Source in Model[0]", func(s *drtest.Scenario) { s.Model = drtest.Model{{Name: "lease", Worst: 1}} }},
+		{"scenario SYS has a Best of -1ns and a Worst of 1ns in Model[0]: want 0 <= Best <= Worst", func(s *drtest.Scenario) {
+			s.Model = drtest.Model{{Name: "lease", Source: "ttl", Best: -1, Worst: 1}}
+		}},
+		{"scenario SYS has a Best of 2s and a Worst of 1s in Model[1]: want 0 <= Best <= Worst", func(s *drtest.Scenario) {
+			s.Model = drtest.Model{{Name: "lease", Source: "ttl"}, {Name: "race", Source: "loop_wait", Best: 2 * time.Second, Worst: time.Second}}
+		}},
 		{"scenario SYS: objective RTO allows 5s, looser than its target of 4s", func(s *drtest.Scenario) {
 			s.Targets = []drtest.Objective{drtest.RTO(4 * time.Second)}
 		}},
@@ -384,7 +395,7 @@ func TestRefusedScenarios(t *testing.T) {
 
 // TestNamesOfObjectives: no stage and no proof may have the name of an objective of this package, or two verdicts would.
 func TestNamesOfObjectives(t *testing.T) {
-	l := hand(2000 * ms)
+	l := hand(2000*ms, modelled(0, time.Second))
 	all := drtest.Judge(l, drtest.RTO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.RPO(1),
 		drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.Transparent())
 	for _, v := range all.Verdicts {

@@ -45,6 +45,8 @@ type Scenario struct {
 	Stages []Stage
 	// Proofs are examinations of the system once the drill is over. Each is judged always, under its name.
 	Proofs []Proof
+	// Model is what the configuration alone says of the RTO. The measured RTO is judged by it always.
+	Model Model
 
 	// Objectives are what must be true. Required: an objective that is absent is not asserted.
 	Objectives []Objective
@@ -230,6 +232,9 @@ func (s Scenario) validate() error {
 			return s.lacks(fmt.Sprintf("Examine, or no Name of its own, in Proofs[%d]", i))
 		}
 	}
+	if err := s.Model.validate(); err != nil {
+		return fmt.Errorf("scenario %s has %w", s.ID, err)
+	}
 	for _, o := range slices.Concat(s.Objectives, s.Targets) {
 		if o.judge == nil {
 			return fmt.Errorf("scenario %s: objective %q judges nothing: make it with RTO, RPO... or a Check of a function", s.ID, o.name)
@@ -245,7 +250,7 @@ type names map[string]bool
 func builtin() names {
 	taken := names{}
 	for _, name := range []string{"detection", "RTO", "outage", "heal lag", "RPO", "work RTO", "lost work", "all recovered",
-		"no duplicates", "repeated calls", "transparent", "rejected stays rejected"} {
+		"no duplicates", "repeated calls", "transparent", "rejected stays rejected", "model"} {
 		taken.claim(name)
 	}
 	return taken

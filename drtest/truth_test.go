@@ -72,6 +72,7 @@ func (p *plant) scenario() drtest.Scenario {
 		Health:     p.Health,
 		Fault:      p,
 		Stages:     []drtest.Stage{{Name: "redundant", Reached: p.Redundant, Source: "GET /redundant"}},
+		Model:      drtest.Model{{Name: "down", Worst: time.Minute, Source: "the windows of the plant"}},
 		Proofs:     []drtest.Proof{{Name: "nothing was lost", Examine: p.NothingLost}},
 		Objectives: []drtest.Objective{drtest.RPO(0)},
 		Deadline:   time.Minute,

@@ -101,6 +101,11 @@ func drills() []*drtest.Report {
 		drtest.Event{Kind: drtest.Proved, Interval: at(4010, 4300), Note: "no write on the losing side", Evidence: "both histories end at 0/30001A8"})
 	failover.Drill.Billed, failover.Bill = true, &drtest.Bill{Calls: 42, Repeated: 3, Cost: 4210, RepeatedCost: 300}
 
+	failover.Drill.Model = drtest.Model{
+		{Name: "detection | alert", Worst: 200 * ms, Source: "circuit opens at 5 errors"},
+		{Name: "promotion", Best: 300 * ms, Worst: 900 * ms, Source: "runbook"},
+	}
+
 	async := drill("DR-DB-004/async", "Database primary failover, asynchronous replica", "Database Failures", 2000, 4000)
 	async.Survivors = append(async.Survivors[:6:6], async.Survivors[10:]...)
 

@@ -28,6 +28,8 @@ func (r *Report) Markdown() ([]byte, error) {
 		"worst":      func(c Category, objective string) string { return orNone(c.Averages[key(objective)].Worst) },
 		"met":        func(r []Result, objective string, target bool) string { return meet(r, objective, target).String() },
 		"statistics": func() []string { return []string{"RTO", "RPO"} },
+		"lo":         func(s *Span) Seconds { return Seconds(s.Lo) },
+		"hi":         end,
 		"share":      share, "mark": mark, "in": in, "rows": rows, "averages": averages, "compliance": compliance,
 	}).Parse(form)
 	if err != nil {
@@ -220,6 +222,14 @@ func orNone(s *Seconds) string {
 		return "none"
 	}
 	return s.String()
+}
+
+// end prints the strict end of an interval.
+func end(s *Span) string {
+	if s.Hi == drtest.Forever {
+		return "never seen"
+	}
+	return Seconds(s.Hi).String()
 }
 
 func count(n *int, why string) string {

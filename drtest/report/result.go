@@ -43,6 +43,7 @@ type Result struct {
 	Steps        []Step             `json:"steps"`
 	Stages       []Stage            `json:"stages"`
 	Recovery     []Moment           `json:"recovery"`
+	Model        *Model             `json:"model"`
 	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
 	Machine      *Machine           `json:"machine"`
 
@@ -138,6 +139,21 @@ type Moment struct {
 	Since  *Span  `json:"since_fault"`
 	After  *Span  `json:"since_previous"` // from the last moment before it that came
 	Source Text   `json:"source"`
+}
+
+// A Model is what the configuration alone says of the RTO.
+type Model struct {
+	Best  Seconds `json:"best"`
+	Worst Seconds `json:"worst"`
+	Terms []Term  `json:"terms"`
+}
+
+// A Term is one part of a model.
+type Term struct {
+	Name   string  `json:"name"`
+	Best   Seconds `json:"best"`
+	Worst  Seconds `json:"worst"`
+	Source string  `json:"source"`
 }
 
 // Machine is what the test machine was doing. The readings of the kernel are nil for a drill that was
@@ -267,6 +283,13 @@ func resultOf(r *drtest.Report, damage error) Result {
 			moment.Since, moment.After = new(Span(m.Since)), new(Span(m.After))
 		}
 		res.Recovery = append(res.Recovery, moment)
+	}
+	if m := l.Drill.Model; len(m) > 0 {
+		sum := m.RTO()
+		res.Model = &Model{Best: Seconds(sum.Lo), Worst: Seconds(sum.Hi)}
+		for _, t := range m {
+			res.Model.Terms = append(res.Model.Terms, Term{t.Name, Seconds(t.Best), Seconds(t.Worst), t.Source})
+		}
 	}
 	res.addEvents(l)
 	late, worst := l.Late()

@@ -111,6 +111,10 @@ func (c command) show(r *drtest.Report) {
 		}
 		fmt.Fprintf(w, "  %s\t%s\n", fig.Name, measured)
 	}
+	if len(l.Drill.Model) > 0 {
+		sum := l.Drill.Model.RTO()
+		fmt.Fprintf(w, "  model\tof the RTO, by the configuration: %v at best, %v at worst\n", sum.Lo, sum.Hi)
+	}
 	fmt.Fprintf(w, "  requests\t%d: %d acked, %d rejected, %d unknown; %d failed after the fault\n", f.Due, f.Acked, f.Rejected, f.Unknown, f.Failed)
 	work := "not known: " + f.WorkWhy
 	if f.WorkKnown {

@@ -305,11 +305,12 @@ status: inconclusive
 	}
 }
 
-// A saved proof is judged again as it was found, by whatever else the journal is judged.
-func TestCheckProofs(t *testing.T) {
+// Saved proofs, and the model, are judged again as they were, by whatever else the journal is judged.
+func TestCheckProofsAndModel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "DR-DB-001.ndjson")
 	data := journal(func(l *drtest.Ledger) {
 		l.Drill.Proofs = []string{"one history", "fenced", "silent"}
+		l.Drill.Model = drtest.Model{{Name: "breaker", Best: 300 * time.Millisecond, Worst: 700 * time.Millisecond, Source: "its timeout"}}
 		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Note: "one history", Evidence: "both end at 0/30001A8"},
 			drtest.Event{Kind: drtest.Refuted, Note: "fenced", Evidence: "op-12 is in its log"})
 	})
@@ -318,13 +319,17 @@ func TestCheckProofs(t *testing.T) {
 	}
 	status, stdout, stderr := call(t, "", nil, "check", "-rto", "45s", path)
 	_, verdicts, _ := strings.Cut(stdout, "verdicts:\n")
-	want := `  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s
+	want := `  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s; the limit allows 44.3s more than the configuration's worst case of 700ms
   rejected stays rejected: pass: none of 0 rejected units is held
   one history: pass: both end at 0/30001A8
   fenced: fail: op-12 is in its log
   silent: inconclusive: it was never examined
+  model: pass: got 0.610s (0.481s..0.610s), want 0.300s..0.700s by the configuration
 status: fail
 `
+	if line := "  model      of the RTO, by the configuration: 300ms at best, 700ms at worst\n"; !strings.Contains(stdout, line) {
+		t.Errorf("no %q in:\n%s", line, stdout)
+	}
 	if diff := cmp.Diff(want, verdicts); diff != "" || status != notPassed || stderr != "" {
 		t.Errorf("exit status %d, standard error %q (-want +got):\n%s", status, stderr, diff)
 	}
