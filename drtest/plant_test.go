@@ -339,6 +339,9 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 		if i > 0 {
 			contains(m.Name+" after the moment before", drtest.Figure{Interval: m.After, Known: true}, max(0, truth-previous))
 		}
+		if m.Name == "redundant" {
+			exactly("source of redundant", m.Source, "GET /redundant")
+		}
 		previous = truth
 	}
 	if p.rejoin < outage { // later, it can come after the clients were steady again
