@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/dnstest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -12,7 +13,9 @@ import (
 // TestImages makes the images that the drills run on. `make images` calls it, so that it can be seen at work.
 func TestImages(t *testing.T) {
 	// The images of the systems are made by the packages that run them.
-	proxytest.Start(t, pgtest.StartPrimary(t).Network())
+	network := pgtest.StartPrimary(t).Network()
+	proxytest.Start(t, network)
+	dnstest.Start(t, network, time.Second)
 	for _, image := range []containertest.Image{fakeLLM(), variant{}.image(), variant{faultBuild: true}.image()} {
 		t.Log(containertest.Build(t, image))
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -62,6 +63,7 @@ type variant struct {
 	memory       int64             // its limit, in bytes
 	firewall     bool              // it can be partitioned
 	unsupervised bool              // nobody starts it again
+	resolver     netip.Addr        // whom it asks for names, instead of the host's
 }
 
 // startOrchestrator starts the provider and an orchestrator on the database's network, and returns when it is
@@ -99,6 +101,7 @@ func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.
 			Ready:    answers("/readyz"),
 			Memory:   v.memory,
 			Firewall: v.firewall,
+			Resolver: v.resolver,
 		},
 	)
 	return &orchestrator{

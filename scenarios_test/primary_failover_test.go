@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -12,9 +13,9 @@ import (
 // replicationDelay is how far the asynchronous replica is behind its primary.
 const replicationDelay = 250 * time.Millisecond
 
-// The primary dies and stays dead. The operator promotes the replica and leads the orchestrator's link to it,
-// which must serve again within five seconds of the death.
-func primaryFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orchestrator) drtest.Scenario {
+// The primary dies and stays dead. The operator promotes the replica and leads the orchestrator to it, which must
+// serve again within five seconds of the death.
+func primaryFailover(t testing.TB, pg *pgtest.Pair, lead func(context.Context) error, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		Title:      "Database primary failover",
 		Category:   database,
@@ -25,7 +26,7 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orc
 		Fault:      pg.Primary.Kill(),
 		Runbook: []drtest.Step{
 			{Name: "promote replica", Do: pg.Promote},
-			{Name: "lead clients to it", Do: db.To(pg.Replica)},
+			{Name: "lead clients to it", Do: lead},
 		},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
@@ -41,7 +42,7 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orc
 
 // With a synchronous replica nothing is lost that was acknowledged.
 func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orchestrator) drtest.Scenario {
-	s := primaryFailover(t, pg, db, app)
+	s := primaryFailover(t, pg, db.To(pg.Replica), app)
 	s.ID = "DR-DB-004"
 	s.Objectives = append(s.Objectives, drtest.RPO(0), drtest.AllRecovered(20))
 	return s
@@ -50,7 +51,7 @@ func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app 
 // With an asynchronous replica that is a quarter of a second behind, at most the last second is lost. What the
 // primary had sent and the replica had not received dies with the primary's host.
 func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxytest.Link, app *orchestrator) drtest.Scenario {
-	s := primaryFailover(t, pg, db, app)
+	s := primaryFailover(t, pg, db.To(pg.Replica), app)
 	s.ID = "DR-DB-004/async"
 	s.Title += ", asynchronous replica"
 	s.Fault = drtest.Together(replication.Cut(), pg.Primary.Kill())

@@ -2,6 +2,7 @@ package containertest
 
 import (
 	"context"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -46,6 +47,9 @@ type Config struct {
 	// service is down and when it starts again, since the namespace stays: its name resolves, its addresses,
 	// that on the host among them, stay the same, and connections to it are refused while it is down.
 	Firewall bool
+	// Resolver is the DNS server that the service's names with a dot are asked of, instead of the host's. Names
+	// without one are those of the network's containers, as ever. Zero: the host's.
+	Resolver netip.Addr
 
 	_ struct{} // keyed literals only, so that fields can be added
 }
@@ -121,6 +125,9 @@ func (c Config) connect(h *container.HostConfig, engine *docker.Engine) {
 	// The engine's DNS would ask the outside world for the name of a container that is dead, and its
 	// clients would wait for the answer. With this it asks only for names that have a dot.
 	h.DNSOptions, h.DNSSearch = []string{"ndots:1"}, []string{"."}
+	if c.Resolver.IsValid() {
+		h.DNS = []netip.Addr{c.Resolver}
+	}
 }
 
 func (c Config) ports() []int {

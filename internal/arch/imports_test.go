@@ -33,6 +33,8 @@ var rules = []struct {
 		"a service as a container knows nothing of what runs in it"},
 	{"drtest/pgtest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
 		"systems are wired by values, so that each can be used without the others"},
+	{"drtest/dnstest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
+		"systems are wired by values, so that each can be used without the others"},
 	{"drtest/proxytest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
 		"systems are wired by values, so that each can be used without the others"},
 	{"drtest", []string{}, []string{}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
@@ -41,7 +43,7 @@ var rules = []struct {
 		"what lies below must not know what lies above"},
 	{"fixtures", []string{"fixtures/..."}, nil, nil,
 		"a system under test must not know that it is tested"},
-	{"scenarios_test", []string{"drtest", "drtest/containertest", "drtest/pgtest", "drtest/proxytest", "fixtures/images"}, nil, nil,
+	{"scenarios_test", []string{"drtest", "drtest/containertest", "drtest/dnstest", "drtest/pgtest", "drtest/proxytest", "fixtures/images"}, nil, nil,
 		"scenarios use what every user of drtest can use, and fixtures only as images"},
 }
 
