@@ -47,9 +47,9 @@ func (d Divergence) String() string {
 	}
 	s += fmt.Sprintf("%d transactions after that, of which ", len(d.Commits))
 	if len(d.Acked) == 0 {
-		return s + "none was acked to the writer"
+		return s + "none acked to the writer"
 	}
-	return s + fmt.Sprintf("%d were acked to the writer: %s", len(d.Acked), some(d.Acked))
+	return s + fmt.Sprintf("%d acked to the writer: %s", len(d.Acked), some(d.Acked))
 }
 
 // Divergence reads what the old primary committed on the timeline of its last acked write after the cluster had left

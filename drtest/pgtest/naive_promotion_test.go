@@ -130,6 +130,32 @@ func TestNaivePromotionOfSynchronousReplica(t *testing.T) {
 	requireNoneLost(t, log, pg.Replica)
 }
 
+// A commit that somebody cancels is answered with success and a warning, and is no ack.
+func TestCancelledCommit(t *testing.T) {
+	t.Parallel()
+	pg := StartPair(t, Sync)
+	w := StartWriters(t, 30*time.Second, pg.Primary)
+	awaitWrites(t, w, pg.Primary, 5)
+	detach(t, pg)
+	const waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+	require.NoError(t, wait.For(bounded(t), 10*time.Millisecond, func(ctx context.Context) error {
+		return holds(ctx, pg.Primary, "SELECT bool_or(pg_cancel_backend(pid)) IS TRUE "+waiting)
+	}))
+	require.NoError(t, wait.For(bounded(t), 10*time.Millisecond, func(ctx context.Context) error {
+		return holds(ctx, pg.Primary, "SELECT count(*) = 1 "+waiting)
+	}))
+	start := time.Now()
+	log := w.Stop()
+	require.Less(t, time.Since(start), stopGrace+5*time.Second, "patience is 30 s")
+	visible := written(t, w, pg.Primary, "primary")
+	acks := log.Acked(pg.Primary)
+	require.Len(t, visible, len(acks)+1)
+	cancelled := log.Writes[len(acks)]
+	require.Equal(t, drtest.Unknown, cancelled.Outcome)
+	require.Contains(t, cancelled.Why, "WARNING 01000: canceling wait for synchronous replication")
+	require.Equal(t, visible[len(acks)], cancelled.Seq)
+}
+
 // Whoever makes sure that the primary is dead splits nothing.
 func TestFencedPromotion(t *testing.T) {
 	t.Parallel()
