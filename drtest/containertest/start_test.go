@@ -35,11 +35,17 @@ func TestStartAll(t *testing.T) {
 	}
 }
 
-func TestExec(t *testing.T) {
-	s := containertest.Start(t, containertest.Config{Name: "box", Image: containertest.Build(t, containertest.Image{
+// box describes a container that does nothing by itself.
+func box(t *testing.T, name string) containertest.Config {
+	t.Helper()
+	return containertest.Config{Name: name, Image: containertest.Build(t, containertest.Image{
 		Name:  "drtest/test-box",
 		Files: fstest.MapFS{"Dockerfile": {Data: []byte("ARG BASE=debian:trixie-slim\nFROM ${BASE}\nCMD [\"sleep\", \"infinity\"]\n")}},
-	})})
+	})}
+}
+
+func TestExec(t *testing.T) {
+	s := containertest.Start(t, box(t, "box"))
 	out, err := s.Exec(t.Context(), "sh", "-c", "echo out; echo err >&2")
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"out", "err"}, strings.Fields(out))

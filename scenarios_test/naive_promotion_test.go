@@ -1,0 +1,105 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
+)
+
+// A naive script takes a replica that it cannot see replicate for the survivor of a dead primary, and promotes it
+// without fencing the primary, which lives and serves the clients that are pinned to it. No two nodes may accept
+// writes at once, and no write that a node acknowledged may be missing on the survivor.
+func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestrator, writers *pgtest.Writers) drtest.Scenario {
+	return drtest.Scenario{
+		ID:         "DR-DB-NAIVE",
+		Title:      "Promotion without a fence",
+		Category:   database,
+		Durability: "both nodes keep their storage; what the old primary alone has is lost when it is made a replica",
+		Workload:   app,
+		Load:       steadyLoad,
+		Fault:      naiveScript(pg, replication),
+		Objectives: []drtest.Objective{
+			// They are judged when the drill has ended, and end the writers.
+			drtest.Check("one writable node", func(*drtest.Ledger) error {
+				if dual := writers.Stop().Dual(); dual.Hi > 0 {
+					return fmt.Errorf("two nodes accepted writes at once for %v", dual)
+				}
+				return nil
+			}),
+			drtest.Check("no divergent write", func(*drtest.Ledger) error {
+				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+				defer cancel()
+				d, err := writers.Stop().Divergence(ctx, pg.Primary, pg.Replica)
+				if err != nil {
+					return fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
+				}
+				if len(d.Acked) > 0 {
+					return fmt.Errorf("%v", d)
+				}
+				return nil
+			}),
+		},
+		Deadline: 30 * time.Second,
+	}
+}
+
+// naiveScript cuts the replication and promotes the replica. Clients of the primary see nothing of it.
+func naiveScript(pg *pgtest.Pair, replication *proxytest.Link) drtest.Fault {
+	cut := replication.Cut()
+	return drtest.NewFault("promotion without a fence", func(ctx context.Context) (drtest.Receipt, error) {
+		receipt, err := cut.Inject(ctx)
+		if err != nil {
+			return "", err
+		}
+		if err := pg.Promote(ctx); err != nil {
+			return "", err
+		}
+		for _, n := range []*pgtest.Node{pg.Primary, pg.Replica} {
+			if err := writable(ctx, n); err != nil {
+				return "", fmt.Errorf("%s: %w", n.Addr(), err)
+			}
+		}
+		return receipt + "; both nodes take a write", nil
+	}, nil)
+}
+
+// writable has a node commit a transaction that leaves nothing in any table.
+func writable(ctx context.Context, n *pgtest.Node) error {
+	conn, err := n.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'drtest', 'writable')")
+	return err
+}
+
+// The instruments, not the clients, tell of a split brain: to the clients of the old primary nothing happens.
+func TestNaivePromotionSabotaged(t *testing.T) {
+	t.Parallel()
+	pg, proxy, replication := startAsynchronousPair(t)
+	app := startOrchestrator(t, proxy, pg.Primary, variant{}) // pinned to it
+	writers := pgtest.StartWriters(t, time.Second, pg.Primary, pg.Replica)
+	report := playSabotaged(t, naivePromotion(pg, replication, app, writers))
+	log := writers.Stop()
+	t.Log(log)
+	requireFailed(t, report, "one writable node", `^two nodes accepted writes at once for \d+\.\d{3}s \(\d+\.\d{3}s\.\.\d+\.\d{3}s\)$`)
+	require.Positive(t, log.Dual().Lo, "certainly at once")
+
+	lost, err := log.Lost(t.Context(), pg.Replica)
+	require.NoError(t, err)
+	require.NotEmpty(t, lost)
+	for _, w := range lost {
+		require.Equal(t, "primary", w.Node)
+	}
+	acked := log.Acked(pg.Primary)
+	require.Equal(t, acked[len(acked)-len(lost):], lost, "the last ones, without a gap")
+	requireFailed(t, report, "no divergent write", fmt.Sprintf(
+		`^timeline 1 ends for the cluster at \S+; primary committed \d+ transactions after that, of which %d acked to the writer: `, len(lost)))
+}
