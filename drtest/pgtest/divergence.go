@@ -103,10 +103,12 @@ func (l *WriteLog) divergence(ctx context.Context, old, survivor *Node) (*Diverg
 	if from == "" {
 		return nil, fmt.Errorf("timeline %d forks at %v, and its WAL segment %s is not kept", d.Timeline, d.Fork, first)
 	}
-	// It ends with an error where the WAL ends.
-	dump, _ := survivor.service.Exec(ctx, "pg_waldump", "-p", from, "-t", strconv.Itoa(d.Timeline), "-s", d.Fork.String())
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
+	// It always ends with an error, where the WAL ends if nothing else is wrong. The two outputs must not mix: they
+	// are cut in the middle of lines.
+	const waldump = `pg_waldump -p "$1" -t "$2" -s "$3" 2>"$4"; cat "$4"`
+	dump, err := survivor.service.Exec(ctx, "sh", "-c", waldump, "sh", from, strconv.Itoa(d.Timeline), d.Fork.String(), dir+"/errors")
+	if err != nil {
+		return nil, err
 	}
 	if d.Commits, d.End, err = commits(dump, d.Fork); err != nil {
 		return nil, err

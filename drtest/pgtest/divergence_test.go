@@ -25,7 +25,7 @@ func TestCommits(t *testing.T) {
 		want         result
 	}{
 		{"commits, and the place of what comes after them", insert + commit + abort + end, result{[]Commit{{762, 0x1BBEF60}}, 0x1BBEFD0, ""}},
-		{"the outputs of the command are mixed in any order", end + insert + commit, result{[]Commit{{762, 0x1BBEF60}}, 0x1BBEF60, ""}},
+		{"the last record is a commit", insert + commit + end, result{[]Commit{{762, 0x1BBEF60}}, 0x1BBEF60, ""}},
 		{"the WAL ends at the fork", nothing, result{nil, 0x1BBE350, ""}},
 		{
 			"a segment in between is gone", insert + commit + `pg_waldump: error: could not find file "000000010000000000000002": No such file or directory` + "\n",

@@ -156,6 +156,31 @@ func TestCancelledCommit(t *testing.T) {
 	require.Equal(t, visible[len(acks)], cancelled.Seq)
 }
 
+// A restart gives a node another address, at which its writer finds it.
+func TestWritersRedial(t *testing.T) {
+	t.Parallel()
+	node := StartPrimary(t)
+	w := StartWriters(t, time.Second, node)
+	awaitWrites(t, w, node, 5)
+	before, err := node.HostAddr(t.Context())
+	require.NoError(t, err)
+	_, err = node.Crash().Inject(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, wait.For(bounded(t), 10*time.Millisecond, func(ctx context.Context) error {
+		return holds(ctx, node, "SELECT true")
+	}))
+	awaitWrites(t, w, node, 5)
+	after, err := node.HostAddr(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+	log := w.Stop()
+	t.Log(log)
+	requireNoneLost(t, log, node)
+	require.Equal(t, drtest.Interval{}, log.Dual())
+	_, err = log.Divergence(t.Context(), node, node)
+	require.ErrorContains(t, err, "both are on timeline 1: nobody was promoted in between")
+}
+
 // Whoever makes sure that the primary is dead splits nothing.
 func TestFencedPromotion(t *testing.T) {
 	t.Parallel()
