@@ -24,26 +24,26 @@ func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestra
 		Workload:   app,
 		Load:       steadyLoad,
 		Fault:      naiveScript(pg, replication),
-		Objectives: []drtest.Objective{
-			// They are judged when the drill has ended, and end the writers.
-			drtest.Check("one writable node", func(*drtest.Ledger) error {
-				if dual := writers.Stop().Dual(); dual.Hi > 0 {
-					return fmt.Errorf("two nodes accepted writes at once for %v", dual)
+		Objectives: []drtest.Objective{drtest.Transparent()}, // to the clients of the old primary nothing happens
+		// The first to be examined ends the writers.
+		Proofs: []drtest.Proof{
+			{Name: "one writable node", Examine: func(context.Context) (string, error) {
+				log := writers.Stop()
+				if dual := log.Dual(); dual.Hi > 0 {
+					return "", fmt.Errorf("two nodes accepted writes at once for %v", dual)
 				}
-				return nil
-			}),
-			drtest.Check("no divergent write", func(*drtest.Ledger) error {
-				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-				defer cancel()
+				return log.String(), nil
+			}},
+			{Name: "no divergent write", Examine: func(ctx context.Context) (string, error) {
 				d, err := writers.Stop().Divergence(ctx, pg.Primary, pg.Replica)
 				if err != nil {
-					return fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
+					return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
 				}
 				if len(d.Acked) > 0 {
-					return fmt.Errorf("%v", d)
+					return "", fmt.Errorf("%v", d)
 				}
-				return nil
-			}),
+				return d.String(), nil
+			}},
 		},
 		Deadline: 30 * time.Second,
 	}

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/stretchr/testify/require"
@@ -22,23 +21,17 @@ while (defined(my $from = $s->recv(my $q, 512))) {
 // Names with a dot are asked of the resolver, those without one still of the engine, which knows the containers;
 // also when a container of its own holds the network.
 func TestResolver(t *testing.T) {
-	box := containertest.Config{
-		Name: "box",
-		Image: containertest.Build(t, containertest.Image{
-			Name:  "drtest/test-box",
-			Files: fstest.MapFS{"Dockerfile": {Data: []byte("ARG BASE=debian:trixie-slim\nFROM ${BASE}\nCMD [\"sleep\", \"infinity\"]\n")}},
-		}),
-		Network: containertest.NewNetwork(t),
-	}
-	server := box
+	plain := box(t, "plain")
+	plain.Network = containertest.NewNetwork(t)
+	server := plain
 	server.Name, server.Cmd = "server", []string{"perl", "-e", dnsServer}
 	out, err := containertest.Start(t, server).Exec(t.Context(), "hostname", "-i")
 	require.NoError(t, err)
 	address := strings.TrimSpace(out)
-	box.Resolver = netip.MustParseAddr(address)
-	walled := box
+	plain.Resolver = netip.MustParseAddr(address)
+	walled := plain
 	walled.Name, walled.Firewall = "walled", true
-	for _, s := range containertest.StartAll(t, box, walled) {
+	for _, s := range containertest.StartAll(t, plain, walled) {
 		out, err := s.Exec(t.Context(), "getent", "ahostsv4", "some.name.invalid")
 		require.NoError(t, err, s.Name())
 		require.Equal(t, "192.0.2.1", strings.Fields(out)[0], s.Name())
