@@ -9,7 +9,7 @@ import (
 // for. The reaper, which the first pair of a process starts, is not counted. The containers stay until the
 // benchmark ends, so few iterations tell more than many: -benchtime=5x.
 func BenchmarkStartPair(b *testing.B) {
-	build(b)
+	gather(b, nil)
 	var image, boot, stream time.Duration
 	for b.Loop() {
 		start := time.Now()

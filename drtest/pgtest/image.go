@@ -8,15 +8,25 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 )
 
-//go:embed image
+//go:embed image patroni
 var files embed.FS
 
-// build returns the reference of the image that every node runs, and builds it first where it is missing.
-func build(t testing.TB) string {
+// serverImage is what every node runs that is not a member of a cluster.
+func serverImage(t testing.TB) containertest.Image {
+	return containertest.Image{Name: "drtest/postgres", Files: folder(t, "image")}
+}
+
+// clusterImage is what the members of a cluster run, and those of its store.
+func clusterImage(t testing.TB) containertest.Image {
+	base := serverImage(t)
+	return containertest.Image{Name: "drtest/patroni", Files: folder(t, "patroni"), Base: &base}
+}
+
+func folder(t testing.TB, name string) fs.FS {
 	t.Helper()
-	sub, err := fs.Sub(files, "image")
+	sub, err := fs.Sub(files, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return containertest.Build(t, containertest.Image{Name: "drtest/postgres", Files: sub})
+	return sub
 }

@@ -19,6 +19,9 @@ type Node struct {
 	service *containertest.Service
 }
 
+// Name returns the node's name on its network.
+func (n *Node) Name() string { return n.service.Name() }
+
 // Addr returns the node's address inside its network, such as "primary:5432".
 func (n *Node) Addr() string { return n.service.Addr() }
 

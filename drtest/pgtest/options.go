@@ -16,12 +16,25 @@ type options struct {
 	conf    strings.Builder // lines of postgresql.conf
 	restart containertest.Restart
 	through func(primary *Node) string
+
+	// Of clusters alone.
+	timing   Timing
+	failsafe bool
+	stores   int
+}
+
+// alone refuses what only a cluster can be told.
+func (o *options) alone(t testing.TB) {
+	t.Helper()
+	if o.timing != (Timing{}) || o.failsafe || o.stores > 0 {
+		t.Fatal("pgtest: Paced, Failsafe and StoreOfThree are options of StartCluster")
+	}
 }
 
 // gather applies opts to the defaults, and makes the image and the network that the nodes need.
 func gather(t testing.TB, opts []Option) *options {
 	t.Helper()
-	o := &options{image: build(t), restart: containertest.RestartOnFailure}
+	o := &options{image: containertest.Build(t, serverImage(t)), restart: containertest.RestartOnFailure}
 	for _, opt := range opts {
 		opt(o)
 	}

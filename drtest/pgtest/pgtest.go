@@ -27,6 +27,8 @@ const (
 	// patience ends, leaves a commit that others can see and that a failover may lose; PostgreSQL reports such
 	// a commit as done, with a warning.
 	Sync
+	// SyncBestEffort is Sync as long as a cluster has a standby, and Async without one.
+	SyncBestEffort
 )
 
 // The roles are DNS names, and the replica's is also the name under which it streams.
@@ -45,6 +47,7 @@ type Pair struct {
 func StartPrimary(t testing.TB, opts ...Option) *Node {
 	t.Helper()
 	o := gather(t, opts)
+	o.alone(t)
 	if o.through != nil {
 		t.Fatal("pgtest: ReplicateThrough is an option of StartPair")
 	}
@@ -59,6 +62,7 @@ func StartPair(t testing.TB, mode Mode, opts ...Option) *Pair {
 		t.Fatalf("pgtest: mode %d is neither Sync nor Async", mode)
 	}
 	o := gather(t, opts)
+	o.alone(t)
 	p := o.startPair(t, mode)
 	ctx, cancel := context.WithTimeout(t.Context(), containertest.StartTimeout)
 	defer cancel()

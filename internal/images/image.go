@@ -21,7 +21,7 @@ import (
 
 // An Image is built from a Dockerfile, the files beside it and Go programs, and named after the hash of all
 // of them. A Dockerfile that begins with "ARG BASE=debian:trixie-slim" and "FROM ${BASE}" is given a base
-// image that is there.
+// image that is there: Debian, or the image's own base.
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
@@ -30,6 +30,9 @@ type Image struct {
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
+	// Base is the image to build upon, which is built first where it is missing. A change of it changes the name of
+	// this one. Nil: Debian.
+	Base *Image
 }
 
 // Progress tells on standard error what a build does: it may take minutes, and the log of a test is shown
@@ -56,7 +59,13 @@ func (i Image) build(ctx context.Context, logf func(string, ...any)) (string, er
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(buildContext)
+	base := ""
+	if i.Base != nil {
+		if base, err = i.Base.Build(ctx, logf); err != nil {
+			return "", err
+		}
+	}
+	sum := sha256.Sum256(append(buildContext, base...))
 	ref := i.Name + ":" + hex.EncodeToString(sum[:6])
 	if found, err := exists(ctx, engine, ref); found || err != nil {
 		return ref, err
@@ -71,9 +80,10 @@ func (i Image) build(ctx context.Context, logf func(string, ...any)) (string, er
 	}
 	args := map[string]*string{}
 	if bytes.Contains(dockerfile, []byte("ARG BASE=")) {
-		base, err := trixie.find(ctx, engine, logf)
-		if err != nil {
-			return "", err
+		if base == "" {
+			if base, err = trixie.find(ctx, engine, logf); err != nil {
+				return "", err
+			}
 		}
 		args["BASE"] = &base
 	}

@@ -1,0 +1,358 @@
+package pgtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/wait"
+)
+
+const (
+	members    = 3
+	markTable  = "drtest_mark"
+	settleStep = 50 * time.Millisecond
+)
+
+// A Cluster is three members that elect their primary by themselves: Patroni 4, with its leader key in etcd.
+type Cluster struct {
+	Members []*Member
+	Store   *Store
+	Timing  Timing
+	mode    Mode
+}
+
+// Timing is the pace of a cluster, in whole seconds. Patroni's rules hold: LoopWait + 2*RetryTimeout <= TTL, TTL at
+// least 20 s, LoopWait 1 s, RetryTimeout 3 s.
+type Timing struct {
+	TTL          time.Duration // of the leader's lease
+	LoopWait     time.Duration // between two rounds of an agent
+	RetryTimeout time.Duration // of what an agent asks of the store and of its server
+}
+
+// fastest is the least that Patroni takes.
+var fastest = Timing{TTL: 20 * time.Second, LoopWait: time.Second, RetryTimeout: 3 * time.Second}
+
+func (t Timing) validate() error {
+	for _, d := range []time.Duration{t.TTL, t.LoopWait, t.RetryTimeout} {
+		if d%time.Second != 0 {
+			return fmt.Errorf("%v is not in whole seconds", d)
+		}
+	}
+	if t.TTL < fastest.TTL || t.LoopWait < fastest.LoopWait || t.RetryTimeout < fastest.RetryTimeout || t.LoopWait+2*t.RetryTimeout > t.TTL {
+		return fmt.Errorf("TTL %v, LoopWait %v, RetryTimeout %v: Patroni would change them, it wants at least %v, %v and %v, and LoopWait + 2*RetryTimeout <= TTL",
+			t.TTL, t.LoopWait, t.RetryTimeout, fastest.TTL, fastest.LoopWait, fastest.RetryTimeout)
+	}
+	return nil
+}
+
+// Paced sets the pace of a cluster, instead of the fastest that Patroni takes.
+func Paced(t Timing) Option { return func(o *options) { o.timing = t } }
+
+// Failsafe lets the leader of a cluster stay primary without the store, as long as it reaches all other members.
+func Failsafe() Option { return func(o *options) { o.failsafe = true } }
+
+// StoreOfThree gives a cluster a store of three members, which outlives the loss of one, instead of a single one.
+func StoreOfThree() Option { return func(o *options) { o.stores = 3 } }
+
+// StartCluster starts three members and their store, and returns when one member is the primary and the others stream
+// from it; with synchronous replication, when the store names the synchronous standby as well: without that nobody
+// could take over. It fails t as [StartPrimary] does.
+func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
+	t.Helper()
+	o := gather(t, opts)
+	if mode != Sync && mode != Async && mode != SyncBestEffort {
+		t.Fatalf("pgtest: mode %d is not Sync, SyncBestEffort or Async", mode)
+	}
+	if o.through != nil || o.restart == containertest.NeverRestart {
+		t.Fatal("pgtest: ReplicateThrough and NoRestart are no options of StartCluster")
+	}
+	if o.timing == (Timing{}) {
+		o.timing = fastest
+	}
+	if err := o.timing.validate(); err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	image := containertest.Build(t, clusterImage(t))
+	// An agent that does not find the store asks again after five seconds.
+	c := &Cluster{Store: startStore(t, image, o.network, max(1, o.stores)), Timing: o.timing, mode: mode}
+	var configs []containertest.Config
+	for i := range members {
+		config, err := o.member(fmt.Sprintf("node-%d", i+1), image, mode, c.Store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		configs = append(configs, config)
+	}
+	for _, s := range containertest.StartAll(t, configs...) {
+		c.Members = append(c.Members, &Member{Node: &Node{s}})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), containertest.StartTimeout)
+	defer cancel()
+	if err := c.settle(ctx); err != nil {
+		t.Fatalf("cluster: %v", err)
+	}
+	return c
+}
+
+// settle returns when the cluster is as its mode demands, and has the table of marks.
+func (c *Cluster) settle(ctx context.Context) error {
+	if err := wait.For(ctx, settleStep, func(ctx context.Context) error { return c.settled(ctx, c.Members) }); err != nil {
+		return err
+	}
+	leader, err := c.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	return leader.exec(ctx, "CREATE TABLE IF NOT EXISTS "+markTable+" (mark bigint)")
+}
+
+// settled says what members lack: a leader, replicas that stream on its timeline, a synchronous standby that is known
+// to the store.
+func (c *Cluster) settled(ctx context.Context, among []*Member) error {
+	leader, err := c.leader(ctx, among)
+	if err != nil {
+		return err
+	}
+	var view struct {
+		Members []struct {
+			Name, Role, State string
+			Timeline          int
+		}
+	}
+	if err := leader.get(ctx, "/cluster", &view); err != nil {
+		return err
+	}
+	timeline, standby := 0, false
+	for _, m := range view.Members {
+		if m.Name == leader.Name() {
+			timeline = m.Timeline
+		}
+		standby = standby || m.Role == "sync_standby" // the roles are those of the store's key
+	}
+	for _, want := range among {
+		state := "not a member"
+		for _, m := range view.Members {
+			if m.Name == want.Name() {
+				state = fmt.Sprintf("%s, timeline %d", m.State, m.Timeline)
+			}
+		}
+		well := "streaming"
+		if want == leader {
+			well = "running"
+		}
+		if well = fmt.Sprintf("%s, timeline %d", well, timeline); state != well {
+			return fmt.Errorf("%s is %s, want %s", want.Name(), state, well)
+		}
+	}
+	if c.mode != Async && !standby {
+		return errors.New("the store names no synchronous standby")
+	}
+	return nil
+}
+
+// Leader returns the member that holds the lease and is primary, by its agent's word. It is an error when there is
+// none.
+func (c *Cluster) Leader(ctx context.Context) (*Member, error) { return c.leader(ctx, c.Members) }
+
+func (c *Cluster) leader(ctx context.Context, among []*Member) (*Member, error) {
+	type answer struct {
+		*Member
+		error
+	}
+	answers := make(chan answer, len(among))
+	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
+	defer cancel()
+	for _, m := range among {
+		go func() { answers <- answer{m, m.get(ctx, "/primary", nil)} }()
+	}
+	var errs []error
+	for range among {
+		a := <-answers
+		if a.error == nil {
+			return a.Member, nil
+		}
+		errs = append(errs, a.error)
+	}
+	return nil, fmt.Errorf("no leader: %w", errors.Join(errs...))
+}
+
+// Others returns the members but those named.
+func (c *Cluster) Others(but ...*Member) []*Member {
+	var others []*Member
+	for _, m := range c.Members {
+		named := false
+		for _, b := range but {
+			named = named || m == b
+		}
+		if !named {
+			others = append(others, m)
+		}
+	}
+	return others
+}
+
+// DSN returns the connection string for clients inside the network: it names all members, and clients ask each until
+// one takes writes.
+func (c *Cluster) DSN() string {
+	var hosts []string
+	for _, m := range c.Members {
+		hosts = append(hosts, m.Addr())
+	}
+	return DSN(strings.Join(hosts, ",")) + "&target_session_attrs=read-write"
+}
+
+// Switchover is a step of a runbook, or a disaster of its own: it has the leader hand over in good order to another
+// member, of the cluster's choice, and returns the agent's answer once that is primary.
+func (c *Cluster) Switchover(ctx context.Context) (string, error) {
+	leader, err := c.Leader(ctx)
+	if err != nil {
+		return "", err
+	}
+	to := ""
+	if c.mode == Async { // with synchronous replication only the standby that the store names may take over
+		to = c.Others(leader)[0].Name()
+	}
+	answer, err := leader.post(ctx, "/switchover", map[string]string{"leader": leader.Name(), "candidate": to})
+	if err != nil {
+		return "", fmt.Errorf("switchover from %s: %w", leader.Name(), err)
+	}
+	return answer, nil
+}
+
+// Redundant says whether members, or all when none is named, are again what the cluster's mode demands: one is the
+// primary, the others stream on its timeline and show a row that was written just now, and with synchronous replication
+// the store names a standby that could take over. Its answer is that of a stage: nil, or what is missing.
+func (c *Cluster) Redundant(members ...*Member) func(context.Context) error {
+	if len(members) == 0 {
+		members = c.Members
+	}
+	return func(ctx context.Context) error {
+		if err := c.settled(ctx, members); err != nil {
+			return err
+		}
+		leader, err := c.leader(ctx, members)
+		if err != nil {
+			return err
+		}
+		mark := time.Now().UnixNano()
+		if err := leader.exec(ctx, fmt.Sprintf("INSERT INTO %s VALUES (%d)", markTable, mark)); err != nil {
+			return err
+		}
+		for _, m := range members {
+			shown := fmt.Sprintf("SELECT 1/count(*) FROM %s WHERE mark = %d", markTable, mark)
+			err := wait.For(ctx, settleStep, func(ctx context.Context) error { return m.exec(ctx, shown) })
+			if err != nil {
+				return fmt.Errorf("the fresh row: %w", err)
+			}
+		}
+		return nil
+	}
+}
+
+// rows is a digest of all rows of the database app.
+const rows = `SELECT coalesce(string_agg(format('%s %s', c.oid::regclass,
+	(xpath('//d/text()', query_to_xml(format('SELECT count(*) || '' '' || coalesce(md5(string_agg(t::text, '','' ORDER BY t::text)), '''') AS d FROM %s t', c.oid::regclass), false, true, '')))[1]),
+	E'\n' ORDER BY c.oid), '') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind = 'r' AND n.nspname = 'public'`
+
+// Identical compares the rows of all tables of the database app, in the schema public, on members, or on all when none
+// is named, and returns the evidence that no member has a row that the others lack. It asks until they are the same or
+// ctx ends: replicas may be behind, and a diverged row never goes away by itself.
+func (c *Cluster) Identical(ctx context.Context, members ...*Member) (string, error) {
+	if len(members) == 0 {
+		members = c.Members
+	}
+	evidence := ""
+	err := wait.For(ctx, settleStep, func(ctx context.Context) error {
+		first := ""
+		for _, m := range members {
+			digest, err := m.text(ctx, rows)
+			if err != nil {
+				return err
+			}
+			if m == members[0] {
+				first = digest
+			}
+			if digest != first {
+				return fmt.Errorf("%s and %s differ:\n%s\n%s", members[0].Name(), m.Name(), first, digest)
+			}
+		}
+		evidence = fmt.Sprintf("%d members have the same rows: %s", len(members), strings.ReplaceAll(first, "\n", ", "))
+		return nil
+	})
+	return evidence, err
+}
+
+// text returns the one text that a query gives.
+func (n *Node) text(ctx context.Context, sql string) (string, error) {
+	conn, err := n.Connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var s string
+	if err := conn.QueryRow(ctx, sql).Scan(&s); err != nil {
+		return "", fmt.Errorf("%s: %w", n.Name(), err)
+	}
+	return s, nil
+}
+
+// member describes a member of a cluster.
+func (o *options) member(name, image string, mode Mode, store *Store) (containertest.Config, error) {
+	var hosts []string
+	for _, s := range store.Members {
+		hosts = append(hosts, s.Addr())
+	}
+	seconds := func(d time.Duration) int { return int(d / time.Second) }
+	agent, err := json.Marshal(map[string]any{
+		"scope":   "dr",
+		"name":    name,
+		"etcd3":   map[string]any{"hosts": hosts},
+		"restapi": map[string]any{"listen": fmt.Sprintf("0.0.0.0:%d", agentPort), "connect_address": fmt.Sprintf("%s:%d", name, agentPort)},
+		"bootstrap": map[string]any{"dcs": map[string]any{
+			"ttl":                     seconds(o.timing.TTL),
+			"loop_wait":               seconds(o.timing.LoopWait),
+			"retry_timeout":           seconds(o.timing.RetryTimeout),
+			"primary_start_timeout":   0, // a server that crashed is not started again in place
+			"primary_stop_timeout":    2,
+			"maximum_lag_on_failover": maximumLag,
+			"check_timeline":          true,
+			"synchronous_mode":        mode != Async,
+			"synchronous_mode_strict": mode == Sync,
+			"failsafe_mode":           o.failsafe,
+			"postgresql": map[string]any{
+				"use_pg_rewind": true,
+				"use_slots":     true,
+				"parameters":    map[string]any{"wal_keep_size": "256MB", "hba_file": "/etc/postgresql/pg_hba.conf"},
+			},
+		}},
+		"postgresql": map[string]any{
+			"listen":          fmt.Sprintf("0.0.0.0:%d", port),
+			"connect_address": fmt.Sprintf("%s:%d", name, port),
+			"data_dir":        "/var/lib/postgresql/data",
+			"custom_conf":     "/etc/postgresql/postgresql.conf",
+			"pgpass":          "/var/lib/postgresql/pgpass",
+			"basebackup":      map[string]any{"checkpoint": "fast"},
+			"authentication": map[string]any{
+				"superuser":   map[string]any{"username": "postgres"},
+				"replication": map[string]any{"username": "replicator"},
+				"rewind":      map[string]any{"username": "postgres"},
+			},
+		},
+		"watchdog": map[string]any{"mode": "off"}, // containers have none
+	})
+	config := o.node(name, "")
+	config.Image = image
+	config.Cmd = []string{"patroni"}
+	config.Env = map[string]string{"PGTEST_AGENT": string(agent), "PGTEST_CONF": o.conf.String()}
+	config.ExtraPorts = []int{agentPort}
+	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead
+	config.Firewall = true
+	return config, err
+}

@@ -1,0 +1,112 @@
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+)
+
+const (
+	agentPort    = 8008
+	agentTimeout = 2 * time.Second
+	maximumLag   = 1 << 20 // bytes that a member may be behind the leader and still take over
+)
+
+// A Member is a node of a [Cluster]: a server, and the agent that decides whether it is primary.
+type Member struct{ *Node }
+
+// Crash returns the death of the server by SIGKILL to its first process. The agent lives, gives up the lease and lets
+// another member take over; then it rewinds the server, which follows. Heal does nothing.
+func (m *Member) Crash() drtest.Fault {
+	return drtest.NewFault("crash the server of "+m.Name(), func(ctx context.Context) (drtest.Receipt, error) {
+		const kill = `p=$(head -n 1 /var/lib/postgresql/data/postmaster.pid) && kill -KILL "$p" &&
+			while [ -e "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status"; do :; done; echo "$p"`
+		return m.signal(ctx, kill, "postmaster %s was killed and is gone")
+	}, nil)
+}
+
+// HangAgent returns an agent that stands still, while its server goes on: it neither renews the lease nor makes its
+// server read only when that has expired. Heal lets it go on.
+func (m *Member) HangAgent() drtest.Fault {
+	const pid = `p=$(cat /var/lib/postgresql/agent.pid) && `
+	return drtest.NewFault("hang the agent of "+m.Name(), func(ctx context.Context) (drtest.Receipt, error) {
+		const stop = pid + `kill -STOP "$p" && while ! grep -q '^State:.T' "/proc/$p/status"; do :; done; echo "$p"`
+		return m.signal(ctx, stop, "agent %s is stopped")
+	}, func(ctx context.Context) error {
+		_, err := m.service.Exec(ctx, "sh", "-c", pid+`kill -CONT "$p"`)
+		return err
+	})
+}
+
+func (m *Member) signal(ctx context.Context, script, receipt string) (drtest.Receipt, error) {
+	pid, err := m.service.Exec(ctx, "sh", "-c", script)
+	if err != nil {
+		return "", err
+	}
+	return drtest.Receipt(fmt.Sprintf(receipt, strings.TrimSpace(pid))), nil
+}
+
+// Pause returns a node that stands still, agent and server: see [containertest.Service.Pause].
+func (m *Member) Pause() drtest.Fault { return m.service.Pause() }
+
+// Partition returns a network that loses everything between the node and peers: see [containertest.Service.Partition].
+func (m *Member) Partition(peers ...containertest.Peer) drtest.Fault {
+	return m.service.Partition(peers...)
+}
+
+// Isolate returns a partition of the node from everybody but the peers named and the host: see
+// [containertest.Service.Isolate].
+func (m *Member) Isolate(except ...containertest.Peer) drtest.Fault {
+	return m.service.Isolate(except...)
+}
+
+// Resume is a step of a runbook: it starts a node that has been killed and returns when its server answers.
+func (m *Member) Resume(ctx context.Context) error { return m.service.Resume(ctx) }
+
+// get asks the agent; only the status 200 is no error.
+func (m *Member) get(ctx context.Context, path string, into any) error {
+	body, err := m.request(ctx, http.MethodGet, path, nil)
+	if err != nil || into == nil {
+		return err
+	}
+	return json.Unmarshal([]byte(body), into)
+}
+
+// post tells the agent something and returns its answer.
+func (m *Member) post(ctx context.Context, path string, v any) (string, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	return m.request(ctx, http.MethodPost, path, body)
+}
+
+func (m *Member) request(ctx context.Context, method, path string, body []byte) (string, error) {
+	addr, err := m.service.HostAddrOf(ctx, agentPort)
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+addr+path, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("agent of %s: %w", m.Name(), err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("agent of %s: %s %s: %s: %.300s", m.Name(), method, path, resp.Status, answer)
+	}
+	return string(answer), err
+}

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Starts a member of the store, or an agent with its server, as the child of docker-init.
+set -eu
+cd /var/lib/postgresql
+if [ "$1" = etcd ]; then
+	exec "$@"
+fi
+printf '%s\n' "${PGTEST_CONF:-}" >node.conf
+printf '%s\n' "${PGTEST_AGENT:?}" >agent.json # which is YAML
+# A container starts with no process, so a lock that names one is from before a crash.
+rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
+echo $$ >agent.pid
+exec patroni agent.json

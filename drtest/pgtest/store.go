@@ -1,0 +1,113 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+)
+
+const (
+	storePort = 2379
+	peerPort  = 2380
+)
+
+// A Store is the etcd in which a cluster keeps the lease of its leader: one member or three.
+type Store struct {
+	Members []*containertest.Service
+}
+
+// startStore starts a store and returns when each of its members answers.
+func startStore(t testing.TB, image, network string, n int) *Store {
+	t.Helper()
+	var configs []containertest.Config
+	var all []string
+	for i := range n {
+		name := fmt.Sprintf("store-%d", i+1)
+		configs = append(configs, containertest.Config{
+			Name: name, Image: image, Network: network, Port: storePort, Firewall: true, Ready: healthy,
+		})
+		all = append(all, fmt.Sprintf("%s=http://%s:%d", name, name, peerPort))
+	}
+	for i := range configs {
+		name := configs[i].Name
+		// The drills do not test what survives of the store when its host loses its memory.
+		configs[i].Cmd = []string{"etcd", "--name", name, "--data-dir", "/var/lib/postgresql/etcd", "--unsafe-no-fsync",
+			"--listen-client-urls", fmt.Sprintf("http://0.0.0.0:%d", storePort),
+			"--advertise-client-urls", fmt.Sprintf("http://%s:%d", name, storePort),
+			"--listen-peer-urls", fmt.Sprintf("http://0.0.0.0:%d", peerPort),
+			"--initial-advertise-peer-urls", fmt.Sprintf("http://%s:%d", name, peerPort),
+			"--initial-cluster", strings.Join(all, ","), "--log-level", "warn"}
+	}
+	return &Store{Members: containertest.StartAll(t, configs...)}
+}
+
+// healthy asks a member of the store whether it has a leader.
+func healthy(ctx context.Context, s *containertest.Service) error {
+	addr, err := s.HostAddr(ctx)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/health", nil)
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("store: " + resp.Status)
+	}
+	return nil
+}
+
+// Peers returns the members of the store, to cut others off from.
+func (s *Store) Peers() []containertest.Peer {
+	var peers []containertest.Peer
+	for _, m := range s.Members {
+		peers = append(peers, m)
+	}
+	return peers
+}
+
+// Isolate returns a store that nobody reaches, and of which no member reaches another. Heal brings it back.
+func (s *Store) Isolate() drtest.Fault {
+	return s.each(func(m *containertest.Service) drtest.Fault { return m.Isolate() })
+}
+
+// Kill returns the death of all members of the store. Heal does nothing; [Store.Resume] starts them again.
+func (s *Store) Kill() drtest.Fault {
+	return s.each((*containertest.Service).Kill)
+}
+
+func (s *Store) each(fault func(*containertest.Service) drtest.Fault) drtest.Fault {
+	if len(s.Members) == 1 {
+		return fault(s.Members[0])
+	}
+	var all []drtest.Fault
+	for _, m := range s.Members {
+		all = append(all, fault(m))
+	}
+	return drtest.Together(all...)
+}
+
+// Resume is a step of a runbook: it starts all members of the store, after [Store.Kill], and returns when they answer.
+func (s *Store) Resume(ctx context.Context) error {
+	errs := make(chan error, len(s.Members))
+	for _, m := range s.Members {
+		go func() { errs <- m.Resume(ctx) }()
+	}
+	var all []error
+	for range s.Members {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
