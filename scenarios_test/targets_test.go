@@ -24,6 +24,7 @@ func targets(t testing.TB, id string) []drtest.Objective {
 	promised, ok := map[string][]drtest.Objective{
 		"DR-DB-001":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(0)},
 		"DR-DB-002":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-DB-003":  {drtest.Detection(2 * time.Minute), drtest.RTO(5 * time.Minute), drtest.RPO(time.Minute)},
 		"DR-DB-004":  {drtest.Detection(time.Minute), drtest.RTO(2 * time.Minute), drtest.RPO(30 * time.Second)},
 		"DR-APP-001": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-APP-002": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(0)},
@@ -31,6 +32,7 @@ func targets(t testing.TB, id string) []drtest.Objective {
 		"DR-APP-004": {drtest.Detection(30 * time.Second), drtest.RTO(30 * time.Second), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-APP-005": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-NET-001": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(0)},
+		"DR-NET-002": {drtest.Detection(2 * time.Minute), drtest.RTO(5 * time.Minute), drtest.RPO(time.Minute)},
 		// Service goes on while stored states are wrong: what was promised is that the workflows are restored.
 		"DR-DATA-001": {drtest.Detection(time.Minute), drtest.WorkRTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-DATA-002": {drtest.Detection(time.Minute), drtest.WorkRTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},

@@ -182,6 +182,20 @@ func (c *Cluster) leader(ctx context.Context, among []*Member) (*Member, error) 
 	return nil, fmt.Errorf("no leader: %w", errors.Join(errs...))
 }
 
+// Standby returns the member that the store names as the synchronous standby: the only one that may take over. It is an
+// error when there is none.
+func (c *Cluster) Standby(ctx context.Context) (*Member, error) {
+	var errs []error
+	for _, m := range c.Members {
+		err := m.get(ctx, "/sync", nil)
+		if err == nil {
+			return m, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("no synchronous standby: %w", errors.Join(errs...))
+}
+
 // Others returns the members but those named.
 func (c *Cluster) Others(but ...*Member) []*Member {
 	var others []*Member

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/wait"
 )
 
 const (
@@ -28,7 +30,7 @@ type Member struct{ *Node }
 func (m *Member) Crash() drtest.Fault {
 	return drtest.NewFault("crash the server of "+m.Name(), func(ctx context.Context) (drtest.Receipt, error) {
 		const kill = `p=$(head -n 1 /var/lib/postgresql/data/postmaster.pid) && kill -KILL "$p" &&
-			while [ -e "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status"; do :; done; echo "$p"`
+			while [ -e "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status" 2>/dev/null; do :; done; echo "$p"`
 		return m.signal(ctx, kill, "postmaster %s was killed and is gone")
 	}, nil)
 }
@@ -70,6 +72,42 @@ func (m *Member) Isolate(except ...containertest.Peer) drtest.Fault {
 
 // Resume is a step of a runbook: it starts a node that has been killed and returns when its server answers.
 func (m *Member) Resume(ctx context.Context) error { return m.service.Resume(ctx) }
+
+// Clone is a step of a runbook: it throws the data of a replica away and copies that of the leader, and returns once the
+// replica streams again. What is wrong with its files goes with them, while a rewind keeps every page that did not change.
+func (c *Cluster) Clone(ctx context.Context, m *Member) error {
+	if _, err := m.post(ctx, "/reinitialize", map[string]bool{"force": true}); err != nil {
+		return fmt.Errorf("clone %s: %w", m.Name(), err)
+	}
+	const first = "its data is the old one"
+	started, err := m.startTime(ctx)
+	if err != nil {
+		started = "" // it is gone already
+	}
+	return wait.For(ctx, settleStep, func(ctx context.Context) error {
+		if now, err := m.startTime(ctx); err != nil || now == started {
+			return errors.Join(err, errors.New(first))
+		}
+		return c.settled(ctx, c.Members)
+	})
+}
+
+// startTime tells one run of the server from the next.
+func (m *Member) startTime(ctx context.Context) (string, error) {
+	return m.text(ctx, "SELECT pg_postmaster_start_time()::text")
+}
+
+// Checksums stops the server of a replica for as long as pg_checksums takes to read every page of it, and returns what that
+// says. A page whose checksum is wrong is an error.
+func (m *Member) Checksums(ctx context.Context) (string, error) {
+	const check = `cd /var/lib/postgresql && p=$(cat agent.pid) && kill -STOP "$p" && trap 'kill -CONT "$p"' EXIT &&
+		pg_ctl -D data -m fast -w stop >/dev/null && pg_checksums --check -D data 2>&1`
+	out, err := m.service.Exec(ctx, "sh", "-c", check)
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(strings.Fields(out), " "), nil
+}
 
 // get asks the agent; only the status 200 is no error.
 func (m *Member) get(ctx context.Context, path string, into any) error {

@@ -1,0 +1,87 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/stretchr/testify/require"
+)
+
+// The server of the leader is killed. Its agent sees that within one round and gives up the lease, the synchronous
+// standby takes it, and the server that crashed follows. The orchestrator serves again within three seconds.
+func crashFailover(t testing.TB, c *clustered) drtest.Scenario {
+	s := c.scenario("Database primary failover, automatic, server crash", c.leader.Crash())
+	s.ID = "DR-DB-004/crash"
+	s.Stages = c.FailoverStages(c.leader, "orchestrator")
+	s.Proofs = c.proofs()
+	s.Model = drtest.Model{
+		{Name: "crash noticed", Worst: c.Timing.LoopWait, Source: "loop_wait"},
+		promotion,
+		reconnect(0), // connections to a dead server are refused
+	}
+	s.Objectives = failoverObjectives(3 * time.Second)
+	s.Objectives = append(s.Objectives, drtest.Detection(time.Second))
+	s.Targets = targets(t, "DR-DB-004")
+	return s
+}
+
+// The leader's node dies and stays dead. Nobody gives up its lease, which has to run out; then the synchronous standby
+// takes it. The orchestrator serves again within 25 seconds.
+func nodeFailover(t testing.TB, c *clustered) drtest.Scenario {
+	s := c.scenario("Database primary failover, automatic, node death", c.leader.Kill())
+	s.ID = "DR-DB-004/node"
+	s.Stages = c.FailoverStages(c.leader, "orchestrator", c.Others(c.leader)...)
+	s.Proofs = c.proofs(c.Others(c.leader)...)
+	s.Model = leaseModel(c)
+	s.Objectives = failoverObjectives(25 * time.Second)
+	s.Objectives = append(s.Objectives, drtest.Detection(time.Second))
+	s.Targets = targets(t, "DR-DB-004")
+	return s
+}
+
+// leaseModel is of a failover that nobody asks for: the lease of the leader runs out.
+func leaseModel(c *clustered) drtest.Model {
+	return drtest.Model{
+		// Renewed once in a round, which begins every loop_wait and takes less than another.
+		{Name: "lease runs out", Best: c.Timing.TTL - 2*c.Timing.LoopWait, Worst: c.Timing.TTL, Source: "ttl, loop_wait"},
+		{Name: "lease revoked", Worst: 500 * time.Millisecond, Source: "etcd looks for expired leases every 500ms"},
+		{Name: "dead member asked", Worst: 2 * time.Second, Source: "an agent waits 2s for each member's before it takes the lease"},
+		promotion,
+		reconnect(time.Second),
+	}
+}
+
+func failoverObjectives(rto time.Duration) []drtest.Objective {
+	return []drtest.Objective{
+		drtest.RTO(rto),
+		drtest.RPO(0),
+		drtest.LostWork(0), // the orchestrator keeps running
+		drtest.AllRecovered(20),
+		drtest.NoDuplicates(),
+		drtest.Reached("redundancy restored", rto+15*time.Second),
+	}
+}
+
+func TestCrashFailover(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, crashFailover(t, startClustered(t, pgtest.Sync)))
+}
+
+func TestNodeFailover(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, nodeFailover(t, startClustered(t, pgtest.Sync)))
+}
+
+func TestCrashFailoverSabotaged(t *testing.T) {
+	t.Parallel()
+	c := &clustered{Cluster: pgtest.StartCluster(t, pgtest.Sync)}
+	var err error
+	c.leader, err = c.Leader(t.Context())
+	require.NoError(t, err)
+	c.start(t, patience, c.leader.DSN()) // its clients know only the first leader
+	s := crashFailover(t, c)
+	s.Deadline = 20 * time.Second
+	requireFailure(t, s, "RTO", "never served again")
+}

@@ -1,0 +1,111 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
+)
+
+// patience is how long a client that is pinned to one node waits for an answer.
+const patience = time.Second
+
+// A clustered system is an orchestrator on a cluster, all members of which it knows, with a client pinned to each.
+type clustered struct {
+	*pgtest.Cluster
+	app     *orchestrator
+	writers *pgtest.Writers
+	leader  *pgtest.Member // at the start
+}
+
+func startClustered(t testing.TB, mode pgtest.Mode, opts ...pgtest.Option) *clustered {
+	t.Helper()
+	return startWithWriters(t, mode, patience, opts...)
+}
+
+func startWithWriters(t testing.TB, mode pgtest.Mode, patience time.Duration, opts ...pgtest.Option) *clustered {
+	t.Helper()
+	c := &clustered{Cluster: pgtest.StartCluster(t, mode, opts...)}
+	c.start(t, patience, c.DSN())
+	return c
+}
+
+// start starts the clients of a cluster: the orchestrator, which knows it by dsn, and the pinned ones.
+func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {
+	t.Helper()
+	proxy := proxytest.Start(t, c.Members[0].Network())
+	c.app = startOrchestrator(t, proxy, c.Members[0], variant{env: map[string]string{"DATABASE_URL": dsn}})
+	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
+	var err error
+	c.leader, err = c.Leader(t.Context())
+	require.NoError(t, err)
+}
+
+func (c *clustered) nodes() []*pgtest.Node {
+	var nodes []*pgtest.Node
+	for _, m := range c.Members {
+		nodes = append(nodes, m.Node)
+	}
+	return nodes
+}
+
+// scenario is what the drills on clusters share.
+func (c *clustered) scenario(title string, fault drtest.Fault) drtest.Scenario {
+	return drtest.Scenario{
+		Title:      title,
+		Category:   database,
+		Durability: "a node that dies keeps its host's page cache, so nothing is said of an fsync that was left out",
+		Workload:   c.app,
+		Load:       steadyLoad,
+		Health:     c.app.Ready,
+		Fault:      fault,
+		Deadline:   90 * time.Second,
+	}
+}
+
+// proofs are what the nodes themselves have to say in the end: that of the first ends the writers. Members are those
+// that live.
+func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
+	return []drtest.Proof{
+		{Name: "one writable node", Examine: func(context.Context) (string, error) {
+			log := c.writers.Stop()
+			if dual := log.Dual(); dual.Hi > 0 {
+				return "", fmt.Errorf("two nodes accepted writes at once for %v", dual)
+			}
+			return log.String(), nil
+		}},
+		{Name: "no divergent write", Examine: func(ctx context.Context) (string, error) {
+			survivor, err := c.Leader(ctx)
+			if err != nil {
+				return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
+			}
+			d, err := c.writers.Stop().Divergence(ctx, c.leader.Node, survivor.Node)
+			if err != nil {
+				return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
+			}
+			if len(d.Acked) > 0 {
+				return "", fmt.Errorf("%v", d)
+			}
+			return d.String(), nil
+		}},
+		{Name: "same rows on every node", Examine: func(ctx context.Context) (string, error) {
+			c.writers.Stop()
+			return c.Identical(ctx, members...)
+		}},
+	}
+}
+
+// reconnect is what clients add to a failover: the attempt that finds a dead host waits out the connect timeout, the
+// breaker is half open every 300 ms, and the next request is due within 50 ms.
+func reconnect(connects time.Duration) drtest.Term {
+	return drtest.Term{Name: "clients come back", Worst: connects + 350*time.Millisecond,
+		Source: "CONNECT_TIMEOUT, BREAKER_TIMEOUT 300ms, Load.Every 50ms"}
+}
+
+// promotion is the end of recovery of a standby that has replayed all but the last moment.
+var promotion = drtest.Term{Name: "promotion", Worst: time.Second, Source: "an agent looks again after loop_wait"}

@@ -1,0 +1,52 @@
+package scenarios
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+)
+
+// Nobody reaches the consensus store for 20 seconds. The leader cannot renew its lease: it makes itself read only, and
+// leads again after the repair.
+func consensusLoss(c *clustered) drtest.Scenario {
+	s := c.scenario("Consensus store lost", c.Store.Isolate())
+	s.ID = "DR-DB-005"
+	s.HealAfter = 20 * time.Second
+	s.Proofs = []drtest.Proof{{Name: "redundant again", Examine: func(ctx context.Context) (string, error) {
+		return "a fresh row is on each node", c.Redundant()(ctx)
+	}}}
+	s.Objectives = []drtest.Objective{
+		drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates(),
+		// An agent asks the store again after loop_wait, and gives each question retry_timeout.
+		drtest.HealLag(5 * time.Second),
+		drtest.RTO(25 * time.Second),
+	}
+	return s
+}
+
+// In failsafe mode the leader stays primary, since it reaches every other member: clients notice nothing.
+func consensusLossFailsafe(c *clustered) drtest.Scenario {
+	s := consensusLoss(c)
+	s.ID = "DR-DB-005/failsafe"
+	s.Title += ", failsafe mode"
+	s.Objectives = []drtest.Objective{drtest.Transparent(), drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates()}
+	return s
+}
+
+func TestConsensusLoss(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, consensusLoss(startClustered(t, pgtest.Sync)))
+}
+
+func TestConsensusLossFailsafe(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, consensusLossFailsafe(startClustered(t, pgtest.Sync, pgtest.Failsafe(), pgtest.StoreOfThree())))
+}
+
+func TestConsensusLossSabotaged(t *testing.T) {
+	t.Parallel()
+	requireFailure(t, consensusLossFailsafe(startClustered(t, pgtest.Sync)), "transparent", "requests failed") // not in failsafe mode
+}

@@ -1,0 +1,67 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/stretchr/testify/require"
+)
+
+// The leader's node dies while one asynchronous replica is far behind, further than maximum_lag_on_failover. The other
+// replica takes over, whatever the order in which they ask for the lease, and at most the last moment is lost.
+func laggingReplica(c *clustered, far *pgtest.Member) drtest.Scenario {
+	s := c.scenario("Primary dies, replica far behind", c.leader.Kill())
+	s.ID = "DR-DB-007"
+	rest := c.Others(c.leader)
+	s.Stages = c.FailoverStages(c.leader, "orchestrator", rest...)
+	s.Proofs = append(c.proofs(rest...)[2:], drtest.Proof{Name: "the nearer replica leads", Examine: func(ctx context.Context) (string, error) {
+		leader, err := c.Leader(ctx)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
+		}
+		if leader == far {
+			return "", fmt.Errorf("%s leads, which was far behind", far.Name())
+		}
+		return leader.Name() + " leads", nil
+	}})
+	s.Model = leaseModel(c)
+	s.Objectives = []drtest.Objective{
+		drtest.RTO(25 * time.Second), drtest.RPO(time.Second), drtest.NoDuplicates(), survivorsRecovered(),
+		drtest.Reached("redundancy restored", 40*time.Second),
+	}
+	return s
+}
+
+// fallBehind cuts replicas off from the leader and writes more than a replica that takes over may lack.
+func fallBehind(t *testing.T, c *clustered, far ...*pgtest.Member) {
+	t.Helper()
+	for _, m := range far {
+		inject(t, m.Partition(c.leader))
+	}
+	conn, err := c.leader.Connect(t.Context())
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "SELECT pg_logical_emit_message(false, 'drtest', repeat('x', 4 << 20), true)")
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+}
+
+func TestLaggingReplica(t *testing.T) {
+	t.Parallel()
+	c := startClustered(t, pgtest.Async)
+	far := c.Others(c.leader)[0]
+	fallBehind(t, c, far)
+	drtest.Run(t, laggingReplica(c, far))
+}
+
+func TestLaggingReplicaSabotaged(t *testing.T) {
+	t.Parallel()
+	c := startClustered(t, pgtest.Async)
+	fallBehind(t, c, c.Others(c.leader)...) // both are too far behind to take over
+	s := laggingReplica(c, c.Others(c.leader)[0])
+	s.Deadline = 35 * time.Second
+	requireFailure(t, s, "RTO", "never served again")
+}

@@ -1,0 +1,84 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/stretchr/testify/require"
+)
+
+// The leader is cut off from the other nodes, the store and the orchestrator, but not from all of its clients: one of
+// the pinned ones goes on asking it. It makes itself read only, a standby takes over once the lease has run out, and
+// after the repair the old leader rewinds and follows. Nothing that was acknowledged on either side is lost.
+func splitBrain(t testing.TB, c *clustered) drtest.Scenario {
+	s := c.scenario("Split brain", c.leader.Isolate())
+	s.ID = "DR-NET-002"
+	s.Category = network
+	s.HealAfter = 30 * time.Second
+	s.Stages = c.FailoverStages(c.leader, "orchestrator")
+	s.Proofs = c.proofs()
+	s.Model = leaseModel(c)
+	s.Objectives = failoverObjectives(25 * time.Second)
+	s.Objectives[len(s.Objectives)-1] = drtest.Reached("redundancy restored", s.HealAfter+15*time.Second)
+	s.Objectives = append(s.Objectives, drtest.Detection(2*time.Second)) // by timeouts only, as in DR-NET-001
+	s.Targets = targets(t, "DR-NET-002")
+	return s
+}
+
+func TestSplitBrain(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, splitBrain(t, startClustered(t, pgtest.Sync)))
+}
+
+// The agent of the leader stands still and its server goes on. Replication is asynchronous, so the old leader
+// acknowledges what nobody else will have: two nodes take writes until the agent goes on, and what the old one took
+// is lost.
+func TestSplitBrainSabotaged(t *testing.T) {
+	t.Parallel()
+	t.Run("asynchronous, agent hangs", func(t *testing.T) {
+		t.Parallel()
+		c := startClustered(t, pgtest.Async)
+		s := c.scenario("Split brain, agent hangs", c.leader.HangAgent())
+		s.ID = "DR-NET-002/agent"
+		s.HealAfter = 26 * time.Second
+		s.Stages = c.FailoverStages(c.leader, "orchestrator")[3:]
+		s.Proofs = c.proofs()
+		s.Objectives = []drtest.Objective{drtest.RPO(0)}
+		report := playSabotaged(t, s)
+		log := c.writers.Stop()
+		t.Log(log)
+		requireFailed(t, report, "one writable node", `^two nodes accepted writes at once for \d`)
+		require.Greater(t, log.Dual().Lo, time.Second, "certainly at once")
+		requireLostAsProved(t, c, report, log)
+	})
+	t.Run("asynchronous, node frozen, patient client", func(t *testing.T) {
+		t.Parallel()
+		c := startWithWriters(t, pgtest.Async, time.Minute)
+		s := c.scenario("Split brain, node frozen", c.leader.Pause())
+		s.ID = "DR-NET-002/pause"
+		s.HealAfter = 28 * time.Second
+		s.Stages = c.FailoverStages(c.leader, "orchestrator")[3:]
+		s.Proofs = c.proofs()
+		s.Objectives = []drtest.Objective{drtest.RPO(0)}
+		report := playSabotaged(t, s)
+		log := c.writers.Stop()
+		t.Log(log)
+		requireLostAsProved(t, c, report, log)
+	})
+}
+
+// requireLostAsProved demands that the WAL of the old leader tells of exactly the acked writes that the new one lacks.
+func requireLostAsProved(t *testing.T, c *clustered, report *drtest.Report, log *pgtest.WriteLog) {
+	t.Helper()
+	survivor, err := c.Leader(t.Context())
+	require.NoError(t, err)
+	lost, err := log.Lost(t.Context(), survivor.Node)
+	require.NoError(t, err)
+	require.NotEmpty(t, lost)
+	d, err := log.Divergence(t.Context(), c.leader.Node, survivor.Node)
+	require.NoError(t, err)
+	require.Equal(t, lost, d.Acked)
+	requireFailed(t, report, "no divergent write", `^timeline 2 ends for the cluster at \S+; `+c.leader.Name()+` committed \d+ transactions after that, of which \d+ acked`)
+}

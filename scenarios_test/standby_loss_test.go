@@ -1,0 +1,91 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/stretchr/testify/require"
+)
+
+// The node of the synchronous standby dies. Commits wait until the leader has named the other standby, and go on: no
+// acknowledged commit is ever on one node only.
+func standbyLoss(t testing.TB, c *clustered) drtest.Scenario {
+	lost, err := c.Standby(t.Context())
+	require.NoError(t, err)
+	s := c.scenario("Synchronous standby lost", lost.Kill())
+	s.ID = "DR-DB-006"
+	rest := c.Others(lost)
+	s.Stages = c.FailoverStages(lost, "orchestrator", rest...)[3:]
+	s.Proofs = c.proofs(rest...)[2:]
+	s.Model = standbyModel(c)
+	s.Objectives = standbyObjectives(s.Model.RTO().Hi)
+	s.Objectives = append(s.Objectives, drtest.Reached("redundancy restored", 10*time.Second))
+	return s
+}
+
+// standbyModel is of commits that wait for a standby that has died.
+func standbyModel(c *clustered) drtest.Model {
+	return drtest.Model{
+		{Name: "standby given up", Worst: 2 * time.Second, Source: "wal_sender_timeout 2s"},
+		{Name: "another named", Worst: 2 * c.Timing.LoopWait, Source: "loop_wait: one round to see it, one to name another"},
+		reconnect(0),
+	}
+}
+
+func standbyObjectives(rto time.Duration) []drtest.Objective {
+	return []drtest.Objective{drtest.RTO(rto), drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates()}
+}
+
+// standbysLoss is the death of all standbys.
+func standbysLoss(c *clustered, title, id string) drtest.Scenario {
+	var all []drtest.Fault
+	for _, m := range c.Others(c.leader) {
+		all = append(all, m.Kill())
+	}
+	s := c.scenario(title, drtest.Together(all...))
+	s.ID = id
+	return s
+}
+
+// Every standby dies, and the cluster prefers answers to copies: the leader goes on alone. Nothing is lost, as long as
+// it lives.
+func standbysLossBestEffort(c *clustered) drtest.Scenario {
+	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort")
+	s.Model = standbyModel(c)
+	s.Objectives = standbyObjectives(s.Model.RTO().Hi)
+	return s
+}
+
+// Every standby dies, and the cluster prefers copies to answers: no commit is acknowledged until the operator has
+// started a standby again.
+func standbysLossStrict(c *clustered) drtest.Scenario {
+	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict")
+	s.Runbook = []drtest.Step{{Name: "start a standby", Do: c.Others(c.leader)[0].Resume}}
+	// Detection by timeouts within 2 s, the start of a node 5 s, and the leader names it after two rounds.
+	s.Objectives = append(standbyObjectives(12*time.Second), drtest.Detection(3*time.Second))
+	return s
+}
+
+func TestStandbyLoss(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, standbyLoss(t, startClustered(t, pgtest.Sync)))
+}
+
+func TestStandbysLossBestEffort(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, standbysLossBestEffort(startClustered(t, pgtest.SyncBestEffort)))
+}
+
+func TestStandbysLossStrict(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, standbysLossStrict(startClustered(t, pgtest.Sync)))
+}
+
+func TestStandbysLossSabotaged(t *testing.T) {
+	t.Parallel()
+	s := standbysLossBestEffort(startClustered(t, pgtest.Sync)) // strict, and nobody starts a standby
+	s.Deadline = 20 * time.Second
+	requireFailure(t, s, "RTO", "never served again")
+}

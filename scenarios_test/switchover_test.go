@@ -1,0 +1,64 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+)
+
+// The leader hands over in good order, under load, as for maintenance: it stops, the synchronous standby has all that
+// it wrote, and takes over at once.
+func plannedSwitchover(c *clustered) drtest.Scenario {
+	s := c.scenario("Planned switchover under load", &handover{c: c, answered: make(chan error, 1)})
+	s.ID = "DR-DB-008"
+	s.Stages = c.FailoverStages(c.leader, "orchestrator")
+	s.Proofs = c.proofs()
+	// The leader stops within primary_stop_timeout of 2 s, the other is promoted and names its own standby, each after
+	// a loop_wait of 1 s at most, and clients come back within 350 ms.
+	s.Objectives = failoverObjectives(5 * time.Second)
+	return s
+}
+
+// A handover is in effect when the leader no longer leads. The agent's answer comes at its end.
+type handover struct {
+	c        *clustered
+	answered chan error
+	answer   string
+}
+
+func (h *handover) String() string { return "switchover from " + h.c.leader.Name() }
+
+func (h *handover) Inject(ctx context.Context) (drtest.Receipt, error) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		var err error
+		h.answer, err = h.c.Switchover(ctx)
+		h.answered <- err
+	}()
+	for {
+		if leader, err := h.c.Leader(ctx); err != nil || leader != h.c.leader {
+			return drtest.Receipt(h.c.leader.Name() + " does not lead"), context.Cause(ctx)
+		}
+	}
+}
+
+func (h *handover) Heal(context.Context) error { return nil }
+
+func (h *handover) Confirm(ctx context.Context) (drtest.Receipt, error) {
+	select {
+	case err := <-h.answered:
+		return drtest.Receipt(h.answer), err
+	case <-ctx.Done():
+		return "", fmt.Errorf("the agent has not answered: %w", ctx.Err())
+	}
+}
+
+func TestPlannedSwitchover(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, plannedSwitchover(startClustered(t, pgtest.Sync)))
+}
