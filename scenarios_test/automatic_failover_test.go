@@ -18,7 +18,8 @@ func crashFailover(t testing.TB, c *clustered) drtest.Scenario {
 	s.Proofs = c.proofs()
 	s.Model = drtest.Model{
 		{Name: "crash noticed", Worst: c.Timing.LoopWait, Source: "loop_wait"},
-		promotion,
+		promotion(c),
+		standbyFollows(c),
 		reconnect(0), // connections to a dead server are refused
 	}
 	s.Objectives = failoverObjectives(3 * time.Second)
@@ -48,7 +49,8 @@ func leaseModel(c *clustered) drtest.Model {
 		{Name: "lease runs out", Best: c.Timing.TTL - 2*c.Timing.LoopWait, Worst: c.Timing.TTL, Source: "ttl, loop_wait"},
 		{Name: "lease revoked", Worst: 500 * time.Millisecond, Source: "etcd looks for expired leases every 500ms"},
 		{Name: "dead member asked", Worst: 2 * time.Second, Source: "an agent waits 2s for each member's before it takes the lease"},
-		promotion,
+		promotion(c),
+		standbyFollows(c),
 		reconnect(time.Second),
 	}
 }

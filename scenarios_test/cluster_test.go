@@ -108,4 +108,11 @@ func reconnect(connects time.Duration) drtest.Term {
 }
 
 // promotion is the end of recovery of a standby that has replayed all but the last moment.
-var promotion = drtest.Term{Name: "promotion", Worst: time.Second, Source: "an agent looks again after loop_wait"}
+func promotion(c *clustered) drtest.Term {
+	return drtest.Term{Name: "promotion", Worst: c.Timing.LoopWait, Source: "its agent looks again after loop_wait"}
+}
+
+// standbyFollows is what a new primary waits for, before it acknowledges anything, with synchronous replication.
+func standbyFollows(c *clustered) drtest.Term {
+	return drtest.Term{Name: "standby follows", Worst: 2 * c.Timing.LoopWait, Source: "loop_wait: one round to see the new leader, one to follow it"}
+}

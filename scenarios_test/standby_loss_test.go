@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The node of the synchronous standby dies. Commits wait until the leader has named the other standby, and go on: no
+// The node of the synchronous standby falls silent. Commits wait until the leader has named the other standby, and go on: no
 // acknowledged commit is ever on one node only.
 func standbyLoss(t testing.TB, c *clustered) drtest.Scenario {
 	lost, err := c.Standby(t.Context())
 	require.NoError(t, err)
-	s := c.scenario("Synchronous standby lost", lost.Kill())
+	s := c.scenario("Synchronous standby lost", lost.Isolate())
 	s.ID = "DR-DB-006"
 	rest := c.Others(lost)
 	s.Stages = c.FailoverStages(lost, "orchestrator", rest...)[3:]
@@ -25,7 +25,7 @@ func standbyLoss(t testing.TB, c *clustered) drtest.Scenario {
 	return s
 }
 
-// standbyModel is of commits that wait for a standby that has died.
+// standbyModel is of commits that wait for a standby that is silent.
 func standbyModel(c *clustered) drtest.Model {
 	return drtest.Model{
 		{Name: "standby given up", Worst: 2 * time.Second, Source: "wal_sender_timeout 2s"},
@@ -38,21 +38,21 @@ func standbyObjectives(rto time.Duration) []drtest.Objective {
 	return []drtest.Objective{drtest.RTO(rto), drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates()}
 }
 
-// standbysLoss is the death of all standbys.
-func standbysLoss(c *clustered, title, id string) drtest.Scenario {
+// standbysLoss is the loss of all standbys.
+func standbysLoss(c *clustered, title, id string, loss func(*pgtest.Member) drtest.Fault) drtest.Scenario {
 	var all []drtest.Fault
 	for _, m := range c.Others(c.leader) {
-		all = append(all, m.Kill())
+		all = append(all, loss(m))
 	}
 	s := c.scenario(title, drtest.Together(all...))
 	s.ID = id
 	return s
 }
 
-// Every standby dies, and the cluster prefers answers to copies: the leader goes on alone. Nothing is lost, as long as
+// Every standby falls silent, and the cluster prefers answers to copies: the leader goes on alone. Nothing is lost, as long as
 // it lives.
 func standbysLossBestEffort(c *clustered) drtest.Scenario {
-	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort")
+	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort", func(m *pgtest.Member) drtest.Fault { return m.Isolate() })
 	s.Model = standbyModel(c)
 	s.Objectives = standbyObjectives(s.Model.RTO().Hi)
 	return s
@@ -61,7 +61,7 @@ func standbysLossBestEffort(c *clustered) drtest.Scenario {
 // Every standby dies, and the cluster prefers copies to answers: no commit is acknowledged until the operator has
 // started a standby again.
 func standbysLossStrict(c *clustered) drtest.Scenario {
-	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict")
+	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *pgtest.Member) drtest.Fault { return m.Kill() })
 	s.Runbook = []drtest.Step{{Name: "start a standby", Do: c.Others(c.leader)[0].Resume}}
 	// Detection by timeouts within 2 s, the start of a node 5 s, and the leader names it after two rounds.
 	s.Objectives = append(standbyObjectives(12*time.Second), drtest.Detection(3*time.Second))

@@ -17,13 +17,18 @@ func plannedSwitchover(c *clustered) drtest.Scenario {
 	s.ID = "DR-DB-008"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
 	s.Proofs = c.proofs()
-	// The leader stops within primary_stop_timeout of 2 s, the other is promoted and names its own standby, each after
-	// a loop_wait of 1 s at most, and clients come back within 350 ms.
-	s.Objectives = failoverObjectives(5 * time.Second)
+	s.Model = drtest.Model{
+		{Name: "leader asked", Worst: c.Timing.LoopWait, Source: "loop_wait"},
+		{Name: "leader stops", Worst: 2 * time.Second, Source: "primary_stop_timeout 2s"},
+		promotion(c),
+		standbyFollows(c),
+		reconnect(0),
+	}
+	s.Objectives = failoverObjectives(s.Model.RTO().Hi)
 	return s
 }
 
-// A handover is in effect when the leader no longer leads. The agent's answer comes at its end.
+// A handover is in effect when the leader takes no more writes. The agent's answer comes at its end.
 type handover struct {
 	c        *clustered
 	answered chan error
@@ -40,11 +45,12 @@ func (h *handover) Inject(ctx context.Context) (drtest.Receipt, error) {
 		h.answer, err = h.c.Switchover(ctx)
 		h.answered <- err
 	}()
-	for {
-		if leader, err := h.c.Leader(ctx); err != nil || leader != h.c.leader {
-			return drtest.Receipt(h.c.leader.Name() + " does not lead"), context.Cause(ctx)
+	for ctx.Err() == nil {
+		if err := writable(ctx, h.c.leader.Node); err != nil {
+			return drtest.Receipt(h.c.leader.Name() + " takes no write: " + err.Error()), nil
 		}
 	}
+	return "", ctx.Err()
 }
 
 func (h *handover) Heal(context.Context) error { return nil }

@@ -100,7 +100,8 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	return c
 }
 
-// settle returns when the cluster is as its mode demands, and has the table of marks.
+// settle returns when the cluster is as its mode demands, by the store and by the agents' own word, and has the table of
+// marks.
 func (c *Cluster) settle(ctx context.Context) error {
 	if err := wait.For(ctx, settleStep, func(ctx context.Context) error { return c.settled(ctx, c.Members) }); err != nil {
 		return err
@@ -109,91 +110,87 @@ func (c *Cluster) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := leader.get(ctx, "/primary"); err != nil {
+		return err
+	}
+	if c.mode != Async {
+		standby, err := c.Standby(ctx)
+		if err != nil {
+			return err
+		}
+		if err := wait.For(ctx, settleStep, func(ctx context.Context) error { return standby.get(ctx, "/sync") }); err != nil {
+			return err
+		}
+	}
 	return leader.exec(ctx, "CREATE TABLE IF NOT EXISTS "+markTable+" (mark bigint)")
 }
 
 // settled says what members lack: a leader, replicas that stream on its timeline, a synchronous standby that is known
-// to the store.
+// to the store. What the agents say of themselves there is at most a round old.
 func (c *Cluster) settled(ctx context.Context, among []*Member) error {
-	leader, err := c.leader(ctx, among)
+	v, err := c.Store.view(ctx)
 	if err != nil {
 		return err
 	}
-	var view struct {
-		Members []struct {
-			Name, Role, State string
-			Timeline          int
+	timeline, standby := v.Members[v.Leader].Timeline, false
+	for _, m := range among {
+		well := agentView{State: "streaming", Timeline: timeline}
+		if m.Name() == v.Leader {
+			well.State = "running"
 		}
+		got := v.Members[m.Name()]
+		if got != well {
+			return fmt.Errorf("%s is %q on timeline %d, want %q on %d", m.Name(), got.State, got.Timeline, well.State, well.Timeline)
+		}
+		standby = standby || m.Name() == v.Standby
 	}
-	if err := leader.get(ctx, "/cluster", &view); err != nil {
-		return err
-	}
-	timeline, standby := 0, false
-	for _, m := range view.Members {
-		if m.Name == leader.Name() {
-			timeline = m.Timeline
-		}
-		standby = standby || m.Role == "sync_standby" // the roles are those of the store's key
-	}
-	for _, want := range among {
-		state := "not a member"
-		for _, m := range view.Members {
-			if m.Name == want.Name() {
-				state = fmt.Sprintf("%s, timeline %d", m.State, m.Timeline)
-			}
-		}
-		well := "streaming"
-		if want == leader {
-			well = "running"
-		}
-		if well = fmt.Sprintf("%s, timeline %d", well, timeline); state != well {
-			return fmt.Errorf("%s is %s, want %s", want.Name(), state, well)
-		}
-	}
-	if c.mode != Async && !standby {
+	switch {
+	case v.Leader == "":
+		return errors.New("nobody holds the lease")
+	case c.mode != Async && !standby:
 		return errors.New("the store names no synchronous standby")
 	}
 	return nil
 }
 
-// Leader returns the member that holds the lease and is primary, by its agent's word. It is an error when there is
-// none.
-func (c *Cluster) Leader(ctx context.Context) (*Member, error) { return c.leader(ctx, c.Members) }
+// Leader returns the member that holds the lease, and whose server is a primary. It is an error when there is none.
+func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
+	v, err := c.Store.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leader := c.named(v.Leader)
+	if leader == nil {
+		return nil, errors.New("nobody holds the lease")
+	}
+	role, err := leader.text(ctx, "SELECT CASE WHEN pg_is_in_recovery() THEN 'replica' ELSE 'primary' END")
+	if err == nil && role != "primary" {
+		err = fmt.Errorf("%s holds the lease and is a %s", leader.Name(), role)
+	}
+	return leader, err
+}
 
-func (c *Cluster) leader(ctx context.Context, among []*Member) (*Member, error) {
-	type answer struct {
-		*Member
-		error
-	}
-	answers := make(chan answer, len(among))
-	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
-	defer cancel()
-	for _, m := range among {
-		go func() { answers <- answer{m, m.get(ctx, "/primary", nil)} }()
-	}
-	var errs []error
-	for range among {
-		a := <-answers
-		if a.error == nil {
-			return a.Member, nil
+// named returns the member of that name, or nil.
+func (c *Cluster) named(name string) *Member {
+	for _, m := range c.Members {
+		if m.Name() == name {
+			return m
 		}
-		errs = append(errs, a.error)
 	}
-	return nil, fmt.Errorf("no leader: %w", errors.Join(errs...))
+	return nil
 }
 
 // Standby returns the member that the store names as the synchronous standby: the only one that may take over. It is an
 // error when there is none.
 func (c *Cluster) Standby(ctx context.Context) (*Member, error) {
-	var errs []error
-	for _, m := range c.Members {
-		err := m.get(ctx, "/sync", nil)
-		if err == nil {
-			return m, nil
-		}
-		errs = append(errs, err)
+	v, err := c.Store.view(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("no synchronous standby: %w", errors.Join(errs...))
+	if standby := c.named(v.Standby); standby != nil {
+		return standby, nil
+	}
+	return nil, errors.New("the store names no synchronous standby")
 }
 
 // Others returns the members but those named.
@@ -250,7 +247,7 @@ func (c *Cluster) Redundant(members ...*Member) func(context.Context) error {
 		if err := c.settled(ctx, members); err != nil {
 			return err
 		}
-		leader, err := c.leader(ctx, members)
+		leader, err := c.Leader(ctx)
 		if err != nil {
 			return err
 		}
@@ -325,7 +322,7 @@ func (o *options) member(name, image string, mode Mode, store *Store) (container
 	}
 	seconds := func(d time.Duration) int { return int(d / time.Second) }
 	agent, err := json.Marshal(map[string]any{
-		"scope":   "dr",
+		"scope":   scope,
 		"name":    name,
 		"etcd3":   map[string]any{"hosts": hosts},
 		"restapi": map[string]any{"listen": fmt.Sprintf("0.0.0.0:%d", agentPort), "connect_address": fmt.Sprintf("%s:%d", name, agentPort)},

@@ -2,27 +2,37 @@ package pgtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/drtest/suite/drtest"
 )
 
 // FailoverStages returns the moments of a failover from the old leader, for a scenario: "leader lost", "promoted",
-// "rerouted" and "redundancy restored". Clients are known by the application name of their connections. Redundancy is
+// "rerouted" and "redundancy restored" under another leader. Clients are known by the application name of their connections. Redundancy is
 // that of [Cluster.Redundant], of the members named or of all.
 func (c *Cluster) FailoverStages(old *Member, application string, redundant ...*Member) []drtest.Stage {
-	others := c.Others(old)
+	// successor returns the leader that is another.
+	successor := func(ctx context.Context) (*Member, error) {
+		leader, err := c.Leader(ctx)
+		if err == nil && leader == old {
+			err = fmt.Errorf("%s still leads", old.Name())
+		}
+		return leader, err
+	}
 	return []drtest.Stage{
-		{Name: "leader lost", Source: "the store, by GET /cluster of the other members", Reached: func(ctx context.Context) error {
-			return c.leaderLost(ctx, old, others)
+		{Name: "leader lost", Source: "the leader key of the store", Reached: func(ctx context.Context) error {
+			v, err := c.Store.view(ctx)
+			if err == nil && v.Leader == old.Name() {
+				err = fmt.Errorf("%s holds the lease", old.Name())
+			}
+			return err
 		}},
-		{Name: "promoted", Source: "GET /primary of the other members", Reached: func(ctx context.Context) error {
-			_, err := c.leader(ctx, others)
+		{Name: "promoted", Source: "the leader key, and pg_is_in_recovery of who holds it", Reached: func(ctx context.Context) error {
+			_, err := successor(ctx)
 			return err
 		}},
 		{Name: "rerouted", Source: "pg_stat_activity of the new primary", Reached: func(ctx context.Context) error {
-			leader, err := c.leader(ctx, others)
+			leader, err := successor(ctx)
 			if err != nil {
 				return err
 			}
@@ -33,25 +43,11 @@ func (c *Cluster) FailoverStages(old *Member, application string, redundant ...*
 			}
 			return err
 		}},
-		{Name: "redundancy restored", Source: "GET /cluster, and a fresh row on each node", Reached: c.Redundant(redundant...)},
-	}
-}
-
-// leaderLost is reached when the store no longer names the old leader, as any of the others sees it.
-func (c *Cluster) leaderLost(ctx context.Context, old *Member, others []*Member) error {
-	var errs []error
-	for _, m := range others {
-		var view struct{ Members []struct{ Name, Role string } }
-		if err := m.get(ctx, "/cluster", &view); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, seen := range view.Members {
-			if seen.Name == old.Name() && seen.Role == "leader" {
-				return fmt.Errorf("%s holds the lease", old.Name())
+		{Name: "redundancy restored", Source: "the member keys of the store, and a fresh row on each node", Reached: func(ctx context.Context) error {
+			if _, err := successor(ctx); err != nil {
+				return err
 			}
-		}
-		return nil
+			return c.Redundant(redundant...)(ctx)
+		}},
 	}
-	return errors.Join(errs...)
 }

@@ -1,7 +1,9 @@
 package pgtest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 const (
 	storePort = 2379
 	peerPort  = 2380
+	scope     = "dr" // of the cluster, in the names of its keys
 )
 
 // A Store is the etcd in which a cluster keeps the lease of its leader: one member or three.
@@ -67,6 +70,81 @@ func healthy(ctx context.Context, s *containertest.Service) error {
 		return errors.New("store: " + resp.Status)
 	}
 	return nil
+}
+
+// A view is what the store holds of a cluster. It is asked without the agents, for whom questions are costly.
+type view struct {
+	Leader  string // who holds the lease; empty when nobody does
+	Standby string // the synchronous one
+	Members map[string]agentView
+}
+
+// An agentView is what an agent says of its server.
+type agentView struct {
+	State    string
+	Timeline int
+}
+
+// view reads all keys of the cluster at one revision, from the first member of the store that answers.
+func (s *Store) view(ctx context.Context) (*view, error) {
+	const prefix, end = "/service/" + scope + "/", "/service/" + scope + "0"
+	body, err := json.Marshal(map[string][]byte{"key": []byte(prefix), "range_end": []byte(end)})
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, m := range s.Members {
+		var answer struct{ Kvs []struct{ Key, Value []byte } }
+		if err := post(ctx, m, "/v3/kv/range", body, &answer); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", m.Name(), err))
+			continue
+		}
+		v := &view{Members: map[string]agentView{}}
+		for _, kv := range answer.Kvs {
+			var err error
+			switch key := strings.TrimPrefix(string(kv.Key), prefix); {
+			case key == "leader":
+				v.Leader = string(kv.Value)
+			case key == "sync":
+				var sync struct {
+					Standby string `json:"sync_standby"`
+				}
+				err = json.Unmarshal(kv.Value, &sync)
+				v.Standby = sync.Standby
+			case strings.HasPrefix(key, "members/"):
+				var agent agentView
+				err = json.Unmarshal(kv.Value, &agent)
+				v.Members[strings.TrimPrefix(key, "members/")] = agent
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", kv.Key, err)
+			}
+		}
+		return v, nil
+	}
+	return nil, errors.Join(errs...)
+}
+
+// post asks a member of the store.
+func post(ctx context.Context, m *containertest.Service, path string, body []byte, into any) error {
+	addr, err := m.HostAddr(ctx)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 // Peers returns the members of the store, to cut others off from.
