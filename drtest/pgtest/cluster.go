@@ -134,13 +134,12 @@ func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 	}
 	timeline, standby := v.Members[v.Leader].Timeline, false
 	for _, m := range among {
-		well := agentView{State: "streaming", Timeline: timeline}
+		well := agentView{State: "running", Replication: "streaming", Timeline: timeline}
 		if m.Name() == v.Leader {
-			well.State = "running"
+			well.Replication = ""
 		}
-		got := v.Members[m.Name()]
-		if got != well {
-			return fmt.Errorf("%s is %q on timeline %d, want %q on %d", m.Name(), got.State, got.Timeline, well.State, well.Timeline)
+		if got := v.Members[m.Name()]; got != well {
+			return fmt.Errorf("%s is %v, want %v", m.Name(), got, well)
 		}
 		standby = standby || m.Name() == v.Standby
 	}

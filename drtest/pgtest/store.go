@@ -81,8 +81,14 @@ type view struct {
 
 // An agentView is what an agent says of its server.
 type agentView struct {
-	State    string
-	Timeline int
+	State       string // "running"
+	Replication string `json:"replication_state"` // "streaming"; none of a primary
+	Timeline    int
+}
+
+// String reads "running, streaming on timeline 2".
+func (a agentView) String() string {
+	return strings.TrimSuffix(a.State+", "+a.Replication, ", ") + fmt.Sprintf(" on timeline %d", a.Timeline)
 }
 
 // view reads all keys of the cluster at one revision, from the first member of the store that answers.
