@@ -20,7 +20,7 @@ func crashFailover(t testing.TB, c *clustered) drtest.Scenario {
 		{Name: "crash noticed", Worst: c.Timing.LoopWait, Source: "loop_wait"},
 		promotion(c),
 		standbyFollows(c),
-		reconnect(0), // connections to a dead server are refused
+		reconnect,
 	}
 	s.Objectives = failoverObjectives(3 * time.Second)
 	s.Objectives = append(s.Objectives, drtest.Detection(time.Second))
@@ -51,7 +51,7 @@ func leaseModel(c *clustered) drtest.Model {
 		{Name: "dead member asked", Worst: 2 * time.Second, Source: "an agent waits 2s for each member's before it takes the lease"},
 		promotion(c),
 		standbyFollows(c),
-		reconnect(time.Second),
+		reconnect,
 	}
 }
 

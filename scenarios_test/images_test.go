@@ -16,6 +16,7 @@ func TestImages(t *testing.T) {
 	network := pgtest.StartPrimary(t).Network()
 	proxytest.Start(t, network)
 	dnstest.Start(t, network, time.Second)
+	pgtest.StartCluster(t, pgtest.Async)
 	for _, image := range []containertest.Image{fakeLLM(), variant{}.image(), variant{faultBuild: true}.image()} {
 		t.Log(containertest.Build(t, image))
 	}
@@ -44,4 +45,23 @@ func BenchmarkSetUp(b *testing.B) {
 	for stage, took := range map[string]time.Duration{"pair": pair, "proxy": proxied, "app": app} {
 		b.ReportMetric(took.Seconds()*1000/float64(b.N), stage+"-ms/op")
 	}
+}
+
+// BenchmarkSetUpCluster measures the same for a synchronous cluster of three nodes with its store.
+func BenchmarkSetUpCluster(b *testing.B) {
+	for _, image := range []containertest.Image{fakeLLM(), variant{}.image()} {
+		containertest.Build(b, image)
+	}
+	var clustered, app time.Duration
+	for b.Loop() {
+		start := time.Now()
+		c := pgtest.StartCluster(b, pgtest.Sync)
+		settled := time.Now()
+		proxy := proxytest.Start(b, c.Members[0].Network())
+		startOrchestrator(b, proxy, c.Members[0], variant{env: map[string]string{"DATABASE_URL": c.DSN()}})
+		clustered += settled.Sub(start)
+		app += time.Since(settled)
+	}
+	b.ReportMetric(clustered.Seconds()*1000/float64(b.N), "cluster-ms/op")
+	b.ReportMetric(app.Seconds()*1000/float64(b.N), "app-ms/op")
 }

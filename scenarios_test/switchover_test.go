@@ -22,7 +22,7 @@ func plannedSwitchover(c *clustered) drtest.Scenario {
 		{Name: "leader stops", Worst: 2 * time.Second, Source: "primary_stop_timeout 2s"},
 		promotion(c),
 		standbyFollows(c),
-		reconnect(0),
+		reconnect,
 	}
 	s.Objectives = failoverObjectives(s.Model.RTO().Hi)
 	return s

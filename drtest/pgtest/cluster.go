@@ -79,18 +79,19 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 		t.Fatalf("pgtest: %v", err)
 	}
 	image := containertest.Build(t, clusterImage(t))
-	// An agent that does not find the store asks again after five seconds.
-	c := &Cluster{Store: startStore(t, image, o.network, max(1, o.stores)), Timing: o.timing, mode: mode}
-	var configs []containertest.Config
+	stores := max(1, o.stores)
+	configs := store(image, o.network, stores)
 	for i := range members {
-		config, err := o.member(fmt.Sprintf("node-%d", i+1), image, mode, c.Store)
+		config, err := o.member(fmt.Sprintf("node-%d", i+1), image, mode, stores)
 		if err != nil {
 			t.Fatal(err)
 		}
 		configs = append(configs, config)
 	}
-	for _, s := range containertest.StartAll(t, configs...) {
-		c.Members = append(c.Members, &Member{Node: &Node{s}})
+	services := containertest.StartAll(t, configs...)
+	c := &Cluster{Store: &Store{services[:stores]}, Timing: o.timing, mode: mode}
+	for _, s := range services[stores:] {
+		c.Members = append(c.Members, &Member{&Node{s}})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), containertest.StartTimeout)
 	defer cancel()
@@ -138,7 +139,8 @@ func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 		if m.Name() == v.Leader {
 			well.Replication = ""
 		}
-		if got := v.Members[m.Name()]; got != well {
+		got := v.Members[m.Name()]
+		if well.Tags = got.Tags; got != well {
 			return fmt.Errorf("%s is %v, want %v", m.Name(), got, well)
 		}
 		standby = standby || m.Name() == v.Standby
@@ -314,10 +316,10 @@ func (n *Node) text(ctx context.Context, sql string) (string, error) {
 }
 
 // member describes a member of a cluster.
-func (o *options) member(name, image string, mode Mode, store *Store) (containertest.Config, error) {
+func (o *options) member(name, image string, mode Mode, stores int) (containertest.Config, error) {
 	var hosts []string
-	for _, s := range store.Members {
-		hosts = append(hosts, s.Addr())
+	for i := range stores {
+		hosts = append(hosts, fmt.Sprintf("%s:%d", storeName(i), storePort))
 	}
 	seconds := func(d time.Duration) int { return int(d / time.Second) }
 	agent, err := json.Marshal(map[string]any{
@@ -360,7 +362,7 @@ func (o *options) member(name, image string, mode Mode, store *Store) (container
 	config := o.node(name, "")
 	config.Image = image
 	config.Cmd = []string{"patroni"}
-	config.Env = map[string]string{"PGTEST_AGENT": string(agent), "PGTEST_CONF": o.conf.String()}
+	config.Env = map[string]string{"PGTEST_AGENT": string(agent), "PGTEST_CONF": o.conf.String(), "PGTEST_STORE": storeName(0)}
 	config.ExtraPorts = []int{agentPort}
 	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead
 	config.Firewall = true

@@ -71,23 +71,43 @@ func (m *Member) Isolate(except ...containertest.Peer) drtest.Fault {
 // Resume is a step of a runbook: it starts a node that has been killed and returns when its server answers.
 func (m *Member) Resume(ctx context.Context) error { return m.service.Resume(ctx) }
 
+// Fence is a step of a runbook: from the agent's next round on, the node may neither lead nor be the synchronous standby. A
+// leader goes on leading until it is switched over. [Cluster.Clone] lifts the fence.
+func (c *Cluster) Fence(ctx context.Context, m *Member) error { return c.tag(ctx, m, true) }
+
+// tag fences a member, or lifts the fence, and returns when the store has it.
+func (c *Cluster) tag(ctx context.Context, m *Member, fenced bool) error {
+	const edit = `import json, sys; c = json.load(open("agent.json")); c["tags"] = {t: sys.argv[1] == "true" for t in ("nofailover", "nosync")}; json.dump(c, open("agent.json", "w"))`
+	const reload = `cd /var/lib/postgresql && python3 -c "$1" "$2" && kill -HUP "$(cat agent.pid)"`
+	if _, err := m.service.Exec(ctx, "sh", "-c", reload, "sh", edit, fmt.Sprint(fenced)); err != nil {
+		return err
+	}
+	return wait.For(ctx, settleStep, func(ctx context.Context) error {
+		v, err := c.Store.view(ctx)
+		if err == nil && v.Members[m.Name()].Tags.NoSync != fenced {
+			err = fmt.Errorf("the store does not know the fence of %s yet", m.Name())
+		}
+		return err
+	})
+}
+
 // Clone is a step of a runbook: it throws the data of a replica away and copies that of the leader, and returns once the
 // replica streams again. What is wrong with its files goes with them, while a rewind keeps every page that did not change.
 func (c *Cluster) Clone(ctx context.Context, m *Member) error {
 	if _, err := m.post(ctx, "/reinitialize", map[string]bool{"force": true}); err != nil {
 		return fmt.Errorf("clone %s: %w", m.Name(), err)
 	}
-	const first = "its data is the old one"
 	started, err := m.startTime(ctx)
 	if err != nil {
 		started = "" // it is gone already
 	}
-	return wait.For(ctx, settleStep, func(ctx context.Context) error {
+	err = wait.For(ctx, settleStep, func(ctx context.Context) error {
 		if now, err := m.startTime(ctx); err != nil || now == started {
-			return errors.Join(err, errors.New(first))
+			return errors.Join(err, errors.New("its data is the old one"))
 		}
 		return c.settled(ctx, c.Members)
 	})
+	return errors.Join(err, c.tag(ctx, m, false))
 }
 
 // startTime tells one run of the server from the next.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"testing"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
@@ -25,13 +24,12 @@ type Store struct {
 	Members []*containertest.Service
 }
 
-// startStore starts a store and returns when each of its members answers.
-func startStore(t testing.TB, image, network string, n int) *Store {
-	t.Helper()
+// store describes a store of n members.
+func store(image, network string, n int) []containertest.Config {
 	var configs []containertest.Config
 	var all []string
 	for i := range n {
-		name := fmt.Sprintf("store-%d", i+1)
+		name := storeName(i)
 		configs = append(configs, containertest.Config{
 			Name: name, Image: image, Network: network, Port: storePort, Firewall: true, Ready: healthy,
 		})
@@ -47,8 +45,10 @@ func startStore(t testing.TB, image, network string, n int) *Store {
 			"--initial-advertise-peer-urls", fmt.Sprintf("http://%s:%d", name, peerPort),
 			"--initial-cluster", strings.Join(all, ","), "--log-level", "warn"}
 	}
-	return &Store{Members: containertest.StartAll(t, configs...)}
+	return configs
 }
+
+func storeName(i int) string { return fmt.Sprintf("store-%d", i+1) }
 
 // healthy asks a member of the store whether it has a leader.
 func healthy(ctx context.Context, s *containertest.Service) error {
@@ -84,6 +84,9 @@ type agentView struct {
 	State       string // "running"
 	Replication string `json:"replication_state"` // "streaming"; none of a primary
 	Timeline    int
+	Tags        struct {
+		NoSync bool // set with nofailover, by a fence
+	}
 }
 
 // String reads "running, streaming on timeline 2".

@@ -160,3 +160,24 @@ func TestProgramOfOtherModule(t *testing.T) {
 	err = buildPrograms(t.Context(), engine, []Program{{Name: "none", Package: "example.org/shop/none"}}, files)
 	require.ErrorContains(t, err, "program none: go build: ")
 }
+
+// An image upon another is built upon that one, and has another name when that one changes.
+func TestBuildUpon(t *testing.T) {
+	engine := mayBuild(t)
+	build := func(base Image) string {
+		upon := Image{Name: "drtest/test-upon", Base: &base, Files: fstest.MapFS{"Dockerfile": {Data: []byte("ARG BASE=debian:trixie-slim\nFROM ${BASE}\nCOPY Dockerfile /upon\n")}}}
+		ref, err := upon.Build(t.Context(), t.Logf)
+		require.NoError(t, err)
+		under, err := base.Build(t.Context(), t.Logf)
+		require.NoError(t, err)
+		remove(t, engine, under)
+		remove(t, engine, ref)
+		upper, err := engine.ImageInspect(t.Context(), ref)
+		require.NoError(t, err)
+		lower, err := engine.ImageInspect(t.Context(), under)
+		require.NoError(t, err)
+		require.Equal(t, lower.RootFS.Layers, upper.RootFS.Layers[:len(lower.RootFS.Layers)])
+		return ref
+	}
+	require.NotEqual(t, build(unique(rand.Text())), build(unique(rand.Text())))
+}

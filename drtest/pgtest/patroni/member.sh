@@ -6,8 +6,12 @@ if [ "$1" = etcd ]; then
 	exec "$@"
 fi
 printf '%s\n' "${PGTEST_CONF:-}" >node.conf
-printf '%s\n' "${PGTEST_AGENT:?}" >agent.json # which is YAML
+[ -e agent.json ] || printf '%s\n' "${PGTEST_AGENT:?}" >agent.json # which is YAML
 # A container starts with no process, so a lock that names one is from before a crash.
 rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
+# An agent that does not find the store when it starts asks again after five seconds.
+if [ ! -e agent.pid ]; then
+	bash -c 'until (exec 3<>"/dev/tcp/$PGTEST_STORE/2379") 2>/dev/null; do sleep 0.05; done'
+fi
 echo $$ >agent.pid
 exec patroni agent.json

@@ -1,0 +1,85 @@
+package pgtest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTiming(t *testing.T) {
+	for _, c := range []struct {
+		timing Timing
+		err    string
+	}{
+		{fastest, ""},
+		{Timing{30 * time.Second, 10 * time.Second, 10 * time.Second}, ""},
+		{Timing{30 * time.Second, 1500 * time.Millisecond, 3 * time.Second}, "1.5s is not in whole seconds"},
+		{Timing{5 * time.Second, time.Second, 3 * time.Second},
+			"TTL 5s, LoopWait 1s, RetryTimeout 3s: Patroni would change them, it wants at least 20s, 1s and 3s, and LoopWait + 2*RetryTimeout <= TTL"},
+		{Timing{20 * time.Second, 10 * time.Second, 10 * time.Second},
+			"TTL 20s, LoopWait 10s, RetryTimeout 10s: Patroni would change them, it wants at least 20s, 1s and 3s, and LoopWait + 2*RetryTimeout <= TTL"},
+	} {
+		if err := c.timing.validate(); c.err == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, c.err)
+		}
+	}
+}
+
+// A member that was fenced is not the one that takes over, and follows; a copy of the leader lifts the fence.
+func TestCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a container engine, and -short is set")
+	}
+	t.Parallel()
+	c := StartCluster(t, Sync, StoreOfThree())
+	require.Len(t, c.Store.Members, 3)
+	first, err := c.Leader(t.Context())
+	require.NoError(t, err)
+	standby, err := c.Standby(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, first, standby)
+	require.NoError(t, c.Redundant()(t.Context()))
+
+	require.NoError(t, c.Fence(t.Context(), first))
+	answer, err := c.Switchover(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, answer, "Successfully switched over")
+	second, err := c.Leader(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, standby, second)
+	require.NoError(t, c.Clone(t.Context(), first))
+	v, err := c.Store.view(t.Context())
+	require.NoError(t, err)
+	require.False(t, v.Members[first.Name()].Tags.NoSync)
+	report, err := first.Checksums(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, report, "Bad checksums: 0")
+}
+
+// Two nodes that were both primaries have rows that the other lacks, and are found to differ however long one looks.
+func TestIdentical(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a container engine, and -short is set")
+	}
+	t.Parallel()
+	pair := StartPair(t, Async)
+	require.NoError(t, pair.Primary.exec(t.Context(), "CREATE TABLE letters (letter text)"))
+	c := &Cluster{Members: []*Member{{pair.Primary}, {pair.Replica}}}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	evidence, err := c.Identical(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "2 members have the same rows: letters 0 ", evidence)
+
+	require.NoError(t, pair.Promote(t.Context()))
+	require.NoError(t, pair.Primary.exec(t.Context(), "INSERT INTO letters VALUES ('a')"))
+	require.NoError(t, pair.Replica.exec(t.Context(), "INSERT INTO letters VALUES ('b')"))
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = c.Identical(ctx)
+	require.ErrorContains(t, err, "primary and replica differ:\nletters 1 0cc175b9c0f1b6a831c399e269772661\nletters 1 92eb5ffee6ae2fec3ad71c777531578f")
+}
