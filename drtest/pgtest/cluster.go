@@ -89,7 +89,7 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 		configs = append(configs, config)
 	}
 	services := containertest.StartAll(t, configs...)
-	c := &Cluster{Store: &Store{services[:stores]}, Timing: o.timing, mode: mode}
+	c := &Cluster{Store: &Store{Members: services[:stores]}, Timing: o.timing, mode: mode}
 	for _, s := range services[stores:] {
 		c.Members = append(c.Members, &Member{&Node{s}})
 	}
@@ -160,6 +160,11 @@ func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.primary(ctx, v)
+}
+
+// primary returns the leader by the store's view, if its server agrees.
+func (c *Cluster) primary(ctx context.Context, v *view) (*Member, error) {
 	leader := c.named(v.Leader)
 	if leader == nil {
 		return nil, errors.New("nobody holds the lease")

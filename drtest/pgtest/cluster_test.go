@@ -78,7 +78,7 @@ func TestIdentical(t *testing.T) {
 	require.NoError(t, pair.Promote(t.Context()))
 	require.NoError(t, pair.Primary.exec(t.Context(), "INSERT INTO letters VALUES ('a')"))
 	require.NoError(t, pair.Replica.exec(t.Context(), "INSERT INTO letters VALUES ('b')"))
-	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	_, err = c.Identical(ctx)
 	require.ErrorContains(t, err, "primary and replica differ:\nletters 1 0cc175b9c0f1b6a831c399e269772661\nletters 1 92eb5ffee6ae2fec3ad71c777531578f")

@@ -11,13 +11,16 @@ import (
 // "rerouted" and "redundancy restored" under another leader. Clients are known by the application name of their connections. Redundancy is
 // that of [Cluster.Redundant], of the members named or of all.
 func (c *Cluster) FailoverStages(old *Member, application string, redundant ...*Member) []drtest.Stage {
-	// successor returns the leader that is another.
+	// successor returns the leader that is another. The store is asked before any server: a look costs a process there.
 	successor := func(ctx context.Context) (*Member, error) {
-		leader, err := c.Leader(ctx)
-		if err == nil && leader == old {
-			err = fmt.Errorf("%s still leads", old.Name())
+		v, err := c.Store.view(ctx)
+		if err != nil {
+			return nil, err
 		}
-		return leader, err
+		if v.Leader == old.Name() {
+			return nil, fmt.Errorf("%s still leads", old.Name())
+		}
+		return c.primary(ctx, v)
 	}
 	return []drtest.Stage{
 		{Name: "leader lost", Source: "the leader key of the store", Reached: func(ctx context.Context) error {

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
@@ -22,6 +24,7 @@ const (
 // A Store is the etcd in which a cluster keeps the lease of its leader: one member or three.
 type Store struct {
 	Members []*containertest.Service
+	known   sync.Map // the address of each member, until it fails: the engine is slow to tell it
 }
 
 // store describes a store of n members.
@@ -104,7 +107,7 @@ func (s *Store) view(ctx context.Context) (*view, error) {
 	var errs []error
 	for _, m := range s.Members {
 		var answer struct{ Kvs []struct{ Key, Value []byte } }
-		if err := post(ctx, m, "/v3/kv/range", body, &answer); err != nil {
+		if err := s.post(ctx, m, "/v3/kv/range", body, &answer); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", m.Name(), err))
 			continue
 		}
@@ -115,11 +118,11 @@ func (s *Store) view(ctx context.Context) (*view, error) {
 			case key == "leader":
 				v.Leader = string(kv.Value)
 			case key == "sync":
-				var sync struct {
+				var key struct {
 					Standby string `json:"sync_standby"`
 				}
-				err = json.Unmarshal(kv.Value, &sync)
-				v.Standby = sync.Standby
+				err = json.Unmarshal(kv.Value, &key)
+				v.Standby = key.Standby
 			case strings.HasPrefix(key, "members/"):
 				var agent agentView
 				err = json.Unmarshal(kv.Value, &agent)
@@ -135,25 +138,35 @@ func (s *Store) view(ctx context.Context) (*view, error) {
 }
 
 // post asks a member of the store.
-func post(ctx context.Context, m *containertest.Service, path string, body []byte, into any) error {
-	addr, err := m.HostAddr(ctx)
+func (s *Store) post(ctx context.Context, m *containertest.Service, path string, body []byte, into any) error {
+	addr, ok := s.known.Load(m)
+	if !ok {
+		var err error
+		if addr, err = m.HostAddr(ctx); err != nil {
+			return err
+		}
+		s.known.Store(m, addr)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr.(string)+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
+		s.known.Delete(m)
 		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(resp.Status)
 	}
-	return json.NewDecoder(resp.Body).Decode(into)
+	return errors.Join(json.NewDecoder(resp.Body).Decode(into), drain(resp.Body))
+}
+
+// drain lets a connection be used again.
+func drain(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
 }
 
 // Peers returns the members of the store, to cut others off from.
