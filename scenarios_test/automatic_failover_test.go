@@ -84,6 +84,6 @@ func TestCrashFailoverSabotaged(t *testing.T) {
 	require.NoError(t, err)
 	c.start(t, patience, c.leader.DSN()) // its clients know only the first leader
 	s := crashFailover(t, c)
-	s.Deadline = 20 * time.Second
+	s.Deadline, s.Proofs = 20*time.Second, nil
 	requireFailure(t, s, "RTO", "never served again")
 }

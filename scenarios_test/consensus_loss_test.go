@@ -48,5 +48,7 @@ func TestConsensusLossFailsafe(t *testing.T) {
 
 func TestConsensusLossSabotaged(t *testing.T) {
 	t.Parallel()
-	requireFailure(t, consensusLossFailsafe(startClustered(t, pgtest.Sync)), "transparent", "requests failed") // not in failsafe mode
+	s := consensusLossFailsafe(startClustered(t, pgtest.Sync)) // not in failsafe mode
+	s.HealAfter = 10 * time.Second                             // the leader gives up after retry_timeout
+	requireFailure(t, s, "transparent", "requests failed")
 }

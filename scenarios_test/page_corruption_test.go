@@ -99,5 +99,6 @@ func TestPageCorruptionSabotaged(t *testing.T) {
 	require.NoError(t, conn.Close(t.Context()))
 	s := pageCorruption(c, "history")
 	s.Runbook = s.Runbook[:2] // the rotten node follows as it is
+	s.Proofs = s.Proofs[1:]   // its rows cannot be read
 	requireFailure(t, s, "no rotten page", "checksum verification failed")
 }
