@@ -239,7 +239,14 @@ func (c *Cluster) Switchover(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("switchover from %s: %w", leader.Name(), err)
 	}
-	return answer, nil
+	// The agent answers as soon as the other holds the lease.
+	return answer, wait.For(ctx, settleStep, func(ctx context.Context) error {
+		now, err := c.Leader(ctx)
+		if err == nil && now == leader {
+			err = fmt.Errorf("%s still leads", leader.Name())
+		}
+		return err
+	})
 }
 
 // Redundant says whether members, or all when none is named, are again what the cluster's mode demands: one is the
