@@ -40,33 +40,32 @@ func TestSplitBrainSabotaged(t *testing.T) {
 	t.Run("asynchronous, agent hangs", func(t *testing.T) {
 		t.Parallel()
 		c := startClustered(t, pgtest.Async)
-		s := c.scenario("Split brain, agent hangs", c.leader.HangAgent())
-		s.ID = "DR-NET-002/agent"
-		s.HealAfter = 32 * time.Second
-		s.Stages = c.FailoverStages(c.leader, "orchestrator")[3:]
-		s.Proofs = c.proofs()
-		s.Objectives = []drtest.Objective{drtest.RPO(0)}
-		report := playSabotaged(t, s)
-		log := c.writers.Stop()
-		t.Log(log)
+		report, log := playLoss(t, c, "agent", c.leader.HangAgent())
 		requireFailed(t, report, "one writable node", `^two nodes accepted writes at once for \d`)
 		require.Greater(t, log.Dual().Lo, time.Second, "certainly at once")
-		requireLostAsProved(t, c, report, log)
 	})
 	t.Run("asynchronous, node frozen, patient client", func(t *testing.T) {
 		t.Parallel()
 		c := startWithWriters(t, pgtest.Async, time.Minute)
-		s := c.scenario("Split brain, node frozen", c.leader.Pause())
-		s.ID = "DR-NET-002/pause"
-		s.HealAfter = 30 * time.Second
-		s.Stages = c.FailoverStages(c.leader, "orchestrator")[3:]
-		s.Proofs = c.proofs()
-		s.Objectives = []drtest.Objective{drtest.RPO(0)}
-		report := playSabotaged(t, s)
-		log := c.writers.Stop()
-		t.Log(log)
-		requireLostAsProved(t, c, report, log)
+		playLoss(t, c, "pause", c.leader.Pause())
 	})
+}
+
+// playLoss plays a fault that ends when another member has long taken over, and demands that acked writes are lost and
+// proved to be.
+func playLoss(t *testing.T, c *clustered, id string, fault drtest.Fault) (*drtest.Report, *pgtest.WriteLog) {
+	t.Helper()
+	s := c.scenario("Split brain", fault)
+	s.ID = "DR-NET-002/" + id
+	s.HealAfter = 32 * time.Second // the lease and its failover take 27 s at worst
+	s.Stages = c.FailoverStages(c.leader, "orchestrator")[3:]
+	s.Proofs = c.proofs()
+	s.Objectives = []drtest.Objective{drtest.RPO(0)}
+	report := playSabotaged(t, s)
+	log := c.writers.Stop()
+	t.Log(log)
+	requireLostAsProved(t, c, report, log)
+	return report, log
 }
 
 // requireLostAsProved demands that the WAL of the old leader tells of exactly the acked writes that the new one lacks.

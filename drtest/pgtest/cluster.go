@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,9 @@ func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(among, c.named(v.Leader)) {
+		return fmt.Errorf("%q holds the lease", v.Leader)
+	}
 	timeline, standby := v.Members[v.Leader].Timeline, false
 	for _, m := range among {
 		well := agentView{State: "running", Replication: "streaming", Timeline: timeline}
@@ -145,10 +149,7 @@ func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 		}
 		standby = standby || m.Name() == v.Standby
 	}
-	switch {
-	case v.Leader == "":
-		return errors.New("nobody holds the lease")
-	case c.mode != Async && !standby:
+	if c.mode != Async && !standby {
 		return errors.New("the store names no synchronous standby")
 	}
 	return nil
@@ -201,17 +202,7 @@ func (c *Cluster) Standby(ctx context.Context) (*Member, error) {
 
 // Others returns the members but those named.
 func (c *Cluster) Others(but ...*Member) []*Member {
-	var others []*Member
-	for _, m := range c.Members {
-		named := false
-		for _, b := range but {
-			named = named || m == b
-		}
-		if !named {
-			others = append(others, m)
-		}
-	}
-	return others
+	return slices.DeleteFunc(slices.Clone(c.Members), func(m *Member) bool { return slices.Contains(but, m) })
 }
 
 // DSN returns the connection string for clients inside the network: it names all members, and clients ask each until

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/wait"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,6 +60,16 @@ func TestCluster(t *testing.T) {
 	report, err := first.Checksums(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, report, "Bad checksums: 0")
+
+	receipt, err := c.Store.Kill().Inject(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, drtest.Receipt("exit code 137; exit code 137; exit code 137"), receipt)
+	_, err = c.Leader(t.Context())
+	require.Error(t, err)
+	require.NoError(t, c.Store.Resume(t.Context()))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, wait.For(ctx, settleStep, c.Redundant()))
 }
 
 // Two nodes that were both primaries have rows that the other lacks, and are found to differ however long one looks.

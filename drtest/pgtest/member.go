@@ -94,14 +94,11 @@ func (c *Cluster) tag(ctx context.Context, m *Member, fenced bool) error {
 // Clone is a step of a runbook: it throws the data of a replica away and copies that of the leader, and returns once the
 // replica streams again. What is wrong with its files goes with them, while a rewind keeps every page that did not change.
 func (c *Cluster) Clone(ctx context.Context, m *Member) error {
+	started, _ := m.startTime(ctx) // none, when the server is down
 	if _, err := m.post(ctx, "/reinitialize", map[string]bool{"force": true}); err != nil {
 		return fmt.Errorf("clone %s: %w", m.Name(), err)
 	}
-	started, err := m.startTime(ctx)
-	if err != nil {
-		started = "" // it is gone already
-	}
-	err = wait.For(ctx, settleStep, func(ctx context.Context) error {
+	err := wait.For(ctx, settleStep, func(ctx context.Context) error {
 		if now, err := m.startTime(ctx); err != nil || now == started {
 			return errors.Join(err, errors.New("its data is the old one"))
 		}

@@ -1,5 +1,5 @@
-// Package pgtest runs PostgreSQL 17 in containers for the length of a test: a primary alone, or a pair with a
-// streaming replica, and the faults that a server can suffer. All nodes boot from one template, a cluster that
+// Package pgtest runs PostgreSQL 17 in containers for the length of a test: a primary alone, a pair with a
+// streaming replica, or a cluster of three that elects its primary, and the faults that they can suffer. All nodes boot from one template, a cluster that
 // was stopped cleanly and is part of the image, with data checksums and with fsync on. Clients need no
 // password: the cluster is thrown away with its test, and only its own network and the loopback address of
 // the host lead to it.

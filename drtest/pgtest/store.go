@@ -169,15 +169,6 @@ func drain(r io.Reader) error {
 	return err
 }
 
-// Peers returns the members of the store, to cut others off from.
-func (s *Store) Peers() []containertest.Peer {
-	var peers []containertest.Peer
-	for _, m := range s.Members {
-		peers = append(peers, m)
-	}
-	return peers
-}
-
 // Isolate returns a store that nobody reaches, and of which no member reaches another. Heal brings it back.
 func (s *Store) Isolate() drtest.Fault {
 	return s.each(func(m *containertest.Service) drtest.Fault { return m.Isolate() })
