@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -15,14 +16,23 @@ func consensusLoss(c *clustered) drtest.Scenario {
 	s := c.scenario("Consensus store lost", c.Store.Isolate())
 	s.ID = "DR-DB-005"
 	s.HealAfter = 20 * time.Second
-	s.Proofs = []drtest.Proof{{Name: "redundant again", Examine: func(ctx context.Context) (string, error) {
-		return "a fresh row is on each node", c.Redundant()(ctx)
+	lost := false
+	s.Stages = []drtest.Stage{{Name: "redundancy restored", Source: "the member keys of the store, and a fresh row on each node", Reached: func(ctx context.Context) error {
+		if err := c.Redundant()(ctx); err != nil {
+			lost = true
+			return err
+		}
+		if !lost {
+			return errors.New("it has not been lost yet")
+		}
+		return nil
 	}}}
 	s.Objectives = []drtest.Objective{
 		drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates(),
 		// An agent asks the store again after loop_wait, and gives each question retry_timeout.
 		drtest.HealLag(5 * time.Second),
 		drtest.RTO(25 * time.Second),
+		drtest.Reached("redundancy restored", s.HealAfter+15*time.Second),
 	}
 	return s
 }
@@ -32,6 +42,7 @@ func consensusLossFailsafe(c *clustered) drtest.Scenario {
 	s := consensusLoss(c)
 	s.ID = "DR-DB-005/failsafe"
 	s.Title += ", failsafe mode"
+	s.Stages = nil // nothing is lost
 	s.Objectives = []drtest.Objective{drtest.Transparent(), drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates()}
 	return s
 }
