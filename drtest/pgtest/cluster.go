@@ -18,6 +18,7 @@ const (
 	members    = 3
 	markTable  = "drtest_mark"
 	settleStep = 50 * time.Millisecond
+	wakeStep   = 250 * time.Millisecond
 )
 
 // A Cluster is three members that elect their primary by themselves: Patroni 4, with its leader key in etcd.
@@ -105,7 +106,15 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 // settle returns when the cluster is as its mode demands, by the store and by the agents' own word, and has the table of
 // marks.
 func (c *Cluster) settle(ctx context.Context) error {
-	if err := wait.For(ctx, settleStep, func(ctx context.Context) error { return c.settled(ctx, c.Members) }); err != nil {
+	var woken time.Time
+	if err := wait.For(ctx, settleStep, func(ctx context.Context) error {
+		err := c.settled(ctx, c.Members)
+		if err != nil && time.Since(woken) > wakeStep {
+			woken = time.Now()
+			err = errors.Join(err, c.Store.wake(ctx))
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	leader, err := c.Leader(ctx)
