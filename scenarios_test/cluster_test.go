@@ -39,7 +39,8 @@ func startWithWriters(t testing.TB, mode pgtest.Mode, patience time.Duration, op
 func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {
 	t.Helper()
 	proxy := proxytest.Start(t, c.Members[0].Network())
-	c.app = startOrchestrator(t, proxy, c.Members[0], variant{env: map[string]string{"DATABASE_URL": dsn}})
+	// A connection is tried at one member after the other: with two that are silent, a request must still be in time.
+	c.app = startOrchestrator(t, proxy, c.Members[0], variant{env: map[string]string{"DATABASE_URL": dsn, "CONNECT_TIMEOUT": "300ms"}})
 	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
 	var err error
 	c.leader, err = c.Leader(t.Context())
@@ -100,10 +101,10 @@ func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
 	}
 }
 
-// reconnect is what clients add to a failover: the breaker's trial that finds a silent host, or a primary that still waits
-// for a standby, gives up after a second, the next one follows 300 ms later, and a request is due every 50 ms.
+// reconnect is what clients add to a failover: the breaker's trial that finds a primary which still waits for a standby
+// gives up after a second, the next one follows 300 ms later, and a request is due every 50 ms.
 var reconnect = drtest.Term{Name: "clients come back", Worst: 1350 * time.Millisecond,
-	Source: "CONNECT_TIMEOUT 1s, BREAKER_TIMEOUT 300ms, Load.Every 50ms"}
+	Source: "STATEMENT_TIMEOUT 1s, BREAKER_TIMEOUT 300ms, Load.Every 50ms"}
 
 // promotion is the end of recovery of a standby that has replayed all but the last moment.
 func promotion(c *clustered) drtest.Term {
