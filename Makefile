@@ -25,7 +25,7 @@ which:
 		go test -list '^Test' ./scenarios_test | grep '^Test' | grep -vE '$(CHECKS)' | sed 's/^/  /'; exit 2; }
 
 test: images ## run all tests, those that sabotage the system among them
-	go test -count=1 -timeout $(TIMEOUT) ./...
+	go test -count=1 -timeout $(TIMEOUT) -parallel $(PARALLEL) ./...
 
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
