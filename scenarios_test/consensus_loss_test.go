@@ -27,6 +27,13 @@ func consensusLoss(c *clustered) drtest.Scenario {
 		}
 		return nil
 	}}}
+	s.Model = drtest.Model{
+		{Name: "store away", Best: s.HealAfter, Worst: s.HealAfter, Source: "the fault"},
+		{Name: "agent asks again", Worst: c.Timing.LoopWait + c.Timing.RetryTimeout, Source: "loop_wait, retry_timeout"},
+		promotion(c),
+		standbyFollows(c),
+		reconnect,
+	}
 	s.Objectives = []drtest.Objective{
 		drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates(),
 		// An agent asks the store again after loop_wait, and gives each question retry_timeout.
@@ -42,7 +49,7 @@ func consensusLossFailsafe(c *clustered) drtest.Scenario {
 	s := consensusLoss(c)
 	s.ID = "DR-DB-005/failsafe"
 	s.Title += ", failsafe mode"
-	s.Stages = nil // nothing is lost
+	s.Stages, s.Model = nil, nil // nothing is lost, and there is nothing to recover from
 	s.Objectives = []drtest.Objective{drtest.Transparent(), drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates()}
 	return s
 }
