@@ -70,7 +70,8 @@ func TestShutdown(t *testing.T) {
 		t.Skip("one way was not played, so there is nothing to compare") // or it failed, and so does this
 	}
 	require.Less(t, graceful.Figures.Bill.Repeated, abrupt.Figures.Bill.Repeated, "repeated calls")
-	require.Less(t, graceful.Figures.LostWork.Hi, abrupt.Figures.LostWork.Hi, "lost work")
+	// A crash just after a checkpoint loses nothing but the calls in progress.
+	require.LessOrEqual(t, graceful.Figures.LostWork.Hi, abrupt.Figures.LostWork.Hi, "lost work")
 }
 
 func TestShutdownSabotaged(t *testing.T) {

@@ -21,7 +21,7 @@ func For(ctx context.Context, every time.Duration, probe func(context.Context) e
 		if err == nil {
 			return nil
 		}
-		if last == nil || ctx.Err() == nil {
+		if last == nil || !over(ctx) {
 			last = err
 		}
 		select {
@@ -30,4 +30,10 @@ func For(ctx context.Context, every time.Duration, probe func(context.Context) e
 		case <-ticker.C:
 		}
 	}
+}
+
+// over says whether ctx has ended, or is about to: what has a deadline of its own, such as a dial, may end first.
+func over(ctx context.Context) bool {
+	deadline, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)
 }

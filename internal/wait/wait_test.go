@@ -50,6 +50,19 @@ func TestFor(t *testing.T) {
 		},
 		want: "not within 5.5s: connection refused (context deadline exceeded)",
 		took: 5500 * time.Millisecond,
+	}, {
+		name:   "cut short by a deadline of its own",
+		reason: "neither does one that takes over the deadline, as a dial does, and ends at the same moment",
+		probe: func(ctx context.Context, n int) error {
+			if n == 1 {
+				return refused
+			}
+			deadline, _ := ctx.Deadline()
+			<-time.After(time.Until(deadline))
+			return errors.New("i/o timeout")
+		},
+		want: "not within 5.5s: connection refused (context deadline exceeded)",
+		took: 5500 * time.Millisecond,
 	}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
