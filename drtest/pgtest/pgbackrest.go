@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 )
 
 // stanza is pgBackRest's word for the backups of one server.
@@ -47,6 +48,11 @@ func (p pgBackRest) backup(ctx context.Context, n *Node, kind BackupKind) (Backu
 	name, ok := map[BackupKind]string{Full: "full", Incremental: "incr"}[kind]
 	if !ok {
 		return Backup{}, fmt.Errorf("kind %d is neither Full nor Incremental", kind)
+	}
+	// The control file of a server that was promoted a moment ago is that of before, and pgBackRest refuses it. A backup
+	// begins with a checkpoint anyway.
+	if err := n.exec(ctx, "CHECKPOINT"); err != nil {
+		return Backup{}, err
 	}
 	if _, err := n.service.Exec(ctx, "pgbackrest", "--type="+name, "backup"); err != nil {
 		return Backup{}, err
@@ -120,6 +126,11 @@ func (pgBackRest) restore(ctx context.Context, n *Node, b Backup, to Target) err
 	}
 	_, err := n.service.Exec(ctx, append(args, "restore")...)
 	return err
+}
+
+// folder is where a backup lies.
+func (pgBackRest) folder(b Backup) string {
+	return path.Join(repositoryPath, "backup", stanza, b.Label)
 }
 
 // segmentEnd returns the LSN at which a file of WAL ends, by its name: timeline, and the number of the segment in two parts.

@@ -3,9 +3,11 @@ package pgtest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 )
 
@@ -31,6 +33,7 @@ type tool interface {
 	archive() string        // the archive_command
 	backup(context.Context, *Node, BackupKind) (Backup, error)
 	archived(context.Context, *Node) (LSN, error) // the end of the archive
+	folder(Backup) string                         // where the backup lies
 	restore(context.Context, *Node, Backup, Target) error
 }
 
@@ -102,4 +105,17 @@ func (r *Repository) Backup(ctx context.Context, n *Node, kind BackupKind) (Back
 	}
 	b.Kind, b.Took = kind, time.Since(begin)
 	return b, nil
+}
+
+// LoseFile returns a repository that loses a file of a backup: the last one, by its path. Nobody is told, until the backup is
+// verified or needed. Node is one that has the repository. Heal does nothing.
+func (r *Repository) LoseFile(node *Node, b Backup) drtest.Fault {
+	return drtest.NewFault("lose a file of backup "+b.Label, func(ctx context.Context) (drtest.Receipt, error) {
+		const lose = `f=$(find "$0" -type f ! -name '*manifest*' | sort | tail -n 1) && rm "$f" && echo "$f"`
+		file, err := node.service.Exec(ctx, "sh", "-c", lose, r.tool.folder(b))
+		if err != nil {
+			return "", err
+		}
+		return drtest.Receipt(strings.TrimSpace(file) + " is gone"), nil
+	}, nil)
 }
