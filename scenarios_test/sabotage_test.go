@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/drtest/suite/drtest"
@@ -12,6 +13,17 @@ import (
 func requireFailure(t *testing.T, s drtest.Scenario, objective, reason string) {
 	t.Helper()
 	requireFailed(t, playSabotaged(t, s), objective, reason)
+}
+
+// requireBroken plays the scenario of a system whose recovery was broken on purpose: the step of the runbook must fail, for
+// the reason, and with it the drill.
+func requireBroken(t *testing.T, s drtest.Scenario, step, reason string) {
+	t.Helper()
+	ledger, err := drtest.Play(t.Context(), s)
+	t.Log("\n" + ledger.Timeline())
+	require.ErrorContains(t, err, fmt.Sprintf("runbook step %q: ", step))
+	require.Regexp(t, reason, err.Error())
+	require.NotEqual(t, drtest.Pass, drtest.Judge(ledger, s.Objectives...).Status)
 }
 
 // playSabotaged plays and judges such a scenario, for more than one requireFailed.

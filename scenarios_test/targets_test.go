@@ -14,6 +14,7 @@ const (
 	application = "Application Crashes"
 	network     = "Network Partitions"
 	corruption  = "Data Corruption"
+	backups     = "Backup/Restore"
 )
 
 // targets is what the service has promised for each disaster. Where the promise of an "RPO" is about work
@@ -34,8 +35,10 @@ func targets(t testing.TB, id string) []drtest.Objective {
 		"DR-NET-001": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(0)},
 		"DR-NET-002": {drtest.Detection(2 * time.Minute), drtest.RTO(5 * time.Minute), drtest.RPO(time.Minute)},
 		// Service goes on while stored states are wrong: what was promised is that the workflows are restored.
-		"DR-DATA-001": {drtest.Detection(time.Minute), drtest.WorkRTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
-		"DR-DATA-002": {drtest.Detection(time.Minute), drtest.WorkRTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-DATA-001":   {drtest.Detection(time.Minute), drtest.WorkRTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-DATA-002":   {drtest.Detection(time.Minute), drtest.WorkRTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
+		"DR-BACKUP-001": {drtest.Detection(2 * time.Minute), drtest.RTO(10 * time.Minute), drtest.RPO(time.Hour)},
+		"DR-BACKUP-002": {drtest.Detection(2 * time.Minute), drtest.RTO(5 * time.Minute), drtest.RPO(time.Minute)},
 	}[id]
 	require.True(t, ok, "no targets are known for %s", id)
 	return promised

@@ -9,6 +9,7 @@ import (
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -27,6 +28,8 @@ type Config struct {
 	Network string
 	// Env is added to the image's environment.
 	Env map[string]string
+	// Volumes are the volumes to mount, from [NewVolume], by the absolute path at which the service has each.
+	Volumes map[string]string
 	// Cmd replaces the image's command.
 	Cmd []string
 	// Port is the TCP port that the service serves. It is published on the loopback address of the host.
@@ -83,6 +86,9 @@ func (c Config) request(engine *docker.Engine, f *firewall.Firewall) testcontain
 	r.HostConfigModifier = func(h *container.HostConfig) {
 		init := true // reaps orphans
 		h.Init = &init
+		for path, volume := range c.Volumes {
+			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: path})
+		}
 		if c.Restart == RestartOnFailure {
 			h.RestartPolicy.Name = container.RestartPolicyOnFailure
 		}

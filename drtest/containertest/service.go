@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
@@ -22,6 +23,9 @@ type Service struct {
 	config   Config
 	id       string             // of the container; empty if it could not be made
 	firewall *firewall.Firewall // nil without Config.Firewall
+
+	mu       sync.Mutex
+	lastWord *string // the log of a service that was destroyed
 }
 
 // Name returns the service's role.
@@ -108,8 +112,15 @@ func (s *Service) exec(ctx context.Context, cmd []string) (string, error) {
 	return out.String(), nil
 }
 
-// Logs returns what the service has printed since its container was made, across restarts.
+// Logs returns what the service has printed since its container was made, across restarts, also after
+// [Service.Destroy].
 func (s *Service) Logs(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	last := s.lastWord
+	s.mu.Unlock()
+	if last != nil {
+		return *last, nil
+	}
 	log, err := s.logs(ctx)
 	if err != nil {
 		return log, fmt.Errorf("log of %s: %w", s.Name(), err)

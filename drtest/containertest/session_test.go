@@ -32,6 +32,7 @@ func TestChild(t *testing.T) {
 		return
 	}
 	c := echoService(t, "server", "")
+	c.Volumes = map[string]string{"/kept": containertest.NewVolume(t)}
 	if role == "ends" {
 		c.Cmd = []string{"exit"}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/firewall"
@@ -42,6 +43,25 @@ func NewNetwork(t testing.TB) string {
 		}
 	})
 	return n.Name
+}
+
+// NewVolume makes a volume for one test, which removes it: files that outlive the services that have it. It returns its
+// name, for [Config]. The first service to mount it gives it what its image has at the path, with owner and mode.
+func NewVolume(t testing.TB) string {
+	t.Helper()
+	engine := reaper.Use(t)
+	v, err := engine.VolumeCreate(t.Context(), client.VolumeCreateOptions{Labels: docker.Labels("volume")})
+	if err != nil {
+		t.Fatalf("volume: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := cleanupContext(t)
+		defer cancel()
+		if _, err := engine.VolumeRemove(ctx, v.Volume.Name, client.VolumeRemoveOptions{}); err != nil {
+			t.Logf("remove volume: %v", err)
+		}
+	})
+	return v.Volume.Name
 }
 
 // Start starts a service and returns it when it is ready. It fails t when the service is not ready within
@@ -156,7 +176,8 @@ func cleanUp(t testing.TB, services []*Service) {
 	for _, s := range services {
 		remove := func(what, id string) {
 			removals.Go(func() {
-				if _, err := s.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+				err := s.removeContainer(ctx, id)
+				if err != nil && !errdefs.IsNotFound(err) { // it may have been destroyed
 					t.Logf("remove %s: %v", what, err)
 				}
 			})

@@ -71,8 +71,8 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	if mode != Sync && mode != Async && mode != SyncBestEffort {
 		t.Fatalf("pgtest: mode %d is not Sync, SyncBestEffort or Async", mode)
 	}
-	if o.through != nil || o.restart == containertest.NeverRestart {
-		t.Fatal("pgtest: ReplicateThrough and NoRestart are no options of StartCluster")
+	if o.through != nil || o.archive != nil || o.restart == containertest.NeverRestart {
+		t.Fatal("pgtest: ReplicateThrough, ArchiveTo and NoRestart are no options of StartCluster")
 	}
 	if o.timing == (Timing{}) {
 		o.timing = fastest

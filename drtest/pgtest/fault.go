@@ -19,6 +19,11 @@ func (n *Node) Crash() drtest.Fault { return crash{n.service.Crash(), n} }
 // Clients see their connections closed, and the name stops resolving. Heal does nothing.
 func (n *Node) Kill() drtest.Fault { return n.service.Kill() }
 
+// Destroy returns the loss of the node with its data: the engine kills the container and removes it with all its files.
+// Clients see what they see after [Node.Kill]. What is left is what the node's [Repository] has, if it has one. Heal
+// does nothing.
+func (n *Node) Destroy() drtest.Fault { return n.service.Destroy() }
+
 // A crash is the crash of a container, with the server's own word for it.
 type crash struct {
 	drtest.Fault

@@ -8,10 +8,10 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 )
 
-//go:embed image patroni
+//go:embed image patroni backup
 var files embed.FS
 
-// serverImage is what every node runs that is not a member of a cluster.
+// serverImage is what every node runs that is not a member of a cluster and has no repository.
 func serverImage(t testing.TB) containertest.Image {
 	return containertest.Image{Name: "drtest/postgres", Files: folder(t, "image")}
 }
@@ -20,6 +20,12 @@ func serverImage(t testing.TB) containertest.Image {
 func clusterImage(t testing.TB) containertest.Image {
 	base := serverImage(t)
 	return containertest.Image{Name: "drtest/patroni", Files: folder(t, "patroni"), Base: &base}
+}
+
+// backupImage is what nodes run that have a [Repository].
+func backupImage(t testing.TB) containertest.Image {
+	base := serverImage(t)
+	return containertest.Image{Name: "drtest/backup", Files: folder(t, "backup"), Base: &base}
 }
 
 func folder(t testing.TB, name string) fs.FS {

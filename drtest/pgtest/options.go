@@ -16,6 +16,7 @@ type options struct {
 	conf    strings.Builder // lines of postgresql.conf
 	restart containertest.Restart
 	through func(primary *Node) string
+	archive *Repository
 
 	// Of clusters alone.
 	timing   Timing
@@ -34,10 +35,15 @@ func (o *options) alone(t testing.TB) {
 // gather applies opts to the defaults, and makes the image and the network that the nodes need.
 func gather(t testing.TB, opts []Option) *options {
 	t.Helper()
-	o := &options{image: containertest.Build(t, serverImage(t)), restart: containertest.RestartOnFailure}
+	o := &options{restart: containertest.RestartOnFailure}
 	for _, opt := range opts {
 		opt(o)
 	}
+	image := serverImage(t)
+	if o.archive != nil {
+		image = backupImage(t)
+	}
+	o.image = containertest.Build(t, image)
 	if o.network == "" {
 		o.network = containertest.NewNetwork(t)
 	}

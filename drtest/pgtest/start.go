@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"testing"
 
@@ -34,11 +35,20 @@ func (o *options) replica(t testing.TB, addr string) containertest.Config {
 
 // node describes what primary and replica share.
 func (o *options) node(role, conf string) containertest.Config {
+	env := map[string]string{"PGTEST_ROLE": role}
+	var volumes map[string]string
+	if o.archive != nil {
+		conf += o.archive.conf()
+		maps.Copy(env, o.archive.env())
+		volumes = o.archive.volumes()
+	}
+	env["PGTEST_CONF"] = conf + o.conf.String()
 	return containertest.Config{
 		Name:    role,
 		Image:   o.image,
 		Network: o.network,
-		Env:     map[string]string{"PGTEST_ROLE": role, "PGTEST_CONF": conf + o.conf.String()},
+		Env:     env,
+		Volumes: volumes,
 		Port:    port,
 		Restart: o.restart,
 		Ready: func(ctx context.Context, s *containertest.Service) error {

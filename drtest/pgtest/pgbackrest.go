@@ -1,0 +1,143 @@
+package pgtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+)
+
+// stanza is pgBackRest's word for the backups of one server.
+const stanza = "app"
+
+// pgBackRest is a [tool]: https://pgbackrest.org. It compresses with Zstandard, packs small files into larger ones, and
+// works with two processes at a time.
+type pgBackRest struct {
+	store map[string]string // options of a repository that is no folder
+}
+
+func (p pgBackRest) env() map[string]string {
+	env := map[string]string{
+		"PGBACKREST_STANZA":            stanza,
+		"PGBACKREST_PG1_PATH":          "/var/lib/postgresql/data",
+		"PGBACKREST_REPO1_PATH":        repositoryPath,
+		"PGBACKREST_REPO1_BUNDLE":      "y",
+		"PGBACKREST_COMPRESS_TYPE":     "zst",
+		"PGBACKREST_PROCESS_MAX":       "2",
+		"PGBACKREST_START_FAST":        "y", // no waiting for a checkpoint
+		"PGBACKREST_LOCK_PATH":         "/tmp/pgbackrest",
+		"PGBACKREST_LOG_LEVEL_FILE":    "off",
+		"PGBACKREST_LOG_LEVEL_CONSOLE": "warn",
+		// Nothing expires within a drill.
+		"PGBACKREST_REPO1_RETENTION_FULL": "99",
+	}
+	maps.Copy(env, p.store)
+	return env
+}
+
+func (pgBackRest) conf() string { return "" }
+
+// prepare reads the control file of a server that is down.
+func (pgBackRest) prepare() string { return "pgbackrest --no-online stanza-create" }
+
+func (pgBackRest) archive() string { return "pgbackrest archive-push %p" }
+
+func (p pgBackRest) backup(ctx context.Context, n *Node, kind BackupKind) (Backup, error) {
+	name, ok := map[BackupKind]string{Full: "full", Incremental: "incr"}[kind]
+	if !ok {
+		return Backup{}, fmt.Errorf("kind %d is neither Full nor Incremental", kind)
+	}
+	// The control file of a server that was promoted a moment ago is that of before, and pgBackRest refuses it. A backup
+	// begins with a checkpoint anyway.
+	if err := n.exec(ctx, "CHECKPOINT"); err != nil {
+		return Backup{}, err
+	}
+	if _, err := n.service.Exec(ctx, "pgbackrest", "--type="+name, "backup"); err != nil {
+		return Backup{}, err
+	}
+	info, err := p.info(ctx, n)
+	if err != nil {
+		return Backup{}, err
+	}
+	if len(info.Backup) == 0 {
+		return Backup{}, errors.New("the repository has no backup")
+	}
+	last := info.Backup[len(info.Backup)-1]
+	switch {
+	case last.Type != name: // without a full one before it an incremental backup becomes one
+		return Backup{}, fmt.Errorf("backup %s is of type %s, not %s", last.Label, last.Type, name)
+	case last.Error:
+		return Backup{}, fmt.Errorf("backup %s has pages with wrong checksums", last.Label)
+	}
+	start, err := parseLSN(last.LSN.Start)
+	return Backup{Label: last.Label, Size: last.Info.Size, Stored: last.Info.Repository.Size, Start: start}, err
+}
+
+// stanzaInfo is what pgBackRest tells of a repository.
+type stanzaInfo struct {
+	Archive []struct{ Max string } // the last segment
+	Backup  []struct {
+		Label, Type string
+		Error       bool
+		LSN         struct{ Start string }
+		Info        struct {
+			Size       int64
+			Repository struct{ Size int64 }
+		}
+	}
+}
+
+func (pgBackRest) info(ctx context.Context, n *Node) (stanzaInfo, error) {
+	out, err := n.service.Exec(ctx, "pgbackrest", "--output=json", "info")
+	if err != nil {
+		return stanzaInfo{}, err
+	}
+	var stanzas []stanzaInfo
+	if err := json.Unmarshal([]byte(out), &stanzas); err != nil || len(stanzas) != 1 {
+		return stanzaInfo{}, fmt.Errorf("pgbackrest info: %q: %w", out, err)
+	}
+	return stanzas[0], nil
+}
+
+func (p pgBackRest) archived(ctx context.Context, n *Node) (LSN, error) {
+	info, err := p.info(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	if len(info.Archive) == 0 {
+		return 0, errors.New("the archive is empty")
+	}
+	return segmentEnd(info.Archive[len(info.Archive)-1].Max)
+}
+
+func (pgBackRest) restore(ctx context.Context, n *Node, b Backup, to Target) error {
+	args := []string{"pgbackrest", "--set=" + b.Label}
+	switch to.kind {
+	case endOfArchive:
+		// It replays all that there is and then waits for more, until it is promoted.
+		args = append(args, "--type=standby")
+	default:
+		args = append(args, "--type="+to.kind.pgBackRest(), "--target="+to.value, "--target-timeline=current", "--target-action=pause")
+		if to.exclusive() {
+			args = append(args, "--target-exclusive")
+		}
+	}
+	_, err := n.service.Exec(ctx, append(args, "restore")...)
+	return err
+}
+
+// folder is where a backup lies.
+func (pgBackRest) folder(b Backup) string {
+	return path.Join(repositoryPath, "backup", stanza, b.Label)
+}
+
+// segmentEnd returns the LSN at which a file of WAL ends, by its name: timeline, and the number of the segment in two parts.
+func segmentEnd(name string) (LSN, error) {
+	var timeline, high, low uint32
+	if _, err := fmt.Sscanf(name, "%8X%8X%8X", &timeline, &high, &low); err != nil {
+		return 0, fmt.Errorf("file of WAL %q: %w", name, err)
+	}
+	return LSN(high)<<32 + (LSN(low)+1)*segmentSize, nil
+}

@@ -1,0 +1,121 @@
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+)
+
+// ArchiveInterval is how old the WAL of a primary with a [Repository] gets before it is handed to the archive: the
+// least that PostgreSQL takes as archive_timeout. The server counts it in whole seconds, so up to twice as long may pass.
+const ArchiveInterval = time.Second
+
+// repositoryPath is where nodes have the volume of their repository.
+const repositoryPath = "/var/lib/pgbackrest"
+
+// A Repository holds the backups of one database server and the archive of its WAL. It lies outside of the server's
+// node, and outlives it.
+type Repository struct {
+	tool   tool
+	volume string // that nodes mount; empty: none
+}
+
+// A tool makes backups, archives WAL and restores both.
+type tool interface {
+	env() map[string]string // of the nodes
+	conf() string           // lines of postgresql.conf, beside those of all
+	prepare() string        // a script that makes the repository
+	archive() string        // the archive_command
+	backup(context.Context, *Node, BackupKind) (Backup, error)
+	archived(context.Context, *Node) (LSN, error) // the end of the archive
+	folder(Backup) string                         // where the backup lies
+	restore(context.Context, *Node, Backup, Target) error
+}
+
+// NewRepository makes a repository of pgBackRest in a Docker volume, which is removed with t.
+func NewRepository(t testing.TB) *Repository {
+	t.Helper()
+	return &Repository{tool: pgBackRest{}, volume: containertest.NewVolume(t)}
+}
+
+// ArchiveTo has a server archive its WAL to a repository from its first moment on, every [ArchiveInterval] while it
+// writes.
+func ArchiveTo(r *Repository) Option {
+	return func(o *options) { o.archive = r }
+}
+
+func (r *Repository) conf() string {
+	return setting("archive_mode", "on") + setting("archive_command", r.tool.archive()) +
+		setting("archive_timeout", fmt.Sprintf("%ds", ArchiveInterval/time.Second)) + r.tool.conf()
+}
+
+func (r *Repository) env() map[string]string {
+	env := r.tool.env()
+	env["PGTEST_PREPARE"] = r.tool.prepare()
+	return env
+}
+
+func (r *Repository) volumes() map[string]string {
+	if r.volume == "" {
+		return nil
+	}
+	return map[string]string{repositoryPath: r.volume}
+}
+
+// A BackupKind says what a backup holds.
+type BackupKind int
+
+const (
+	Full        BackupKind = iota + 1 // everything
+	Incremental                       // what changed since the last backup, which is needed to restore it
+)
+
+// A Backup is one that is complete in its repository.
+type Backup struct {
+	Label  string
+	Kind   BackupKind
+	Size   int64 // bytes of the server's files
+	Stored int64 // bytes in the repository that a restore reads
+	Took   time.Duration
+	// Start is where the WAL begins that a restore replays.
+	Start LSN
+}
+
+// String reads "full backup 20251124-120734F: 87.7 MB as 31.6 MB in the repository, in 2.386s".
+func (b Backup) String() string {
+	kind := map[BackupKind]string{Full: "full", Incremental: "incremental"}[b.Kind]
+	return fmt.Sprintf("%s backup %s: %.1f MB as %.1f MB in the repository, in %.3fs",
+		kind, b.Label, megabytes(b.Size), megabytes(b.Stored), b.Took.Seconds())
+}
+
+func megabytes(n int64) float64 { return float64(n) / 1e6 }
+
+// Backup backs up a node, which is one that archives its WAL there, while it serves. It returns when the backup and all WAL
+// that it needs are in the repository. A page with a wrong checksum is an error.
+func (r *Repository) Backup(ctx context.Context, n *Node, kind BackupKind) (Backup, error) {
+	begin := time.Now()
+	b, err := r.tool.backup(ctx, n, kind)
+	if err != nil {
+		return Backup{}, fmt.Errorf("back up %s: %w", n.Name(), err)
+	}
+	b.Kind, b.Took = kind, time.Since(begin)
+	return b, nil
+}
+
+// LoseFile returns a repository that loses a file of a backup: the last one, by its path. Nobody is told, until the backup is
+// verified or needed. Node is one that has the repository. Heal does nothing.
+func (r *Repository) LoseFile(node *Node, b Backup) drtest.Fault {
+	return drtest.NewFault("lose a file of backup "+b.Label, func(ctx context.Context) (drtest.Receipt, error) {
+		const lose = `f=$(find "$0" -type f ! -name '*manifest*' | sort | tail -n 1) && rm "$f" && echo "$f"`
+		file, err := node.service.Exec(ctx, "sh", "-c", lose, r.tool.folder(b))
+		if err != nil {
+			return "", err
+		}
+		return drtest.Receipt(strings.TrimSpace(file) + " is gone"), nil
+	}, nil)
+}

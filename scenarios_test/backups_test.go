@@ -1,0 +1,167 @@
+package scenarios
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/drtest/suite/internal/wait"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// A backedUp is an orchestrator with a database that is backed up, and a spare machine for it.
+type backedUp struct {
+	repository *pgtest.Repository
+	primary    *pgtest.Node
+	spare      *pgtest.Spare
+	backup     pgtest.Backup
+	target     pgtest.Target
+	history    string // what the history has to be after the restore
+	db         *proxytest.Link
+	app        *orchestrator
+}
+
+// startBackedUp starts an orchestrator with a history, backs its database up, and lets the history grow by a quarter that
+// only WAL has.
+func startBackedUp(t *testing.T, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
+	t.Helper()
+	b := &backedUp{repository: repository}
+	b.primary = pgtest.StartPrimary(t, pgtest.ArchiveTo(repository), pgtest.OnNetwork(network))
+	proxy := proxytest.Start(t, network)
+	b.db = proxy.Link(t, "database", b.primary)
+	b.app = startOrchestrator(t, proxy, b.db, variant{})
+	b.spare = pgtest.StartSpare(t, repository, pgtest.OnNetwork(network))
+	grow(t, b.primary, 1, played.backup)
+	for _, kind := range kinds {
+		var err error
+		b.backup, err = repository.Backup(t.Context(), b.primary, kind)
+		require.NoError(t, err)
+		t.Log(b.backup)
+	}
+	require.GreaterOrEqual(t, b.backup.Stored, played.backup, "bytes in the repository")
+	grow(t, b.primary, 2, played.backup/4)
+	conn, err := b.primary.Connect(t.Context())
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	b.history, err = digest(t.Context(), conn)
+	require.NoError(t, err)
+	require.NoError(t, archived(t.Context(), conn))
+	return b
+}
+
+// grow adds rows to the history, a table that nobody changes any more. What they hold is always the same for a seed, and
+// cannot be compressed to less than size: each has 512 random bytes, as 1024 hexadecimal digits.
+func grow(t *testing.T, pg *pgtest.Node, seed byte, size int64) {
+	t.Helper()
+	conn, err := pg.Connect(t.Context())
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS history (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL)")
+	require.NoError(t, err)
+	random := rand.NewChaCha8([32]byte{seed})
+	body := make([]byte, 512)
+	left := size
+	_, err = conn.CopyFrom(t.Context(), pgx.Identifier{"history"}, []string{"body"}, pgx.CopyFromFunc(func() ([]any, error) {
+		if left <= 0 {
+			return nil, nil
+		}
+		left -= int64(len(body))
+		random.Read(body)
+		return []any{hex.EncodeToString(body)}, nil
+	}))
+	require.NoError(t, err)
+}
+
+// digest sums up the history, whatever the order of its rows.
+func digest(ctx context.Context, conn *pgx.Conn) (text string, err error) {
+	const sum = "SELECT format('%s rows, digest %s', count(*), bit_xor(hashtextextended(body, id))) FROM history"
+	err = conn.QueryRow(ctx, sum).Scan(&text)
+	return text, err
+}
+
+// archived returns once the archive has all that was committed before.
+func archived(ctx context.Context, conn *pgx.Conn) error {
+	var last string
+	if err := conn.QueryRow(ctx, "SELECT pg_walfile_name(pg_switch_wal())").Scan(&last); err != nil {
+		return err
+	}
+	return wait.For(ctx, 10*time.Millisecond, func(ctx context.Context) error {
+		var newest, failure string
+		const state = "SELECT coalesce(last_archived_wal, ''), coalesce(last_failed_wal, '') FROM pg_stat_archiver"
+		if err := conn.QueryRow(ctx, state).Scan(&newest, &failure); err != nil {
+			return err
+		}
+		if newest < last {
+			return fmt.Errorf("%s is not archived, but %q is; %q failed", last, newest, failure)
+		}
+		return nil
+	})
+}
+
+// runbook restores the database on the spare and leads the orchestrator to it.
+func (b *backedUp) runbook() []drtest.Step {
+	return []drtest.Step{
+		{Name: "fetch the backup", Do: func(ctx context.Context) error { return b.spare.Fetch(ctx, b.backup, b.target) }},
+		{Name: "replay WAL", Do: b.spare.Replay},
+		{Name: "promote", Do: b.spare.Promote},
+		{Name: "verify", Do: b.verify},
+		{Name: "lead clients to it", Do: b.db.To(b.spare)},
+	}
+}
+
+// verify examines all pages, and compares the history with what it was.
+func (b *backedUp) verify(ctx context.Context) error {
+	if err := b.spare.Verify(ctx); err != nil {
+		return err
+	}
+	conn, err := b.spare.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	restored, err := digest(ctx, conn)
+	if err == nil && restored != b.history {
+		err = fmt.Errorf("the history has %s, and had %s", restored, b.history)
+	}
+	return err
+}
+
+// proofs are what is examined after any restore.
+func (b *backedUp) proofs() []drtest.Proof {
+	return []drtest.Proof{
+		{Name: "the restore in figures", Examine: func(context.Context) (string, error) { return b.spare.Restored().String(), nil }},
+		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
+			next, err := b.repository.Backup(ctx, b.spare.Node, pgtest.Incremental)
+			return next.String(), err
+		}},
+	}
+}
+
+// long has the load ask, until its fault, for workflows that take so many steps.
+func (b *backedUp) long(steps int, load drtest.Load) {
+	b.app.ask(slices.Repeat([]job{{steps: steps}}, int(load.Steady/load.Every))...)
+}
+
+// affected demands that at least so many workflows were in flight.
+func affected(atLeast int) drtest.Objective {
+	return drtest.Check("affected", func(l *drtest.Ledger) error {
+		if n := len(drtest.Measure(l).Affected); n < atLeast {
+			return fmt.Errorf("%w: %d workflows were in flight at the fault, want at least %d", drtest.ErrInconclusive, n, atLeast)
+		}
+		return nil
+	})
+}
+
+// newVolume is a repository in a Docker volume, and a network.
+func newVolume(t *testing.T) (*pgtest.Repository, string) {
+	return pgtest.NewRepository(t), containertest.NewNetwork(t)
+}

@@ -1,0 +1,84 @@
+package scenarios
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/stretchr/testify/require"
+)
+
+// archiveLoss is how old acknowledged work is at most that is in no archive yet: the server counts whole seconds, so that
+// up to two pass, and it takes less than half a second to compress and store a file of WAL.
+const archiveLoss = 2*pgtest.ArchiveInterval + 500*time.Millisecond
+
+// The database is destroyed with all of its storage, while at least fifty workflows are in flight. The operator restores the last full
+// backup and all WAL of the archive on a spare machine, verifies it and leads the orchestrator to it. At most what was
+// acknowledged within an archive interval is lost, and the restored server is backed up in its turn.
+func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
+	load := steadyLoad
+	load.Every, load.Steady = 40*time.Millisecond, 3*time.Second // longer than what can be lost
+	b.long(30, load)                                             // 4.5 s
+	return drtest.Scenario{
+		ID:         "DR-BACKUP-001",
+		Title:      "Full backup restore",
+		Category:   backups,
+		Durability: "the database's storage is gone for good, so what the repository has is what there is",
+		Workload:   b.app,
+		Load:       load,
+		Health:     b.app.Ready,
+		Fault:      b.primary.Destroy(),
+		Runbook:    b.runbook(),
+		Proofs:     b.proofs(),
+		Objectives: []drtest.Objective{
+			drtest.Detection(time.Second), // as with a cut connection
+			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
+			// the connect timeout of 1 s.
+			drtest.RTO(time.Second + played.restore + 2*time.Second),
+			drtest.RPO(archiveLoss),
+			affected(50),
+			survivorsRecovered(),
+			drtest.NoDuplicates(),
+		},
+		Targets:  targets(t, "DR-BACKUP-001"),
+		Deadline: played.deadline,
+	}
+}
+
+func TestFullRestore(t *testing.T) {
+	t.Parallel()
+	repository, network := newVolume(t)
+	b := startBackedUp(t, repository, network, pgtest.Full)
+	s := fullRestore(t, b)
+	s.Proofs[0] = drtest.Proof{Name: "the restore in figures", Examine: func(ctx context.Context) (string, error) {
+		pace, err := b.spare.Pace(ctx)
+		return pace.String(), err
+	}}
+	drtest.Run(t, s)
+}
+
+func TestFullRestoreSabotaged(t *testing.T) {
+	t.Parallel()
+	t.Run("backup without its last file", func(t *testing.T) {
+		t.Parallel()
+		repository, network := newVolume(t)
+		b := startBackedUp(t, repository, network, pgtest.Full)
+		inject(t, repository.LoseFile(b.spare.Node, b.backup))
+		requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
+	})
+	t.Run("archiving off", func(t *testing.T) {
+		t.Parallel()
+		repository, network := newVolume(t)
+		b := startBackedUp(t, repository, network, pgtest.Full)
+		conn, err := b.primary.Connect(t.Context())
+		require.NoError(t, err)
+		for _, sql := range []string{"ALTER SYSTEM SET archive_command = 'true'", "SELECT pg_reload_conf()"} {
+			_, err = conn.Exec(t.Context(), sql)
+			require.NoError(t, err)
+		}
+		require.NoError(t, conn.Close(t.Context()))
+		requireFailure(t, fullRestore(t, b), "RPO", `lost \d+ of \d+ acked`)
+	})
+}

@@ -1,0 +1,201 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// A mark takes the target of a restore from a server: what it had committed before, and nothing that it commits after.
+type mark func(context.Context, *pgx.Conn) (pgtest.Target, error)
+
+func markTime(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
+	var now time.Time
+	err := c.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
+	return pgtest.AtTime(now), err
+}
+
+func markLSN(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
+	var lsn int64
+	err := c.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn() - '0/0'").Scan(&lsn)
+	return pgtest.AtLSN(pgtest.LSN(lsn)), err
+}
+
+func markPoint(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
+	_, err := c.Exec(ctx, "SELECT pg_create_restore_point('before deploy')")
+	return pgtest.AtPoint("before deploy"), err
+}
+
+// A bad deploy empties the table of workflows while at least thirty are in flight, and the database is destroyed after that. The operator
+// restores the last backup on a spare machine, replays WAL up to just before the statement, and leads the orchestrator to
+// it. Everything that was acknowledged before the statement is there, and nothing that was committed after it.
+func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
+	b.long(20, steadyLoad) // 3 s
+	return drtest.Scenario{
+		ID:         "DR-BACKUP-002",
+		Title:      "Point-in-time recovery",
+		Category:   backups,
+		Durability: "the database's storage is gone for good, so what the repository has is what there is",
+		Workload:   b.app,
+		Load:       steadyLoad,
+		Health:     b.app.Ready,
+		Fault:      b.deploy(m),
+		Runbook:    b.runbook(),
+		Proofs:     append(b.proofs(), drtest.Proof{Name: "ends before the statement", Examine: b.endsBeforeDeploy}),
+		Objectives: []drtest.Objective{
+			drtest.Detection(time.Second + archiveLoss), // as with a cut connection, once the statement is in the archive
+			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
+			// the connect timeout of 1 s.
+			drtest.RTO(time.Second + archiveLoss + played.restore + 2*time.Second),
+			// What was acknowledged between the statement and the end of the database is given up: until then its WAL
+			// has to get to the archive.
+			drtest.RPO(archiveLoss),
+			keptBefore(),
+			affected(30),
+			survivorsRecovered(),
+			drtest.NoDuplicates(),
+		},
+		Targets:  targets(t, "DR-BACKUP-002"),
+		Deadline: played.deadline,
+	}
+}
+
+// deploy is the statement, the end of the database once the archive has the statement, and the target just before it.
+func (b *backedUp) deploy(m mark) drtest.Fault {
+	destroy := b.primary.Destroy()
+	return drtest.NewFault("empty the table of workflows and "+destroy.String(), func(ctx context.Context) (drtest.Receipt, error) {
+		conn, err := b.primary.Connect(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close(context.WithoutCancel(ctx))
+		if _, err := conn.Exec(ctx, "CREATE TABLE deploys AS SELECT 'planned' AS state"); err != nil {
+			return "", err
+		}
+		if b.target, err = m(ctx, conn); err != nil {
+			return "", err
+		}
+		if _, err := conn.Exec(ctx, "UPDATE deploys SET state = 'begun'"); err != nil {
+			return "", err
+		}
+		var rows int
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM workflows").Scan(&rows); err != nil {
+			return "", err
+		}
+		if _, err := conn.Exec(ctx, "TRUNCATE workflows"); err != nil {
+			return "", err
+		}
+		if err := archived(ctx, conn); err != nil {
+			return "", err
+		}
+		gone, err := destroy.Inject(ctx)
+		return drtest.Receipt(fmt.Sprintf("TRUNCATE of %d workflows, after %v, is in the archive; %s", rows, b.target, gone)), err
+	}, nil)
+}
+
+// endsBeforeDeploy looks for the transactions just before the target and just after it.
+func (b *backedUp) endsBeforeDeploy(ctx context.Context) (string, error) {
+	conn, err := b.spare.Connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var state string
+	err = conn.QueryRow(ctx, "SELECT state FROM deploys").Scan(&state)
+	if err == nil && state != "planned" {
+		err = fmt.Errorf("the restored deploy is %s, which was committed after the target", state)
+	}
+	return fmt.Sprintf("the restored deploy is %s, as it was at %v", state, b.target), err
+}
+
+// keptBefore demands that everything acknowledged before the fault began is held.
+func keptBefore() drtest.Objective {
+	return drtest.Check("kept before the statement", func(l *drtest.Ledger) error {
+		if l.Survivors == nil {
+			return fmt.Errorf("%w: survivors are not known", drtest.ErrInconclusive)
+		}
+		fault, injected := l.Event(drtest.FaultInjected)
+		if !injected {
+			return fmt.Errorf("%w: no fault was injected", drtest.ErrInconclusive)
+		}
+		held := map[string]bool{}
+		for _, id := range l.Survivors {
+			held[id] = true
+		}
+		acked, lost := 0, 0
+		for _, op := range l.Ops {
+			if op.Outcome == drtest.Acked && op.End <= fault.Lo {
+				acked++
+				if !held[op.ID] {
+					lost++
+				}
+			}
+		}
+		switch {
+		case acked == 0:
+			return fmt.Errorf("%w: nothing was acked before", drtest.ErrInconclusive)
+		case lost > 0:
+			return fmt.Errorf("lost %d of %d acked before the statement", lost, acked)
+		}
+		return nil
+	})
+}
+
+func TestPointInTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		id, name string
+		mark     mark
+	}{
+		{"DR-BACKUP-002", "by time", markTime},
+		{"DR-BACKUP-002/lsn", "by LSN", markLSN},
+		{"DR-BACKUP-002/restore-point", "by restore point", markPoint},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			repository, network := newVolume(t)
+			s := pointInTime(t, startBackedUp(t, repository, network, pgtest.Full), c.mark)
+			s.ID = c.id
+			s.Title += ", " + c.name
+			drtest.Run(t, s)
+		})
+	}
+}
+
+func TestPointInTimeSabotaged(t *testing.T) {
+	t.Parallel()
+	t.Run("too late", func(t *testing.T) {
+		t.Parallel()
+		repository, network := newVolume(t)
+		b := startBackedUp(t, repository, network, pgtest.Full)
+		s := pointInTime(t, b, markPoint)
+		fetch := s.Runbook[0].Do
+		s.Runbook[0].Do = func(ctx context.Context) error {
+			b.target = pgtest.Target{} // all that the archive has
+			return fetch(ctx)
+		}
+		report := playSabotaged(t, s)
+		requireFailed(t, report, "kept before the statement", `lost (\d+) of \d+ acked`)
+		requireFailed(t, report, "ends before the statement", "the restored deploy is begun")
+	})
+	t.Run("too early", func(t *testing.T) {
+		t.Parallel()
+		repository, network := newVolume(t)
+		b := startBackedUp(t, repository, network, pgtest.Full)
+		conn, err := b.primary.Connect(t.Context())
+		require.NoError(t, err)
+		early, err := markLSN(t.Context(), conn) // before the load begins
+		require.NoError(t, errors.Join(err, conn.Close(t.Context())))
+		s := pointInTime(t, b, func(context.Context, *pgx.Conn) (pgtest.Target, error) { return early, nil })
+		report := playSabotaged(t, s)
+		requireFailed(t, report, "RPO", `lost (\d+) of \d+ acked`)
+		requireFailed(t, report, "kept before the statement", `lost (\d+) of \d+ acked`)
+	})
+}

@@ -1,0 +1,45 @@
+package scenarios
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// A profile says how large a drill is. DRTEST_PROFILE names it.
+type profile struct {
+	// backup is how many bytes a full backup has in its repository at least, compressed.
+	backup int64
+	// restore is how long the steps of a restore may take, from fetching to verifying.
+	restore time.Duration
+	// deadline is that of a drill with a restore, and of what comes before it.
+	deadline time.Duration
+}
+
+// profiles by their names. A restore moves 3 bytes of files for each that is compressed, from the repository to the disk
+// and from there through pg_amcheck: at 50 MB/s, a tenth of what a disk of today does, that is 1.5 s and 15 s twice. Beside
+// that it takes 4 s for what does not grow: a thousand small files of the catalogs, the start of the server, a second in
+// which a server that has paused at its target looks for orders. The rest is a margin for a busy machine.
+var profiles = map[string]profile{
+	"fast":       {backup: 25e6, restore: 10 * time.Second, deadline: time.Minute},
+	"production": {backup: 250e6, restore: 45 * time.Second, deadline: 3 * time.Minute},
+}
+
+// played is the profile of this run.
+var played = func() profile {
+	name := os.Getenv("DRTEST_PROFILE")
+	if name == "" {
+		name = "fast"
+	}
+	return profiles[name]
+}()
+
+// TestMain ends at once for a profile that does not exist: a drill that is smaller than asked for shows too little.
+func TestMain(m *testing.M) {
+	if played == (profile{}) {
+		fmt.Fprintf(os.Stderr, "DRTEST_PROFILE=%s: there is no such profile, only fast and production\n", os.Getenv("DRTEST_PROFILE"))
+		os.Exit(2)
+	}
+	os.Exit(m.Run())
+}
