@@ -7,13 +7,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
-	"github.com/drtest/suite/internal/wait"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
@@ -94,7 +92,7 @@ func archived(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, "SELECT pg_walfile_name(pg_switch_wal())").Scan(&last); err != nil {
 		return err
 	}
-	return wait.For(ctx, 10*time.Millisecond, func(ctx context.Context) error {
+	return until(ctx, func(ctx context.Context) error {
 		var newest, failure string
 		const state = "SELECT coalesce(last_archived_wal, ''), coalesce(last_failed_wal, '') FROM pg_stat_archiver"
 		if err := conn.QueryRow(ctx, state).Scan(&newest, &failure); err != nil {

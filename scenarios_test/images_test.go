@@ -17,7 +17,7 @@ func TestImages(t *testing.T) {
 	proxytest.Start(t, network)
 	dnstest.Start(t, network, time.Second)
 	pgtest.StartCluster(t, pgtest.Async)
-	for _, image := range []containertest.Image{fakeLLM(), variant{}.image(), variant{faultBuild: true}.image()} {
+	for _, image := range []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image()} {
 		t.Log(containertest.Build(t, image))
 	}
 }

@@ -15,6 +15,7 @@ const (
 	network     = "Network Partitions"
 	corruption  = "Data Corruption"
 	backups     = "Backup/Restore"
+	regions     = "Multi-Region"
 )
 
 // targets is what the service has promised for each disaster. Where the promise of an "RPO" is about work
@@ -38,6 +39,8 @@ func targets(t testing.TB, id string) []drtest.Objective {
 		"DR-DATA-001":   {drtest.Detection(time.Minute), drtest.WorkRTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-DATA-002":   {drtest.Detection(time.Minute), drtest.WorkRTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-BACKUP-001": {drtest.Detection(2 * time.Minute), drtest.RTO(10 * time.Minute), drtest.RPO(time.Hour)},
+		"DR-REGION-001": {drtest.Detection(2 * time.Minute), drtest.RTO(5 * time.Minute), drtest.RPO(time.Minute)},
+		"DR-REGION-002": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(0)},
 		"DR-BACKUP-002": {drtest.Detection(2 * time.Minute), drtest.RTO(5 * time.Minute), drtest.RPO(time.Minute)},
 	}[id]
 	require.True(t, ok, "no targets are known for %s", id)

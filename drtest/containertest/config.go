@@ -26,6 +26,8 @@ type Config struct {
 	Image string
 	// Network is the name of the network to join, from [NewNetwork]. Empty: a new one.
 	Network string
+	// Networks are further networks to join, on which the service has the same name. A service with a firewall has none.
+	Networks []string
 	// Env is added to the image's environment.
 	Env map[string]string
 	// Volumes are the volumes to mount, from [NewVolume], by the absolute path at which the service has each.
@@ -78,7 +80,10 @@ func (c Config) request(engine *docker.Engine, f *firewall.Firewall) testcontain
 		Labels: docker.Labels(c.Name),
 	}
 	if f == nil {
-		r.Networks, r.NetworkAliases = []string{c.Network}, map[string][]string{c.Network: {c.Name}}
+		r.Networks, r.NetworkAliases = append([]string{c.Network}, c.Networks...), map[string][]string{}
+		for _, n := range r.Networks {
+			r.NetworkAliases[n] = []string{c.Name}
+		}
 		for _, p := range c.ports() {
 			r.ExposedPorts = append(r.ExposedPorts, strconv.Itoa(p))
 		}

@@ -84,6 +84,9 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 		if cs[i].Name == "" || cs[i].Image == "" {
 			t.Fatalf("start service %q of image %q: Config needs a Name and an Image", cs[i].Name, cs[i].Image)
 		}
+		if cs[i].Firewall && len(cs[i].Networks) > 0 {
+			t.Fatalf("start service %q: a service with a Firewall has no further Networks", cs[i].Name)
+		}
 		if cs[i].Network == "" {
 			cs[i].Network = NewNetwork(t)
 		}

@@ -16,6 +16,7 @@ type options struct {
 	conf    strings.Builder // lines of postgresql.conf
 	restart containertest.Restart
 	through func(primary *Node) string
+	far     string // the network of the replica; empty: that of all
 	archive *Repository
 
 	// Of clusters alone.
@@ -38,6 +39,9 @@ func gather(t testing.TB, opts []Option) *options {
 	o := &options{restart: containertest.RestartOnFailure}
 	for _, opt := range opts {
 		opt(o)
+	}
+	if o.far != "" && o.through == nil {
+		t.Fatal("pgtest: ReplicaOn needs ReplicateThrough")
 	}
 	image := serverImage(t)
 	if o.archive != nil {
@@ -72,6 +76,12 @@ func NoRestart() Option {
 // that can be cut. The nodes of the pair then start one after the other.
 func ReplicateThrough(link func(primary *Node) (addr string)) Option {
 	return func(o *options) { o.through = link }
+}
+
+// ReplicaOn starts the replica of a pair on another network than its primary, as in another region. It needs
+// [ReplicateThrough], since nothing else leads there.
+func ReplicaOn(network string) Option {
+	return func(o *options) { o.far = network }
 }
 
 // setting returns a line of postgresql.conf.

@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -30,7 +31,9 @@ func (o *options) replica(t testing.TB, addr string) containertest.Config {
 	}
 	conninfo := fmt.Sprintf("host=%s port=%s user=replicator application_name=%s connect_timeout=2 "+
 		"keepalives_idle=1 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=3000", host, port, replica)
-	return o.node(replica, setting("primary_conninfo", conninfo))
+	c := o.node(replica, setting("primary_conninfo", conninfo))
+	c.Network = cmp.Or(o.far, c.Network)
+	return c
 }
 
 // node describes what primary and replica share.

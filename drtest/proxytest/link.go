@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
@@ -24,7 +25,7 @@ func (l *Link) Addr() string {
 	return net.JoinHostPort(l.proxy.service.Name(), strconv.Itoa(firstLinkPort+l.index))
 }
 
-// Network returns the name of the link's network.
+// Network returns the name of the network that the proxy was started on.
 func (l *Link) Network() string { return l.proxy.service.Network() }
 
 // HostAddr returns the address at which the test process reaches the link, such as "127.0.0.1:49153". It
@@ -43,7 +44,7 @@ func (l *Link) To(to Upstream) func(context.Context) error {
 }
 
 func (l *Link) lead(ctx context.Context, to Upstream) error {
-	if to.Network() != l.Network() {
+	if !slices.Contains(l.proxy.reached, to.Network()) {
 		return fmt.Errorf("lead to %s: it is on another network", to.Addr())
 	}
 	err := call(ctx, func(ctx context.Context) error { return l.proxy.lead(ctx, l.index, to.Addr()) })

@@ -34,6 +34,19 @@ func TestLink(t *testing.T) {
 	require.Equal(t, host, l.HostAddr())
 }
 
+// A proxy that reaches another network leads from either to both; one that does not refuses to.
+func TestLinkAcrossNetworks(t *testing.T) {
+	here, there := services(t, "here")[0], services(t, "there")[0]
+	p := proxytest.Start(t, here.Network(), proxytest.Reaching(there.Network()))
+	l := p.Link(t, "out", there)
+	require.Equal(t, here.Network(), l.Network())
+	requireAnswer(t, dial(t, l), "there")
+	require.NoError(t, l.To(here)(t.Context()))
+	requireAnswer(t, dial(t, l), "here")
+	alone := proxytest.Start(t, here.Network()).Link(t, "in", here)
+	require.EqualError(t, alone.To(there)(t.Context()), "link in: lead to there:7777: it is on another network")
+}
+
 // While a node vanishes, nobody who connects through a link waits for long, and the link can be led elsewhere.
 func TestLinkToVanishingNode(t *testing.T) {
 	s := services(t, "a", "b")

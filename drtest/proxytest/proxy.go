@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -43,17 +45,33 @@ type Upstream interface {
 	Network() string
 }
 
-// A Proxy is the container that carries the links of one test on one network. It is never restarted.
+// An Option changes how a proxy is started.
+type Option func(*containertest.Config)
+
+// Reaching has the proxy join further networks as well, whose services its links can then lead to: a way from one network to
+// the others, and back, since the links can be used from each.
+func Reaching(networks ...string) Option {
+	return func(c *containertest.Config) { c.Networks = networks }
+}
+
+// Asking has the proxy ask a DNS server for names with a dot, each time that a link opens a connection: see
+// [containertest.Config.Resolver].
+func Asking(resolver netip.Addr) Option {
+	return func(c *containertest.Config) { c.Resolver = resolver }
+}
+
+// A Proxy is the container that carries the links of one test. It is never restarted.
 type Proxy struct {
 	service *containertest.Service
-	api     string // address on the host
+	reached []string // networks
+	api     string   // address on the host
 	client  *toxiproxy.Client
 	hosts   [MaxLinks]string // addresses on the host
 	links   atomic.Int32
 }
 
 // Start starts a proxy on a network, from [containertest.NewNetwork]. It ends with t.
-func Start(t testing.TB, network string) *Proxy {
+func Start(t testing.TB, network string, opts ...Option) *Proxy {
 	t.Helper()
 	sub, err := fs.Sub(files, "image")
 	if err != nil {
@@ -77,7 +95,10 @@ func Start(t testing.TB, network string) *Proxy {
 	for i := range MaxLinks {
 		c.ExtraPorts = append(c.ExtraPorts, firstLinkPort+i)
 	}
-	p := &Proxy{service: containertest.Start(t, c)}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	p := &Proxy{service: containertest.Start(t, c), reached: slices.Concat([]string{network}, c.Networks)}
 	if p.api, err = p.service.HostAddr(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +123,7 @@ func answers(ctx context.Context, s *containertest.Service) error {
 	})
 }
 
-// Link makes a link that leads to an upstream on the proxy's network. Its name tells it apart in receipts and
+// Link makes a link that leads to an upstream on a network of the proxy. Its name tells it apart in receipts and
 // in the proxy's log.
 func (p *Proxy) Link(t testing.TB, name string, to Upstream) *Link {
 	t.Helper()

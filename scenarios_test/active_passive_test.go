@@ -1,0 +1,273 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/dnstest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/drtest/suite/fixtures/images"
+	"github.com/stretchr/testify/require"
+)
+
+// wanLatency is how long an answer from another region is under way.
+const wanLatency = 30 * time.Millisecond
+
+// A region is a network of its own, and the ways into it.
+type region struct {
+	network string
+	gate    *proxytest.Link // from the world
+}
+
+// An activePassive is a service in two regions, of which one serves. The passive one has a replica of the database, and an
+// orchestrator that waits until its database takes writes. Clients, in the world outside, find the service by its name.
+type activePassive struct {
+	active, passive  region
+	pg               *pgtest.Pair
+	replication      *proxytest.Link // of the passive region, over the WAN
+	sight            *proxytest.Link // likewise: the way on which it sees the service of the active one
+	first, second    *containertest.Service
+	name             *dnstest.Record
+	observers        []*containertest.Service
+	app              *orchestrator
+	interval, giveUp time.Duration // of the observers
+	failures         int
+}
+
+// startActivePassive starts all of it: two regions and the world, each a network. Only WAN links lead from one to another.
+func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
+	t.Helper()
+	world := containertest.NewNetwork(t)
+	r := &activePassive{interval: 200 * time.Millisecond, giveUp: 500 * time.Millisecond, failures: 3}
+	r.active.network, r.passive.network = containertest.NewNetwork(t), containertest.NewNetwork(t)
+	r.pg = pgtest.StartPair(t, pgtest.Async, pgtest.OnNetwork(r.active.network), pgtest.ReplicaOn(r.passive.network),
+		pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
+			wan := proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network))
+			r.replication = wan.Link(t, "replication", primary)
+			inject(t, r.replication.Slow(wanLatency))
+			return r.replication.Addr()
+		}))
+	r.startServices(t, world)
+	gates := []*proxytest.Proxy{
+		proxytest.Start(t, world, proxytest.Reaching(r.active.network)),
+		proxytest.Start(t, world, proxytest.Reaching(r.passive.network)),
+	}
+	r.active.gate = gates[0].Link(t, "gate of the active region", r.first)
+	r.passive.gate = gates[1].Link(t, "gate of the passive region", r.second)
+	inject(t, r.active.gate.Slow(wanLatency))
+	inject(t, r.passive.gate.Slow(wanLatency))
+	r.sight = proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network)).Link(t, "sight", r.first)
+	inject(t, r.sight.Slow(wanLatency))
+
+	zone := dnstest.Start(t, world, recordTTL, opts...)
+	r.name = zone.Record(t, "service", r.active.gate)
+	r.app.front = proxytest.Start(t, world, proxytest.Asking(zone.Resolver())).Link(t, "clients", r.name)
+	r.observe(t, world)
+	return r
+}
+
+// startServices starts the provider, which is everywhere, and an orchestrator in each region.
+func (r *activePassive) startServices(t *testing.T, world string) {
+	t.Helper()
+	instance := func(name string, db *pgtest.Node, ready string) containertest.Config {
+		return containertest.Config{
+			Name:    name,
+			Image:   containertest.Build(t, variant{}.image()),
+			Network: db.Network(),
+			Port:    8080,
+			Env: map[string]string{
+				"DATABASE_URL": db.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": checkpointInterval.String(),
+			},
+			Restart: containertest.RestartOnFailure,
+			Ready:   answers(ready),
+		}
+	}
+	services := containertest.StartAll(t,
+		containertest.Config{
+			Name: "llm", Image: containertest.Build(t, fakeLLM()), Network: world, Networks: []string{r.active.network, r.passive.network},
+			Port: 8080, Env: map[string]string{"LATENCY": stepLatency.String()}, Ready: answers("/healthz"),
+		},
+		instance("orchestrator-a", r.pg.Primary, "/readyz"),
+		instance("orchestrator-b", r.pg.Replica, "/healthz"), // ready once its database takes writes
+	)
+	r.first, r.second = services[1], services[2]
+	r.app = &orchestrator{service: r.second, provider: services[0], client: alone, jobs: map[string]job{}}
+}
+
+// observe starts an observer in each region and a witness in the world. Each asks the service of the active region on its
+// own way.
+func (r *activePassive) observe(t *testing.T, world string) {
+	t.Helper()
+	image := containertest.Build(t, observer())
+	var configs []containertest.Config
+	for _, o := range []struct{ name, network, target string }{
+		{"observer-a", r.active.network, r.first.Addr()},
+		{"observer-b", r.passive.network, r.sight.Addr()},
+		{"witness", world, r.active.gate.Addr()},
+	} {
+		configs = append(configs, containertest.Config{
+			Name: o.name, Image: image, Network: o.network, Port: 8080,
+			Env: map[string]string{
+				"TARGET": "http://" + o.target + "/readyz", "INTERVAL": r.interval.String(), "TIMEOUT": r.giveUp.String(), "FAILURES": fmt.Sprint(r.failures),
+			},
+			Ready: func(ctx context.Context, s *containertest.Service) error {
+				said, err := verdict(ctx, s)
+				if err == nil && said != "up" {
+					err = errors.New("it sees the service " + said)
+				}
+				return err
+			},
+		})
+	}
+	r.observers = containertest.StartAll(t, configs...)
+}
+
+func observer() containertest.Image {
+	return containertest.Image{Name: "drtest/observer", Files: images.Observer(), Programs: []containertest.Program{
+		{Name: "observer", Package: "github.com/drtest/suite/fixtures/observer"},
+	}}
+}
+
+// verdict is what an observer says.
+func verdict(ctx context.Context, observer *containertest.Service) (string, error) {
+	addr, err := observer.HostAddr(ctx)
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/verdict", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := alone.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	return string(said), err
+}
+
+// lose is the loss of the active region: each of its nodes dies, and every way to it is cut, at once.
+func (r *activePassive) lose() drtest.Fault {
+	return drtest.Together(
+		r.pg.Primary.Kill(), r.first.Kill(), r.observers[0].Kill(),
+		r.replication.Cut(), r.sight.Cut(), r.active.gate.Cut(),
+	)
+}
+
+// quorum returns once two of the three observers hold the service for down. One that does not answer has no vote: it may
+// be the one that is cut off.
+func (r *activePassive) quorum(ctx context.Context) error {
+	return until(ctx, func(ctx context.Context) error {
+		said, down := r.verdicts(ctx)
+		if down < 2 {
+			return fmt.Errorf("no quorum: %v", said)
+		}
+		return nil
+	})
+}
+
+// verdicts returns what each observer says, and how many say down.
+func (r *activePassive) verdicts(ctx context.Context) (said map[string]string, down int) {
+	said = map[string]string{}
+	for _, o := range r.observers {
+		v, err := verdict(ctx, o)
+		if err != nil {
+			v = "nothing"
+		}
+		if said[o.Name()] = v; v == "down" {
+			down++
+		}
+	}
+	return said, down
+}
+
+// Every node of the active region dies at once, and the ways to it are cut. Once two of three observers agree, an automation
+// promotes the replica in the passive region, whose orchestrator takes the workflows over, and changes the DNS record of the
+// service. Clients behind a caching resolver follow within its TTL of a second. At most the last moment is lost.
+func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
+	s := drtest.Scenario{
+		ID:         "DR-REGION-001",
+		Title:      "Active-passive failover",
+		Category:   regions,
+		Durability: "the region's storage is gone for good, so what the replica had received is what there is",
+		Workload:   r.app,
+		Load:       steadyLoad,
+		Health:     r.app.Ready,
+		Fault:      r.lose(),
+		Runbook: []drtest.Step{
+			{Name: "quorum", Do: r.quorum},
+			{Name: "promote the replica", Do: r.pg.Promote},
+			{Name: "change the DNS record", Do: r.name.To(r.passive.gate)},
+		},
+		Model: drtest.Model{
+			{Name: "observers agree", Best: time.Duration(r.failures-1) * r.interval, Worst: time.Duration(r.failures)*r.interval + r.giveUp,
+				Source: "INTERVAL 200ms, FAILURES 3, TIMEOUT 500ms of the observers"},
+			{Name: "promotion", Worst: 2 * time.Second, Source: "end of recovery, with a checkpoint, on a replica that has replayed all"},
+			{Name: "DNS record", Worst: time.Second, Source: "two processes in the authoritative server's container"},
+			{Name: "DNS cached", Worst: recordTTL, Source: "TTL 1s"},
+			{Name: "orchestrator begins", Worst: 1500 * time.Millisecond, Source: "PROBE_INTERVAL 100ms, BREAKER_TIMEOUT 300ms, STATEMENT_TIMEOUT 1s"},
+			{Name: "request due", Worst: steadyLoad.Every, Source: "Load.Every 50ms"},
+		},
+		Objectives: []drtest.Objective{
+			drtest.Detection(time.Second), // as with a cut connection
+			// What the primary had sent and the replica had not received: the latency, the time that the walsender takes to
+			// wake up, and how long it took until all were dead; and as much again for a busy machine.
+			drtest.RPO(time.Second),
+			survivorsRecovered(),
+			affected(25),
+			drtest.NoDuplicates(),
+		},
+		Targets:  targets(t, "DR-REGION-001"),
+		Deadline: time.Minute,
+	}
+	s.Objectives = append(s.Objectives, drtest.RTO(s.Model.RTO().Hi))
+	return s
+}
+
+func TestActivePassiveFailover(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, activePassiveFailover(t, startActivePassive(t)))
+}
+
+func TestActivePassiveFailoverSabotaged(t *testing.T) {
+	t.Parallel()
+	t.Run("resolver ignores the TTL", func(t *testing.T) {
+		t.Parallel()
+		s := activePassiveFailover(t, startActivePassive(t, dnstest.IgnoreTTL()))
+		s.Deadline = 15 * time.Second
+		requireFailure(t, s, "RTO", "never served again")
+	})
+	t.Run("passive region does not replicate", func(t *testing.T) {
+		t.Parallel()
+		r := startActivePassive(t)
+		inject(t, r.replication.Cut()) // nobody watches it
+		s := activePassiveFailover(t, r)
+		requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
+	})
+	t.Run("only the way between the regions is cut", func(t *testing.T) {
+		t.Parallel()
+		r := startActivePassive(t)
+		inject(t, r.sight.Cut())
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, until(ctx, func(ctx context.Context) error {
+			said, down := r.verdicts(ctx)
+			if down == 0 {
+				return fmt.Errorf("nobody has noticed: %v", said)
+			}
+			return nil
+		}))
+		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		require.ErrorContains(t, r.quorum(ctx), "no quorum: map[observer-a:up observer-b:down witness:up]")
+	})
+}
