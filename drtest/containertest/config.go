@@ -26,6 +26,9 @@ type Config struct {
 	Image string
 	// Network is the name of the network to join, from [NewNetwork]. Empty: a new one.
 	Network string
+	// Aliases are further names on Network. There the service also has, always, its name with that of the network behind a
+	// dot, which tells services of one name on several networks apart.
+	Aliases []string
 	// Networks are further networks to join, on which the service has the same name. A service with a firewall has none.
 	Networks []string
 	// Env is added to the image's environment.
@@ -80,8 +83,8 @@ func (c Config) request(engine *docker.Engine, f *firewall.Firewall) testcontain
 		Labels: docker.Labels(c.Name),
 	}
 	if f == nil {
-		r.Networks, r.NetworkAliases = append([]string{c.Network}, c.Networks...), map[string][]string{}
-		for _, n := range r.Networks {
+		r.Networks, r.NetworkAliases = append([]string{c.Network}, c.Networks...), map[string][]string{c.Network: c.names()}
+		for _, n := range c.Networks {
 			r.NetworkAliases[n] = []string{c.Name}
 		}
 		for _, p := range c.ports() {
@@ -117,7 +120,7 @@ func (c Config) firewall(engine *docker.Engine, image string) client.ContainerCr
 		Config:     &container.Config{Image: image, Labels: docker.Labels(c.Name + "-firewall"), ExposedPorts: network.PortSet{}},
 		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(c.Network)},
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			c.Network: {Aliases: []string{c.Name}},
+			c.Network: {Aliases: c.names()},
 		}},
 	}
 	for _, p := range c.ports() {
@@ -125,6 +128,11 @@ func (c Config) firewall(engine *docker.Engine, image string) client.ContainerCr
 	}
 	c.connect(o.HostConfig, engine)
 	return o
+}
+
+// names are those that the service has on its network.
+func (c Config) names() []string {
+	return append([]string{c.Name, c.Name + "." + c.Network}, c.Aliases...)
 }
 
 // connect publishes the ports and sets up the DNS of the container that holds the service's network.

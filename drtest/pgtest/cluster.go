@@ -62,6 +62,23 @@ func Failsafe() Option { return func(o *options) { o.failsafe = true } }
 // StoreOfThree gives a cluster a store of three members, which outlives the loss of one, instead of a single one.
 func StoreOfThree() Option { return func(o *options) { o.stores = 3 } }
 
+// Across spreads a cluster over three networks: two regions, each with a member of the cluster and one of its store, and a
+// witness, with a member of the store alone. [RegionAddrs] are what has to be reached in each from the others.
+func Across(first, second, witness string) Option {
+	return func(o *options) { o.regions, o.stores = []string{first, second, witness}, 3 }
+}
+
+// RegionAddrs returns the addresses of what [Across] puts on its nth network, from 0.
+func RegionAddrs(n int) []string {
+	addrs := []string{fmt.Sprintf("%s:%d", storeName(n), storePort), fmt.Sprintf("%s:%d", storeName(n), peerPort)}
+	if n < 2 {
+		addrs = append(addrs, fmt.Sprintf("%s:%d", memberName(n), port), fmt.Sprintf("%s:%d", memberName(n), agentPort))
+	}
+	return addrs
+}
+
+func memberName(n int) string { return fmt.Sprintf("node-%d", n+1) }
+
 // StartCluster starts three members and their store, and returns when one member is the primary and the others stream
 // from it; with synchronous replication, when the store names the synchronous standby as well: without that nobody
 // could take over. It fails t as [StartPrimary] does.
@@ -83,12 +100,23 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	image := containertest.Build(t, clusterImage(t))
 	stores := max(1, o.stores)
 	configs := store(image, o.network, stores)
-	for i := range members {
-		config, err := o.member(fmt.Sprintf("node-%d", i+1), image, mode, stores)
+	nodes := members
+	if o.regions != nil {
+		nodes = len(o.regions) - 1
+	}
+	for i := range nodes {
+		config, err := o.member(memberName(i), image, mode, stores)
 		if err != nil {
 			t.Fatal(err)
 		}
 		configs = append(configs, config)
+	}
+	for i, region := range o.regions {
+		configs[i].Network = region
+		if i < nodes {
+			configs[stores+i].Network = region
+			configs[stores+i].Env["PGTEST_STORE"] = storeName(i)
+		}
 	}
 	services := containertest.StartAll(t, configs...)
 	c := &Cluster{Store: &Store{Members: services[:stores]}, Timing: o.timing, mode: mode}

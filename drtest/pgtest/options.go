@@ -23,13 +23,14 @@ type options struct {
 	timing   Timing
 	failsafe bool
 	stores   int
+	regions  []string // networks; empty: all members are on one
 }
 
 // alone refuses what only a cluster can be told.
 func (o *options) alone(t testing.TB) {
 	t.Helper()
-	if o.timing != (Timing{}) || o.failsafe || o.stores > 0 {
-		t.Fatal("pgtest: Paced, Failsafe and StoreOfThree are options of StartCluster")
+	if o.timing != (Timing{}) || o.failsafe || o.stores > 0 || o.regions != nil {
+		t.Fatal("pgtest: Paced, Failsafe, StoreOfThree and Across are options of StartCluster")
 	}
 }
 
@@ -48,7 +49,7 @@ func gather(t testing.TB, opts []Option) *options {
 		image = backupImage(t)
 	}
 	o.image = containertest.Build(t, image)
-	if o.network == "" {
+	if o.network == "" && o.regions == nil {
 		o.network = containertest.NewNetwork(t)
 	}
 	return o

@@ -47,19 +47,20 @@ func (l *Link) lead(ctx context.Context, to Upstream) error {
 	if !slices.Contains(l.proxy.reached, to.Network()) {
 		return fmt.Errorf("lead to %s: it is on another network", to.Addr())
 	}
-	err := call(ctx, func(ctx context.Context) error { return l.proxy.lead(ctx, l.index, to.Addr()) })
+	return l.leadTo(ctx, to.Addr())
+}
+
+func (l *Link) leadTo(ctx context.Context, addr string) error {
+	err := call(ctx, func(ctx context.Context) error { return l.proxy.lead(ctx, l.index, addr) })
 	if err != nil {
-		return fmt.Errorf("lead to %s: %w", to.Addr(), err)
+		return fmt.Errorf("lead to %s: %w", addr, err)
 	}
 	return nil
 }
 
-// create makes the link in the proxy.
-func (l *Link) create(ctx context.Context, to Upstream) error {
-	if err := l.lead(ctx, to); err != nil {
-		return err
-	}
-	listen := fmt.Sprintf("0.0.0.0:%d", firstLinkPort+l.index)
+// listen makes the link in the proxy, once it has been led somewhere.
+func (l *Link) listen(ctx context.Context, port int) error {
+	listen := fmt.Sprintf("0.0.0.0:%d", port)
 	relay := fmt.Sprintf("127.0.0.1:%d", firstRelayPort+l.index)
 	return call(ctx, func(context.Context) error {
 		_, err := l.proxy.client.CreateProxy(l.name, listen, relay)

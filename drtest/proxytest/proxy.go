@@ -73,11 +73,31 @@ type Proxy struct {
 // Start starts a proxy on a network, from [containertest.NewNetwork]. It ends with t.
 func Start(t testing.TB, network string, opts ...Option) *Proxy {
 	t.Helper()
+	c := config(t, network, MaxLinks)
+	for i := range MaxLinks {
+		c.ExtraPorts = append(c.ExtraPorts, firstLinkPort+i)
+	}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	p := start(t, c)
+	for i := range p.hosts {
+		var err error
+		if p.hosts[i], err = p.service.HostAddrOf(t.Context(), firstLinkPort+i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// config describes a proxy with a number of relays.
+func config(t testing.TB, network string, relays int) containertest.Config {
+	t.Helper()
 	sub, err := fs.Sub(files, "image")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := containertest.Config{
+	return containertest.Config{
 		// Two proxies of one name on one network would be given each other's connections.
 		Name: "proxy-" + strings.ToLower(rand.Text()[:4]),
 		Image: containertest.Build(t, containertest.Image{
@@ -87,27 +107,21 @@ func Start(t testing.TB, network string, opts ...Option) *Proxy {
 				{Name: "drtest-proxy", Package: "github.com/drtest/suite/drtest/proxytest/program"},
 			},
 		}),
-		Cmd:     []string{strconv.Itoa(apiPort), strconv.Itoa(MaxLinks)},
+		Cmd:     []string{strconv.Itoa(apiPort), strconv.Itoa(relays)},
 		Network: network,
 		Port:    apiPort,
 		Ready:   answers,
 	}
-	for i := range MaxLinks {
-		c.ExtraPorts = append(c.ExtraPorts, firstLinkPort+i)
-	}
-	for _, opt := range opts {
-		opt(&c)
-	}
-	p := &Proxy{service: containertest.Start(t, c), reached: slices.Concat([]string{network}, c.Networks)}
+}
+
+func start(t testing.TB, c containertest.Config) *Proxy {
+	t.Helper()
+	p := &Proxy{service: containertest.Start(t, c), reached: slices.Concat([]string{c.Network}, c.Networks)}
+	var err error
 	if p.api, err = p.service.HostAddr(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p.client = toxiproxy.NewClient(p.api)
-	for i := range p.hosts {
-		if p.hosts[i], err = p.service.HostAddrOf(t.Context(), firstLinkPort+i); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return p
 }
 
@@ -132,7 +146,11 @@ func (p *Proxy) Link(t testing.TB, name string, to Upstream) *Link {
 		t.Fatalf("link %s: a proxy has at most %d links: start another", name, MaxLinks)
 	}
 	l := &Link{proxy: p, name: name, index: n}
-	if err := l.create(t.Context(), to); err != nil {
+	err := l.lead(t.Context(), to)
+	if err == nil {
+		err = l.listen(t.Context(), firstLinkPort+n)
+	}
+	if err != nil {
 		t.Fatalf("link %s: %v", name, err)
 	}
 	return l

@@ -1,0 +1,288 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
+)
+
+// The regions of an active-active service, and the witness, which is the world as well.
+const (
+	regionA = iota
+	regionB
+	witness
+)
+
+// places is how many workflows an instance executes at a time. Thirty of the load are in flight at any moment: two instances
+// carry it, one alone does not.
+const places = 22
+
+// An activeActive is a service with an instance in each of two regions and one cluster across both. Clients ask the
+// instances in turn. In the region that will survive there is room for more instances.
+type activeActive struct {
+	*clustered
+	app      *instances
+	each     *instances // those that run from the start
+	ways     [3][3]*proxytest.StandIn
+	networks [3]string
+	lost     int // the region that will die: the leader's
+	spares   []*containertest.Service
+}
+
+// startActiveActive starts all of it. Members and instances know each other by their names; over the WAN a stand-in has them.
+func startActiveActive(t *testing.T, mode pgtest.Mode, wan time.Duration) *activeActive {
+	t.Helper()
+	r := &activeActive{}
+	for i := range r.networks {
+		r.networks[i] = containertest.NewNetwork(t)
+	}
+	for i, here := range r.networks {
+		for j, there := range r.networks {
+			if i != j {
+				r.ways[i][j] = proxytest.StartStandIn(t, here, there, pgtest.RegionAddrs(j)...)
+				inject(t, r.ways[i][j].Slow(wan))
+			}
+		}
+	}
+	r.clustered = &clustered{Cluster: pgtest.StartCluster(t, mode, pgtest.Across(r.networks[regionA], r.networks[regionB], r.networks[witness]))}
+	var err error
+	r.leader, err = r.Leader(t.Context())
+	require.NoError(t, err)
+	if r.leader == r.Members[regionB] {
+		r.lost = regionB
+	}
+	r.startInstances(t)
+	r.writers = pgtest.StartWriters(t, patience, r.nodes()...)
+	return r
+}
+
+// startInstances starts the provider, which is everywhere, an instance in each region, and two that are put aside.
+func (r *activeActive) startInstances(t *testing.T) {
+	t.Helper()
+	configs := []containertest.Config{{
+		Name: "llm", Image: containertest.Build(t, fakeLLM()), Network: r.networks[witness], Networks: r.networks[:witness],
+		Port: 8080, Env: map[string]string{"LATENCY": stepLatency.String()}, Ready: answers("/healthz"),
+	}}
+	left := r.survivor()
+	for i, network := range []string{r.networks[r.lost], r.networks[left], r.networks[left], r.networks[left]} {
+		name := fmt.Sprintf("orchestrator-%d", i+1)
+		configs = append(configs, containertest.Config{
+			Name: name, Image: containertest.Build(t, variant{}.image()), Network: network, Port: 8080,
+			Env: map[string]string{
+				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": checkpointInterval.String(),
+				"CONNECT_TIMEOUT": "300ms", "MAX_RUNNING": strconv.Itoa(places),
+			},
+			Restart: containertest.RestartOnFailure,
+			Ready:   answers("/readyz"),
+		})
+	}
+	services := containertest.StartAll(t, configs...)
+	front := proxytest.Start(t, r.networks[witness], proxytest.Reaching(r.networks[:witness]...))
+	r.app = &instances{seen: map[string]drtest.Progress{}}
+	for i, s := range services[1:] {
+		r.app.each = append(r.app.each, &orchestrator{service: s, provider: services[0], front: front.Link(t, s.Name(), s), client: alone})
+		if i >= 2 {
+			inject(t, s.Stop())
+			r.spares = append(r.spares, s)
+		}
+	}
+	r.each = &instances{each: r.app.each[:2]}
+}
+
+func (r *activeActive) survivor() int { return 1 - r.lost }
+
+// lose is the loss of the leader's region: all that runs there dies, and the ways to it are cut, at once.
+func (r *activeActive) lose() drtest.Fault {
+	return drtest.Together(
+		r.leader.Kill(), r.Store.Members[r.lost].Kill(), r.app.each[0].service.Kill(),
+		r.ways[r.survivor()][r.lost].Cut(), r.ways[witness][r.lost].Cut(),
+	)
+}
+
+// backlog is how many workflows wait for a place in the instances that answer.
+func (r *activeActive) backlog(ctx context.Context) (int, error) {
+	waiting, answered := 0, 0
+	var errs []error
+	for _, o := range r.app.each {
+		page, err := o.metrics(ctx)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		found := pending.FindStringSubmatch(page)
+		if found == nil {
+			return 0, errors.New("an instance does not tell how many workflows wait")
+		}
+		n, err := strconv.Atoi(found[1])
+		if err != nil {
+			return 0, err
+		}
+		answered++
+		waiting += n
+	}
+	if answered == 0 {
+		return 0, errors.Join(errs...)
+	}
+	return waiting, nil
+}
+
+var pending = regexp.MustCompile(`(?m)^orchestrator_workflows_pending (\d+)$`)
+
+// scaleOut starts a further instance whenever more than ten workflows wait, as long as there is one, and returns when none
+// waits any more.
+func (r *activeActive) scaleOut(ctx context.Context) error {
+	drained := r.drained()
+	for _, spare := range r.spares {
+		if err := until(ctx, func(ctx context.Context) error {
+			n, err := r.backlog(ctx)
+			if err == nil && n <= 10 {
+				err = fmt.Errorf("%d workflows wait", n)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+		if err := spare.Resume(ctx); err != nil {
+			return err
+		}
+	}
+	return until(ctx, drained)
+}
+
+// served says whether the region that is left has the database.
+func (r *activeActive) served(ctx context.Context) error {
+	leader, err := r.Leader(ctx)
+	if err == nil && leader == r.leader {
+		err = fmt.Errorf("%s leads", leader.Name())
+	}
+	return err
+}
+
+// One of two active regions dies, that of the database's leader. The cluster fails over to the other region once the lease has
+// run out, whose instance takes the workflows over, and others are started there until none waits. Clients ask whoever
+// answers. Nothing that was acknowledged is lost.
+func activeActiveFailover(t testing.TB, r *activeActive) drtest.Scenario {
+	left := r.Others(r.leader)
+	s := r.scenario("Active-active failover", r.lose())
+	s.ID, s.Category = "DR-REGION-002", regions
+	s.Workload, s.Health = r.app, r.each.Ready
+	s.Runbook = []drtest.Step{{Name: "scale out", Do: r.scaleOut}}
+	s.Stages = append(r.FailoverStages(r.leader, "orchestrator", left...)[:3], drtest.Stage{
+		Name: "backlog gone", Source: "orchestrator_workflows_pending of each instance", Reached: r.drained(),
+	})
+	s.Proofs = r.proofs(left...)
+	s.Model = leaseModel(r.clustered)
+	s.Objectives = []drtest.Objective{
+		drtest.Detection(time.Second), // as with a cut connection
+		drtest.RTO(s.Model.RTO().Hi),
+		drtest.RPO(0),
+		drtest.AllRecovered(20),
+		drtest.NoDuplicates(),
+		// The failover, two starts of an instance, one after the other, and the workflows that wait, two dozen at a time.
+		drtest.Reached("backlog gone", s.Model.RTO().Hi+10*time.Second),
+	}
+	s.Targets = targets(t, "DR-REGION-002")
+	return s
+}
+
+// drained is reached when no workflow waits any more, after some did.
+func (r *activeActive) drained() func(context.Context) error {
+	most := 0
+	return func(ctx context.Context) error {
+		if err := r.served(ctx); err != nil {
+			return err
+		}
+		n, err := r.backlog(ctx)
+		most = max(most, n)
+		switch {
+		case err != nil:
+			return err
+		case n > 0:
+			return fmt.Errorf("%d workflows wait", n)
+		case most == 0:
+			return errors.New("no workflow has waited yet")
+		}
+		return nil
+	}
+}
+
+func TestActiveActiveFailover(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, activeActiveFailover(t, startActiveActive(t, pgtest.SyncBestEffort, wanLatency)))
+}
+
+func TestActiveActiveFailoverSabotaged(t *testing.T) {
+	t.Parallel()
+	t.Run("nobody scales out", func(t *testing.T) {
+		t.Parallel()
+		s := activeActiveFailover(t, startActiveActive(t, pgtest.SyncBestEffort, wanLatency))
+		s.Runbook, s.Deadline, s.Proofs = nil, 50*time.Second, nil
+		requireFailure(t, s, "backlog gone", "never reached")
+	})
+	t.Run("asynchronous, over a slow WAN", func(t *testing.T) {
+		t.Parallel()
+		s := activeActiveFailover(t, startActiveActive(t, pgtest.Async, 10*wanLatency))
+		requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
+	})
+}
+
+// comeBack returns the region that was lost, and the cluster to what it was: its members and its instance are started again,
+// rewind and catch up.
+func (r *activeActive) comeBack(ctx context.Context, loss drtest.Fault) error {
+	if err := loss.Heal(ctx); err != nil {
+		return err
+	}
+	starts := []func(context.Context) error{r.Store.Members[r.lost].Resume, r.leader.Resume, r.app.each[0].service.Resume}
+	errs := make(chan error, len(starts))
+	for _, start := range starts {
+		go func() { errs <- start(ctx) }()
+	}
+	for range starts {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	return until(ctx, r.Redundant())
+}
+
+// The region that was lost has come back and has caught up. A planned switchover gives it the database again, under load, as
+// any other: for the few seconds that the leader takes to stop and its standby to take over. Nothing is lost.
+func failback(r *activeActive, home *pgtest.Member) drtest.Scenario {
+	s := plannedSwitchover(r.clustered)
+	s.ID, s.Title, s.Category = "DR-REGION-003", "Failback to the region that was lost", regions
+	s.Workload, s.Health = r.app, r.each.Ready
+	s.Proofs = append(s.Proofs, drtest.Proof{Name: "the region leads again", Examine: func(ctx context.Context) (string, error) {
+		leader, err := r.Leader(ctx)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
+		}
+		if leader != home {
+			return "", fmt.Errorf("%s leads", leader.Name())
+		}
+		return leader.Name() + " leads", nil
+	}})
+	return s
+}
+
+func TestFailback(t *testing.T) {
+	t.Parallel()
+	r := startActiveActive(t, pgtest.SyncBestEffort, wanLatency)
+	home, loss := r.leader, r.lose()
+	inject(t, loss)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	require.NoError(t, until(ctx, r.served))
+	require.NoError(t, r.comeBack(ctx, loss))
+	r.leader = r.Others(home)[0]
+	drtest.Run(t, failback(r, home))
+}
