@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -56,6 +57,15 @@ func TestFullRestore(t *testing.T) {
 		pace, err := b.spare.Pace(ctx)
 		return pace.String(), err
 	}}
+	drtest.Run(t, s)
+}
+
+func TestFullRestoreFromS3(t *testing.T) {
+	t.Parallel()
+	network := containertest.NewNetwork(t)
+	s := fullRestore(t, startBackedUp(t, pgtest.StartS3Repository(t, network), network, pgtest.Full))
+	s.ID += "/s3"
+	s.Title += ", from S3"
 	drtest.Run(t, s)
 }
 

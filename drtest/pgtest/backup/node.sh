@@ -2,6 +2,7 @@
 # Starts a server that is backed up, or a spare: a machine without data, whose server starts once a restore has brought some.
 set -eu
 cd /var/lib/postgresql
+[ -z "${PGTEST_AUTHORITY:-}" ] || printf '%s' "$PGTEST_AUTHORITY" >authority.pem
 case $PGTEST_ROLE in
 primary)
 	# No WAL must be made before there is a place for it. A server that is started again does not need the repository.
