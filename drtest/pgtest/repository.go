@@ -72,8 +72,11 @@ func (r *Repository) volumes() map[string]string {
 type BackupKind int
 
 const (
-	Full        BackupKind = iota + 1 // everything
-	Incremental                       // what changed since the last backup, which is needed to restore it
+	// Full has everything.
+	Full BackupKind = iota + 1
+	// Incremental has what changed since the last backup, which is needed to restore it. PostgreSQL's own tools need a full
+	// one first on a server that was restored: it has no summaries of the WAL from before.
+	Incremental
 )
 
 // A Backup is one that is complete in its repository.

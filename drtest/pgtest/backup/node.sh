@@ -10,8 +10,11 @@ primary)
 	;;
 spare)
 	if [ ! -e node.conf ]; then
+		# Data that is restored under the very names that the image has is taken for there by some storage drivers
+		# (fuse-overlayfs: mkdir fails with EEXIST).
 		rm -rf data
-		mkdir -m 700 data
+		mkdir -m 700 restored-data
+		ln -s restored-data data
 		mkfifo restored
 		read -r _ <restored
 	fi
