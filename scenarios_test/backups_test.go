@@ -28,8 +28,8 @@ type backedUp struct {
 	app        *orchestrator
 }
 
-// startBackedUp starts an orchestrator with a history, backs its database up, and lets the history grow by a quarter that
-// only WAL has.
+// startBackedUp starts an orchestrator with a history and backs its database up. The history grows by a quarter before each
+// backup but the first, and by another that only WAL has.
 func startBackedUp(t *testing.T, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
 	t.Helper()
 	b := &backedUp{repository: repository}
@@ -38,15 +38,17 @@ func startBackedUp(t *testing.T, repository *pgtest.Repository, network string, 
 	b.db = proxy.Link(t, "database", b.primary)
 	b.app = startOrchestrator(t, proxy, b.db, variant{})
 	b.spare = pgtest.StartSpare(t, repository, pgtest.OnNetwork(network))
-	grow(t, b.primary, 1, played.backup)
-	for _, kind := range kinds {
+	size := played.backup
+	for i, kind := range kinds {
+		grow(t, b.primary, byte(i), size)
+		size = played.backup / 4
 		var err error
 		b.backup, err = repository.Backup(t.Context(), b.primary, kind)
 		require.NoError(t, err)
 		t.Log(b.backup)
 	}
 	require.GreaterOrEqual(t, b.backup.Stored, played.backup, "bytes in the repository")
-	grow(t, b.primary, 2, played.backup/4)
+	grow(t, b.primary, byte(len(kinds)), size)
 	conn, err := b.primary.Connect(t.Context())
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
@@ -138,7 +140,7 @@ func (b *backedUp) proofs() []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "the restore in figures", Examine: func(context.Context) (string, error) { return b.spare.Restored().String(), nil }},
 		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
-			next, err := b.repository.Backup(ctx, b.spare.Node, pgtest.Incremental)
+			next, err := b.repository.Backup(ctx, b.spare.Node, pgtest.Full)
 			return next.String(), err
 		}},
 	}

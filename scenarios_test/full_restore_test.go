@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -59,6 +60,25 @@ func TestFullRestore(t *testing.T) {
 	drtest.Run(t, s)
 }
 
+func TestFullRestoreFromS3(t *testing.T) {
+	t.Parallel()
+	network := containertest.NewNetwork(t)
+	s := fullRestore(t, startBackedUp(t, pgtest.StartS3Repository(t, network), network, pgtest.Full, pgtest.Incremental))
+	s.ID += "/s3"
+	s.Title += ", from S3"
+	drtest.Run(t, s)
+}
+
+// PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
+func TestIncrementalRestore(t *testing.T) {
+	t.Parallel()
+	b := startBackedUp(t, pgtest.NewBaseBackupRepository(t), containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental, pgtest.Incremental)
+	s := fullRestore(t, b)
+	s.ID += "/incremental"
+	s.Title += ", PostgreSQL's own incremental backups"
+	drtest.Run(t, s)
+}
+
 func TestFullRestoreSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("backup without its last file", func(t *testing.T) {
@@ -67,6 +87,13 @@ func TestFullRestoreSabotaged(t *testing.T) {
 		b := startBackedUp(t, repository, network, pgtest.Full)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
 		requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
+	})
+	t.Run("incremental backup without its last file", func(t *testing.T) {
+		t.Parallel()
+		repository := pgtest.NewBaseBackupRepository(t)
+		b := startBackedUp(t, repository, containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental)
+		inject(t, repository.LoseFile(b.spare.Node, b.backup))
+		requireBroken(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
 	})
 	t.Run("archiving off", func(t *testing.T) {
 		t.Parallel()

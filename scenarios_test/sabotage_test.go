@@ -23,7 +23,7 @@ func requireBroken(t *testing.T, s drtest.Scenario, step, reason string) {
 	t.Log("\n" + ledger.Timeline())
 	require.ErrorContains(t, err, fmt.Sprintf("runbook step %q: ", step))
 	require.Regexp(t, reason, err.Error())
-	require.NotEqual(t, drtest.Pass, drtest.Judge(ledger, s.Objectives...).Status)
+	require.NotEqual(t, drtest.Pass, drtest.Judge(ledger, s.Objectives...).Status())
 }
 
 // playSabotaged plays and judges such a scenario, for more than one requireFailed.

@@ -12,14 +12,24 @@ import (
 // A restore brings back what was committed before its target, and nothing after it, on a node that is backed up again.
 func TestRestore(t *testing.T) {
 	t.Parallel()
-	repository := pgtest.NewRepository(t)
+	for name, repository := range map[string]func(testing.TB) *pgtest.Repository{
+		"pgBackRest": pgtest.NewRepository, "PostgreSQL alone": pgtest.NewBaseBackupRepository,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testRestore(t, repository(t))
+		})
+	}
+}
+
+func testRestore(t *testing.T, repository *pgtest.Repository) {
 	primary := pgtest.StartPrimary(t, pgtest.ArchiveTo(repository))
 	write(t, primary, 1)
 	full, err := repository.Backup(t.Context(), primary, pgtest.Full)
 	require.NoError(t, err)
 	t.Log(full)
-	require.Greater(t, full.Size, full.Stored)
-	require.Greater(t, full.Stored, int64(1e6), "bytes of a cluster that is empty")
+	require.Greater(t, full.Size, int64(20e6), "bytes of a cluster that is empty")
+	require.Greater(t, full.Stored, int64(1e6))
 
 	write(t, primary, 2)
 	at := read[time.Time](t, primary, "SELECT clock_timestamp()")
@@ -31,6 +41,7 @@ func TestRestore(t *testing.T) {
 	incremental, err := repository.Backup(t.Context(), primary, pgtest.Incremental)
 	require.NoError(t, err)
 	t.Log(incremental)
+	require.Greater(t, incremental.Start, full.Start)
 	_, err = repository.Backup(t.Context(), primary, 0)
 	require.ErrorContains(t, err, "kind 0 is neither Full nor Incremental")
 
@@ -60,7 +71,7 @@ func TestRestore(t *testing.T) {
 			require.Equal(t, c.want, rows(t, spare.Node))
 			write(t, spare.Node, 6)
 			if c.to == (pgtest.Target{}) {
-				next, err := repository.Backup(t.Context(), spare.Node, pgtest.Incremental)
+				next, err := repository.Backup(t.Context(), spare.Node, pgtest.Full)
 				require.NoError(t, err)
 				t.Log(next)
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 )
 
-//go:embed image patroni backup
+//go:embed image patroni backup objects
 var files embed.FS
 
 // serverImage is what every node runs that is not a member of a cluster and has no repository.
@@ -26,6 +26,13 @@ func clusterImage(t testing.TB) containertest.Image {
 func backupImage(t testing.TB) containertest.Image {
 	base := serverImage(t)
 	return containertest.Image{Name: "drtest/backup", Files: folder(t, "backup"), Base: &base}
+}
+
+// objectsImage is what an object store runs. Its server is a tool of this module.
+func objectsImage(t testing.TB) containertest.Image {
+	return containertest.Image{Name: "drtest/objects", Files: folder(t, "objects"), Programs: []containertest.Program{
+		{Name: "versitygw", Package: "github.com/versity/versitygw/cmd/versitygw"},
+	}}
 }
 
 func folder(t testing.TB, name string) fs.FS {

@@ -15,8 +15,14 @@ const stanza = "app"
 // pgBackRest is a [tool]: https://pgbackrest.org. It compresses with Zstandard, packs small files into larger ones, and
 // works with two processes at a time.
 type pgBackRest struct {
-	store map[string]string // options of a repository that is no folder
+	// Of a repository that is no folder of the nodes:
+	options   map[string]string
+	authority string // PEM, of the certificate
+	under     string // where the store keeps its files
 }
+
+// authorityFile is where nodes have the authority of the store's certificate.
+const authorityFile = "/var/lib/postgresql/authority.pem"
 
 func (p pgBackRest) env() map[string]string {
 	env := map[string]string{
@@ -33,7 +39,10 @@ func (p pgBackRest) env() map[string]string {
 		// Nothing expires within a drill.
 		"PGBACKREST_REPO1_RETENTION_FULL": "99",
 	}
-	maps.Copy(env, p.store)
+	if p.authority != "" {
+		env["PGTEST_AUTHORITY"] = p.authority
+	}
+	maps.Copy(env, p.options)
 	return env
 }
 
@@ -129,8 +138,8 @@ func (pgBackRest) restore(ctx context.Context, n *Node, b Backup, to Target) err
 }
 
 // folder is where a backup lies.
-func (pgBackRest) folder(b Backup) string {
-	return path.Join(repositoryPath, "backup", stanza, b.Label)
+func (p pgBackRest) folder(b Backup) string {
+	return path.Join("/", p.under, repositoryPath, "backup", stanza, b.Label)
 }
 
 // segmentEnd returns the LSN at which a file of WAL ends, by its name: timeline, and the number of the segment in two parts.

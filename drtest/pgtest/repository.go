@@ -22,7 +22,8 @@ const repositoryPath = "/var/lib/pgbackrest"
 // node, and outlives it.
 type Repository struct {
 	tool   tool
-	volume string // that nodes mount; empty: none
+	volume string                 // that nodes mount; empty: none
+	store  *containertest.Service // that holds the files; nil: the nodes have them in the volume
 }
 
 // A tool makes backups, archives WAL and restores both.
@@ -71,8 +72,11 @@ func (r *Repository) volumes() map[string]string {
 type BackupKind int
 
 const (
-	Full        BackupKind = iota + 1 // everything
-	Incremental                       // what changed since the last backup, which is needed to restore it
+	// Full has everything.
+	Full BackupKind = iota + 1
+	// Incremental has what changed since the last backup, which is needed to restore it. PostgreSQL's own tools need a full
+	// one first on a server that was restored: it has no summaries of the WAL from before.
+	Incremental
 )
 
 // A Backup is one that is complete in its repository.
@@ -112,7 +116,11 @@ func (r *Repository) Backup(ctx context.Context, n *Node, kind BackupKind) (Back
 func (r *Repository) LoseFile(node *Node, b Backup) drtest.Fault {
 	return drtest.NewFault("lose a file of backup "+b.Label, func(ctx context.Context) (drtest.Receipt, error) {
 		const lose = `f=$(find "$0" -type f ! -name '*manifest*' | sort | tail -n 1) && rm "$f" && echo "$f"`
-		file, err := node.service.Exec(ctx, "sh", "-c", lose, r.tool.folder(b))
+		holder := r.store
+		if holder == nil {
+			holder = node.service
+		}
+		file, err := holder.Exec(ctx, "sh", "-c", lose, r.tool.folder(b))
 		if err != nil {
 			return "", err
 		}

@@ -1,0 +1,28 @@
+package pgtest
+
+import (
+	"testing"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/stretchr/testify/require"
+)
+
+// The store's certificate is verified: with another authority nothing is read from it.
+func TestS3Repository(t *testing.T) {
+	t.Parallel()
+	network := containertest.NewNetwork(t)
+	r := StartS3Repository(t, network)
+	primary := StartPrimary(t, ArchiveTo(r), OnNetwork(network))
+	b, err := r.Backup(t.Context(), primary, Full)
+	require.NoError(t, err)
+	t.Log(b)
+	file, err := r.store.Exec(t.Context(), "find", r.tool.folder(b), "-name", "backup.manifest")
+	require.NoError(t, err)
+	require.NotEmpty(t, file, "the backup is in the store")
+
+	other, err := certify(objects)
+	require.NoError(t, err)
+	const info = `printf '%s' "$0" >/tmp/other.pem && pgbackrest --io-timeout=1 --repo1-storage-ca-file=/tmp/other.pem repo-ls`
+	_, err = primary.service.Exec(t.Context(), "sh", "-c", info, other.certificate)
+	require.ErrorContains(t, err, "unable to verify certificate")
+}
