@@ -17,6 +17,8 @@ func TestImages(t *testing.T) {
 	proxytest.Start(t, network)
 	dnstest.Start(t, network, time.Second)
 	pgtest.StartCluster(t, pgtest.Async)
+	archived := containertest.NewNetwork(t)
+	pgtest.StartPrimary(t, pgtest.ArchiveTo(pgtest.StartS3Repository(t, archived)), pgtest.OnNetwork(archived))
 	for _, image := range []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image()} {
 		t.Log(containertest.Build(t, image))
 	}
