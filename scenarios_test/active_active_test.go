@@ -80,7 +80,7 @@ func (r *activeActive) startInstances(t *testing.T) {
 		configs = append(configs, containertest.Config{
 			Name: name, Image: containertest.Build(t, variant{}.image()), Network: network, Port: 8080,
 			Env: map[string]string{
-				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": checkpointInterval.String(),
+				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": played.checkpoint.String(),
 				"CONNECT_TIMEOUT": "300ms", "MAX_RUNNING": strconv.Itoa(places),
 			},
 			Restart: containertest.RestartOnFailure,

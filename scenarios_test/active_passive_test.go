@@ -67,7 +67,7 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	r.sight = proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network)).Link(t, "sight", r.first)
 	inject(t, r.sight.Slow(wanLatency))
 
-	zone := dnstest.Start(t, world, recordTTL, opts...)
+	zone := dnstest.Start(t, world, played.ttl, opts...)
 	r.name = zone.Record(t, "service", r.active.gate)
 	r.app.front = proxytest.Start(t, world, proxytest.Asking(zone.Resolver())).Link(t, "clients", r.name)
 	r.observe(t, world)
@@ -84,7 +84,7 @@ func (r *activePassive) startServices(t *testing.T, world string) {
 			Network: db.Network(),
 			Port:    8080,
 			Env: map[string]string{
-				"DATABASE_URL": db.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": checkpointInterval.String(),
+				"DATABASE_URL": db.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": played.checkpoint.String(),
 			},
 			Restart: containertest.RestartOnFailure,
 			Ready:   answers(ready),
@@ -192,7 +192,7 @@ func (r *activePassive) verdicts(ctx context.Context) (said map[string]string, d
 
 // Every node of the active region dies at once, and the ways to it are cut. Once two of three observers agree, an automation
 // promotes the replica in the passive region, whose orchestrator takes the workflows over, and changes the DNS record of the
-// service. Clients behind a caching resolver follow within its TTL of a second. At most the last moment is lost.
+// service. Clients behind a caching resolver follow within its TTL. At most the last moment is lost.
 func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 	s := drtest.Scenario{
 		ID:         "DR-REGION-001",
@@ -213,7 +213,7 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 				Source: "INTERVAL 200ms, FAILURES 3, TIMEOUT 500ms of the observers"},
 			{Name: "promotion", Worst: 2 * time.Second, Source: "end of recovery, with a checkpoint, on a replica that has replayed all"},
 			{Name: "DNS record", Worst: time.Second, Source: "two processes in the authoritative server's container"},
-			{Name: "DNS cached", Worst: recordTTL, Source: "TTL 1s"},
+			{Name: "DNS cached", Worst: played.ttl, Source: fmt.Sprintf("TTL %v", played.ttl)},
 			{Name: "orchestrator begins", Worst: 1500 * time.Millisecond, Source: "PROBE_INTERVAL 100ms, BREAKER_TIMEOUT 300ms, STATEMENT_TIMEOUT 1s"},
 			{Name: "request due", Worst: steadyLoad.Every, Source: "Load.Every 50ms"},
 		},
@@ -227,7 +227,7 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 			drtest.NoDuplicates(),
 		},
 		Targets:  targets(t, "DR-REGION-001"),
-		Deadline: time.Minute,
+		Deadline: time.Minute + 2*played.ttl,
 	}
 	s.Objectives = append(s.Objectives, drtest.RTO(s.Model.RTO().Hi))
 	return s

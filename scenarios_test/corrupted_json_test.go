@@ -42,7 +42,7 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 			drtest.WorkRTO(3 * time.Second),
 			// The wrong checkpoint is up to an interval old, and the one before it an interval older. One more
 			// is for a step that had begun before it, for a checkpoint that is late, and for the samples.
-			drtest.LostWork(3 * checkpointInterval),
+			drtest.LostWork(3 * played.checkpoint),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
 		},

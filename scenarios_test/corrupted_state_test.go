@@ -36,7 +36,7 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 			drtest.RTO(3 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(5 * time.Second),
-			drtest.LostWork(2 * checkpointInterval),
+			drtest.LostWork(2 * played.checkpoint),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
 		},

@@ -32,7 +32,7 @@ func databaseCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 			// machine.
 			drtest.RTO(5 * time.Second),
 			drtest.RPO(0),
-			drtest.LostWork(checkpointInterval),
+			drtest.LostWork(played.checkpoint),
 			drtest.AllRecovered(5),
 			drtest.NoDuplicates(),
 		},

@@ -10,12 +10,9 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// recordTTL is how long caches may keep the database's address: the least that DNS can say.
-const recordTTL = time.Second
-
 // The primary dies and stays dead, and the orchestrator finds its database by a name. The operator promotes the
-// synchronous replica and changes the name's DNS record, which the orchestrator follows within the record's TTL of
-// a second. It must serve again within six seconds of the death, and have lost nothing that was acknowledged.
+// synchronous replica and changes the name's DNS record, which the orchestrator follows within the record's TTL. It
+// must serve again within that and five seconds of the death, and have lost nothing that was acknowledged.
 func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchestrator) drtest.Scenario {
 	s := primaryFailover(t, pg, db.To(pg.Replica), app)
 	s.ID = "DR-DB-004/dns"
@@ -25,12 +22,13 @@ func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchest
 		drtest.Detection(time.Second), // as with a cut connection
 		// Detection, a promotion of half a second and a change of the record of half a second, the TTL, one attempt
 		// at the old address that began just before its end and gives up after a second, and a breaker that is half
-		// open every 300 ms: 3.5 s, and a margin for a busy machine.
-		drtest.RTO(6 * time.Second),
+		// open every 300 ms: 2.5 s and the TTL, and a margin for a busy machine.
+		drtest.RTO(5*time.Second + played.ttl),
 		drtest.RPO(0),
 		drtest.AllRecovered(20),
 		drtest.NoDuplicates(),
 	}
+	s.Deadline += 2 * played.ttl
 	return s
 }
 
@@ -38,7 +36,7 @@ func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchest
 func startDNSFailover(t testing.TB, opts ...dnstest.Option) drtest.Scenario {
 	t.Helper()
 	pg := pgtest.StartPair(t, pgtest.Sync)
-	zone := dnstest.Start(t, pg.Primary.Network(), recordTTL, opts...)
+	zone := dnstest.Start(t, pg.Primary.Network(), played.ttl, opts...)
 	db := zone.Record(t, "database", pg.Primary)
 	proxy := proxytest.Start(t, pg.Primary.Network())
 	return dnsFailover(t, pg, db, startOrchestrator(t, proxy, db, variant{resolver: zone.Resolver()}))

@@ -49,7 +49,7 @@ func startInstances(t testing.TB, sabotage string) *instances {
 				"DATABASE_URL":        pg.DSN(),
 				"LLM_URL":             "http://llm:8080",
 				"INSTANCE":            name,
-				"CHECKPOINT_INTERVAL": checkpointInterval.String(),
+				"CHECKPOINT_INTERVAL": "500ms", // in every profile: crashes come every three seconds
 				"SABOTAGE":            sabotage,
 			},
 			Restart: containertest.RestartOnFailure,

@@ -33,9 +33,6 @@ const (
 	stepLatency = 150 * time.Millisecond
 )
 
-// checkpointInterval is how much finished work an orchestrator may have to do again after a crash.
-const checkpointInterval = 500 * time.Millisecond
-
 var steadyLoad = drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second, Steady: 2 * time.Second}
 
 // An orchestrator is the system under test as its clients see it: every request takes a new connection
@@ -74,7 +71,7 @@ func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.
 	env := map[string]string{
 		"DATABASE_URL":        pgtest.DSN(database.Addr()),
 		"LLM_URL":             "http://llm:8080",
-		"CHECKPOINT_INTERVAL": checkpointInterval.String(),
+		"CHECKPOINT_INTERVAL": played.checkpoint.String(),
 		"SABOTAGE":            v.sabotage,
 	}
 	maps.Copy(env, v.env)

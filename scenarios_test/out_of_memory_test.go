@@ -44,7 +44,7 @@ func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.RTO(8 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(9 * time.Second),
-			drtest.LostWork(2*checkpointInterval + 5*time.Second), // the fault takes as long as the growth
+			drtest.LostWork(2*played.checkpoint + 5*time.Second), // the fault takes as long as the growth
 			drtest.AllRecovered(15),
 			drtest.NoDuplicates(),
 			drtest.Check("alert before the kill", alertBeforeKill),

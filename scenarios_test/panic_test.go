@@ -39,7 +39,7 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.RTO(12 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(14 * time.Second), // the same, and steps that are done again
-			drtest.LostWork(2 * checkpointInterval),
+			drtest.LostWork(2 * played.checkpoint),
 			drtest.AllRecovered(8),
 			drtest.NoDuplicates(),
 			drtest.Reached("poison set aside", 12*time.Second),

@@ -15,15 +15,20 @@ type profile struct {
 	restore time.Duration
 	// deadline is that of a drill with a restore, and of what comes before it.
 	deadline time.Duration
+	// checkpoint is how much finished work an orchestrator may have to do again after a crash.
+	checkpoint time.Duration
+	// ttl is how long caches may keep an address: of the database, or of the service.
+	ttl time.Duration
 }
 
 // profiles by their names. A restore moves 3 bytes of files for each that is compressed, from the repository to the disk
 // and from there through pg_amcheck: at 50 MB/s, a tenth of what a disk of today does, that is 1.5 s and 15 s twice. Beside
 // that it takes 4 s for what does not grow: a thousand small files of the catalogs, the start of the server, a second in
-// which a server that has paused at its target looks for orders. The rest is a margin for a busy machine.
+// which a server that has paused at its target looks for orders. The rest is a margin for a busy machine. A second is the least
+// that DNS can say.
 var profiles = map[string]profile{
-	"fast":       {backup: 25e6, restore: 10 * time.Second, deadline: time.Minute},
-	"production": {backup: 250e6, restore: 45 * time.Second, deadline: 3 * time.Minute},
+	"fast":       {backup: 25e6, restore: 10 * time.Second, deadline: time.Minute, checkpoint: 500 * time.Millisecond, ttl: time.Second},
+	"production": {backup: 250e6, restore: 45 * time.Second, deadline: 3 * time.Minute, checkpoint: 30 * time.Second, ttl: time.Minute},
 }
 
 // played is the profile of this run.
