@@ -42,7 +42,7 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 			drtest.WorkRTO(3 * time.Second),
 			// The wrong checkpoint is up to an interval old, and the one before it an interval older. One more
 			// is for a step that had begun before it, for a checkpoint that is late, and for the samples.
-			drtest.LostWork(3 * played.checkpoint),
+			drtest.LostWork(3 * frequently),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
 		},
@@ -77,7 +77,9 @@ func TestCorruptedJSONSabotaged(t *testing.T) {
 }
 
 func frequentScrub() map[string]string {
-	return map[string]string{"SCRUB_INTERVAL": scrubInterval.String()}
+	env := frequentCheckpoints()
+	env["SCRUB_INTERVAL"] = scrubInterval.String()
+	return env
 }
 
 // misshapeStates returns the work of a bug in whatever writes states: in the stored state of each open run that has

@@ -36,7 +36,7 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 			drtest.RTO(3 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(5 * time.Second),
-			drtest.LostWork(2 * played.checkpoint),
+			drtest.LostWork(2 * frequently),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
 		},
@@ -45,11 +45,18 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 	}
 }
 
+// frequently is how often the workflows of these drills are saved, in every profile: there must be something to damage.
+const frequently = 500 * time.Millisecond
+
+func frequentCheckpoints() map[string]string {
+	return map[string]string{"CHECKPOINT_INTERVAL": frequently.String()}
+}
+
 func TestCorruptedState(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
-	app := startOrchestrator(t, proxy, pg, variant{})
+	app := startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints()})
 	drtest.Run(t, corruptedState(t, pg, app))
 	requireLogged(t, app, "checkpoint is corrupt.*checksum mismatch")
 }
@@ -58,7 +65,7 @@ func TestCorruptedStateSabotaged(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
-	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{sabotage: "no-checksum"}))
+	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints(), sabotage: "no-checksum"}))
 	s.Deadline = 15 * time.Second
 	report := playSabotaged(t, s)
 	requireFailed(t, report, "detection", "health never turned bad")

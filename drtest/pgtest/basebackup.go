@@ -38,11 +38,8 @@ func (baseBackups) env() map[string]string { return map[string]string{} }
 
 func (baseBackups) conf() string { return setting("summarize_wal", "on") }
 
-// prepare replaces the WAL of the image with copies in the container. The summarizer has a file open while others write to
-// it, and on a layered file system who has opened a file of the image does not see what is written to it later.
 func (baseBackups) prepare() string {
-	return "cd " + repositoryPath + `; mkdir wal base chains
-		for f in /var/lib/postgresql/data/pg_wal/0*; do cp -p "$f" "$f.new"; mv "$f.new" "$f"; done`
+	return "cd " + repositoryPath + " && mkdir wal base chains"
 }
 
 // archive lets nobody see a file before it is whole and flushed.
