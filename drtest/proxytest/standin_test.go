@@ -1,0 +1,59 @@
+package proxytest_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/drtest/suite/internal/echo"
+	"github.com/stretchr/testify/require"
+)
+
+// Who knows only a service's name reaches it on another network, also when it starts after its stand-in, and only through
+// that: a cut and a delay of the stand-in hold for it.
+func TestStandIn(t *testing.T) {
+	client := services(t, "client")[0]
+	far := containertest.NewNetwork(t)
+	s := proxytest.StartStandIn(t, client.Network(), far, "server:7777")
+	ask := func() error {
+		_, err := client.Exec(t.Context(), "/echo", "ask", "server:7777", "hello")
+		return err
+	}
+	require.Error(t, ask(), "there is no server yet")
+	server := containertest.Start(t, containertest.Config{
+		Name: "server", Image: containertest.Build(t, echo.Image), Network: far, Env: map[string]string{"NAME": "server"}, Port: echo.Port,
+		Ready: func(ctx context.Context, s *containertest.Service) error {
+			addr, err := s.HostAddr(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = echo.Ask(ctx, addr, "hello")
+			return err
+		},
+	})
+	answer, err := client.Exec(t.Context(), "/echo", "ask", "server:7777", "hello")
+	require.NoError(t, err)
+	require.Equal(t, "server: hello\n", answer)
+	_, err = server.Exec(t.Context(), "/echo", "ask", client.Addr(), "hello")
+	require.ErrorContains(t, err, "lookup client", "it leads one way")
+
+	cut := s.Cut()
+	require.Equal(t, "cut the stand-in for server:7777", cut.String())
+	receipt, err := cut.Inject(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, drtest.Receipt("1 listeners closed"), receipt)
+	require.ErrorContains(t, ask(), "connection refused")
+	require.NoError(t, cut.Heal(t.Context()))
+	require.NoError(t, ask())
+
+	slow := s.Slow(time.Second) // longer than the client waits
+	receipt, err = slow.Inject(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, drtest.Receipt("in force: latency 1000 ms downstream"), receipt)
+	require.ErrorContains(t, ask(), "i/o timeout")
+	require.NoError(t, slow.Heal(t.Context()))
+	require.NoError(t, ask())
+}
