@@ -21,7 +21,8 @@ const (
 	wakeStep   = 250 * time.Millisecond
 )
 
-// A Cluster is three members that elect their primary by themselves: Patroni 4, with its leader key in etcd.
+// A Cluster is members that elect their primary by themselves: Patroni 4, with its leader key in etcd. There are three of
+// them, or, with [Across], two.
 type Cluster struct {
 	Members []*Member
 	Store   *Store
@@ -79,7 +80,7 @@ func RegionAddrs(n int) []string {
 
 func memberName(n int) string { return fmt.Sprintf("node-%d", n+1) }
 
-// StartCluster starts three members and their store, and returns when one member is the primary and the others stream
+// StartCluster starts the members and their store, and returns when one member is the primary and the others stream
 // from it; with synchronous replication, when the store names the synchronous standby as well: without that nobody
 // could take over. It fails t as [StartPrimary] does.
 func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
