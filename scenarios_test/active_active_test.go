@@ -139,25 +139,80 @@ func (r *activeActive) backlog(ctx context.Context) (int, error) {
 
 var pending = regexp.MustCompile(`(?m)^orchestrator_workflows_pending (\d+)$`)
 
+// crowded is how many workflows may wait before another instance is started.
+const crowded = 10
+
 // scaleOut starts a further instance whenever more than ten workflows wait, as long as there is one, and returns when none
-// waits any more.
+// waits any more, after some did. Without a leader the service has nothing to do, so nobody waits then.
 func (r *activeActive) scaleOut(ctx context.Context) error {
-	drained := r.drained()
+	var starts []func(context.Context) error
 	for _, spare := range r.spares {
-		if err := until(ctx, func(ctx context.Context) error {
-			n, err := r.backlog(ctx)
-			if err == nil && n <= 10 {
-				err = fmt.Errorf("%d workflows wait", n)
+		starts = append(starts, spare.Resume)
+	}
+	return scaleOut(ctx, func(ctx context.Context) (int, error) {
+		if err := r.served(ctx); err != nil {
+			return 0, err
+		}
+		return r.backlog(ctx)
+	}, starts)
+}
+
+func scaleOut(ctx context.Context, backlog func(context.Context) (int, error), starts []func(context.Context) error) error {
+	for waited := false; ; starts = starts[1:] {
+		var n int
+		err := until(ctx, func(ctx context.Context) (err error) {
+			if n, err = backlog(ctx); err != nil {
+				return err
 			}
-			return err
-		}); err != nil {
+			waited = waited || n > 0
+			if n == 0 && waited || n > crowded && len(starts) > 0 {
+				return nil
+			}
+			return fmt.Errorf("%d workflows wait", n)
+		})
+		if err != nil || n == 0 {
 			return err
 		}
-		if err := spare.Resume(ctx); err != nil {
+		if err := starts[0](ctx); err != nil {
 			return err
 		}
 	}
-	return until(ctx, drained)
+}
+
+// No more instances are started than are needed, and what has waited may be gone when the last one is ready.
+func TestScaleOutControl(t *testing.T) {
+	for _, c := range []struct {
+		reason  string
+		backlog []int // at each look; the last one stays
+		started int
+		err     string
+	}{
+		{"nobody has waited yet", []int{0, 0, crowded, 0}, 0, ""},
+		{"the first one is enough", []int{crowded + 1, crowded, 1, 0}, 1, ""},
+		{"both are needed, and drain it while the second one starts", []int{crowded + 1, crowded + 1, 0}, 2, ""},
+		{"there are no more", []int{crowded + 1}, 2, "11 workflows wait"},
+		{"there is nothing to do", []int{0}, 0, "0 workflows wait"},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			started := 0
+			start := func(context.Context) error { started++; return nil }
+			err := scaleOut(ctx, func(context.Context) (int, error) {
+				n := c.backlog[0]
+				if len(c.backlog) > 1 {
+					c.backlog = c.backlog[1:]
+				}
+				return n, nil
+			}, []func(context.Context) error{start, start})
+			if c.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.err)
+			}
+			require.Equal(t, c.started, started)
+		})
+	}
 }
 
 // served says whether the region that is left has the database.
