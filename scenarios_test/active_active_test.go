@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/drtest/suite/drtest"
@@ -194,23 +195,25 @@ func TestScaleOutControl(t *testing.T) {
 		{"there is nothing to do", []int{0}, 0, "0 workflows wait"},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			started := 0
-			start := func(context.Context) error { started++; return nil }
-			err := scaleOut(ctx, func(context.Context) (int, error) {
-				n := c.backlog[0]
-				if len(c.backlog) > 1 {
-					c.backlog = c.backlog[1:]
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				defer cancel()
+				started := 0
+				start := func(context.Context) error { started++; return nil }
+				err := scaleOut(ctx, func(context.Context) (int, error) {
+					n := c.backlog[0]
+					if len(c.backlog) > 1 {
+						c.backlog = c.backlog[1:]
+					}
+					return n, nil
+				}, []func(context.Context) error{start, start})
+				if c.err == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, c.err)
 				}
-				return n, nil
-			}, []func(context.Context) error{start, start})
-			if c.err == "" {
-				require.NoError(t, err)
-			} else {
-				require.ErrorContains(t, err, c.err)
-			}
-			require.Equal(t, c.started, started)
+				require.Equal(t, c.started, started)
+			})
 		})
 	}
 }
