@@ -4,10 +4,10 @@ OUT     ?= dr-results
 TIMEOUT ?= 30m
 RUN     ?=
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/profile_test.go.
-PROFILE ?= fast
+PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
 # Drills wait more than they work, but the start of a cluster takes two processors for some seconds, which disturbs the
-# drills beside it: with seven side by side on two processors, failovers were seen to miss their limits.
+# drills beside it: with five side by side on two processors, every third was seen to miss a limit.
 PARALLEL ?= 3
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$

@@ -289,7 +289,7 @@ func TestActiveActiveFailoverSabotaged(t *testing.T) {
 	t.Run("nobody scales out", func(t *testing.T) {
 		t.Parallel()
 		s := activeActiveFailover(t, startActiveActive(t))
-		s.Runbook, s.Deadline, s.Proofs = nil, 50*time.Second, nil
+		s.Runbook, s.Deadline, s.Proofs = nil, 45*time.Second, nil
 		requireFailure(t, s, "backlog gone", "never reached")
 	})
 	t.Run("commits do not wait for the other region", func(t *testing.T) {
@@ -349,4 +349,21 @@ func TestFailback(t *testing.T) {
 	require.NoError(t, r.comeBack(ctx, loss))
 	r.leader = r.Others(home)[0]
 	drtest.Run(t, failback(r, home))
+}
+
+// The region takes the database over, but it has no instance, and the other one's does not reach it: the way there breaks
+// as soon as the leader has stopped.
+func TestFailbackSabotaged(t *testing.T) {
+	t.Parallel()
+	r := startActiveActive(t) // to fail back to the other region, none has to be lost before
+	inject(t, r.app.each[1].service.Kill())
+	r.each = &instances{each: r.app.each[:1]}
+	s := failback(r, r.Others(r.leader)[0])
+	way := r.ways[r.lost][r.survivor()].Cut()
+	s.Fault = verified{s.Fault, func(ctx context.Context) (string, error) {
+		receipt, err := way.Inject(ctx)
+		return string(receipt), err
+	}}
+	s.Deadline, s.Proofs = 20*time.Second, nil
+	requireFailure(t, s, "RTO", "never served again")
 }

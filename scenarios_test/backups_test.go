@@ -138,10 +138,9 @@ func (b *backedUp) verify(ctx context.Context) error {
 // proofs are what is examined after any restore.
 func (b *backedUp) proofs() []drtest.Proof {
 	return []drtest.Proof{
-		{Name: "the restore in figures", Examine: func(context.Context) (string, error) { return b.spare.Restored().String(), nil }},
 		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
 			next, err := b.repository.Backup(ctx, b.spare.Node, pgtest.Full)
-			return next.String(), err
+			return fmt.Sprintf("%v; the restore %v", next, b.spare.Restored()), err
 		}},
 	}
 }

@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -37,13 +38,16 @@ func TestCluster(t *testing.T) {
 		t.Skip("needs a container engine, and -short is set")
 	}
 	t.Parallel()
-	c := StartCluster(t, Sync, StoreOfThree())
+	c := StartCluster(t, Sync, StoreOfThree(), Paced(Timing{TTL: 25 * time.Second, LoopWait: time.Second, RetryTimeout: 3 * time.Second}))
 	require.Len(t, c.Store.Members, 3)
 	first, err := c.Leader(t.Context())
 	require.NoError(t, err)
 	standby, err := c.Standby(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, first, standby)
+	config, err := first.request(t.Context(), http.MethodGet, "/config", nil)
+	require.NoError(t, err)
+	require.Contains(t, config, `"ttl": 25`)
 	require.NoError(t, c.Redundant()(t.Context()))
 
 	require.NoError(t, c.Fence(t.Context(), first))

@@ -44,6 +44,9 @@ func gather(t testing.TB, opts []Option) *options {
 	if o.far != "" && o.through == nil {
 		t.Fatal("pgtest: ReplicaOn needs ReplicateThrough")
 	}
+	if o.network != "" && o.regions != nil {
+		t.Fatal("pgtest: OnNetwork and Across both say where a cluster starts")
+	}
 	image := serverImage(t)
 	if o.archive != nil {
 		image = backupImage(t)

@@ -44,13 +44,13 @@ func (p Pace) Ratio() float64 { return p.Plain.Seconds() / p.Restore.Fetch.Secon
 // extrapolated is the size for which a pace says what it would take, in bytes.
 const extrapolated = 100e9
 
-// String tells what the restore did, its ratio, and what it would take for 100 GB: from all of the time growing with the size,
+// String tells the ratio, and what it would take for 100 GB: from all of the time growing with the size,
 // which is too long, since what a thousand small files cost does not grow, to that of cp and one decompression alone.
 func (p Pace) String() string {
 	scale := extrapolated / float64(p.Restore.Size)
 	most, least := p.Restore.Fetch.Minutes()*scale, p.Plain.Minutes()*scale
-	return fmt.Sprintf("%v; the fetch had %.2f times the throughput of cp and one decompression, %.3fs; at 100 GB the fetch takes about %.0f min to %.0f min "+
+	return fmt.Sprintf("the fetch had %.2f times the throughput of cp and one decompression, %.3fs; at 100 GB the fetch takes about %.0f min to %.0f min "+
 		"on this machine, from a repository that its memory holds, and verifying %.0f min at most; WAL is replayed at %.0f MB/s at least",
-		p.Restore, p.Ratio(), p.Plain.Seconds(), min(least, most), max(least, most), p.Restore.Verify.Minutes()*scale,
+		p.Ratio(), p.Plain.Seconds(), min(least, most), max(least, most), p.Restore.Verify.Minutes()*scale,
 		megabytes(p.Restore.WAL)/p.Restore.Replay.Seconds())
 }

@@ -33,7 +33,6 @@ func (p pgBackRest) env() map[string]string {
 		"PGBACKREST_COMPRESS_TYPE":     "zst",
 		"PGBACKREST_PROCESS_MAX":       "2",
 		"PGBACKREST_START_FAST":        "y", // no waiting for a checkpoint
-		"PGBACKREST_LOCK_PATH":         "/tmp/pgbackrest",
 		"PGBACKREST_LOG_LEVEL_FILE":    "off",
 		"PGBACKREST_LOG_LEVEL_CONSOLE": "warn",
 		// Nothing expires within a drill.

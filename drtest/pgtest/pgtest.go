@@ -1,8 +1,8 @@
 // Package pgtest runs PostgreSQL 17 in containers for the length of a test: a primary alone, a pair with a
-// streaming replica, or a cluster of three that elects its primary, and the faults that they can suffer. All nodes boot from one template, a cluster that
-// was stopped cleanly and is part of the image, with data checksums and with fsync on. Clients need no
-// password: the cluster is thrown away with its test, and only its own network and the loopback address of
-// the host lead to it.
+// streaming replica, or a cluster that elects its primary, with the faults that they can suffer, and the backups from
+// which they are restored. All nodes boot from one template, a cluster that was stopped cleanly and is part of the image,
+// with data checksums and with fsync on. Clients need no password: the cluster is thrown away with its test, and only its
+// own network and the loopback address of the host lead to it.
 package pgtest
 
 import (

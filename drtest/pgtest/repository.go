@@ -111,8 +111,9 @@ func (r *Repository) Backup(ctx context.Context, n *Node, kind BackupKind) (Back
 	return b, nil
 }
 
-// LoseFile returns a repository that loses a file of a backup: the last one, by its path, but for postgresql.auto.conf, which
-// pg_verifybackup leaves out on purpose. Nobody is told, until the backup is verified or needed. Node is one that has the repository. Heal does nothing.
+// LoseFile returns a repository that loses a file of a backup: the last one, by its path, but for postgresql.auto.conf,
+// which pg_verifybackup leaves out on purpose. Nobody is told, until the backup is verified or needed. Node is one that has
+// the repository. Heal does nothing.
 func (r *Repository) LoseFile(node *Node, b Backup) drtest.Fault {
 	return drtest.NewFault("lose a file of backup "+b.Label, func(ctx context.Context) (drtest.Receipt, error) {
 		const lose = `f=$(find "$0" -type f ! -name '*manifest*' ! -name 'postgresql.auto.conf*' | sort | tail -n 1) && rm "$f" && echo "$f"`

@@ -22,7 +22,7 @@ func TestS3Repository(t *testing.T) {
 
 	other, err := certify(objects)
 	require.NoError(t, err)
-	const info = `printf '%s' "$0" >/tmp/other.pem && pgbackrest --io-timeout=1 --repo1-storage-ca-file=/tmp/other.pem repo-ls`
-	_, err = primary.service.Exec(t.Context(), "sh", "-c", info, other.certificate)
+	const info = `printf '%s' "$0" >"$1" && pgbackrest --io-timeout=1 --repo1-storage-ca-file="$1" repo-ls`
+	_, err = primary.service.Exec(t.Context(), "sh", "-c", info, other.certificate, "/var/lib/postgresql/other.pem")
 	require.ErrorContains(t, err, "unable to verify certificate")
 }

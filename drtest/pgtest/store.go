@@ -138,7 +138,8 @@ func (s *Store) view(ctx context.Context) (*view, error) {
 }
 
 // wake has every agent begin its next round at once, by a change of the cluster's configuration that changes nothing: a
-// blank behind it. A cluster needs about eight rounds until it is settled, most of which would begin with a wait.
+// blank behind it. A cluster takes several rounds until it is settled, most of which would begin with a wait. It is for a
+// cluster that starts: a change of the configuration that somebody else makes at the same moment would be undone.
 func (s *Store) wake(ctx context.Context) error {
 	key := []byte("/service/" + scope + "/config")
 	read, err := json.Marshal(map[string][]byte{"key": key})

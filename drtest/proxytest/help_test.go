@@ -17,26 +17,30 @@ import (
 func services(t testing.TB, names ...string) []*containertest.Service {
 	t.Helper()
 	network := containertest.NewNetwork(t)
-	image := containertest.Build(t, echo.Image)
 	var configs []containertest.Config
 	for _, name := range names {
-		configs = append(configs, containertest.Config{
-			Name:    name,
-			Image:   image,
-			Network: network,
-			Env:     map[string]string{"NAME": name},
-			Port:    echo.Port,
-			Ready: func(ctx context.Context, s *containertest.Service) error {
-				addr, err := s.HostAddr(ctx)
-				if err != nil {
-					return err
-				}
-				_, err = echo.Ask(ctx, addr, "hello")
-				return err
-			},
-		})
+		configs = append(configs, service(t, name, network))
 	}
 	return containertest.StartAll(t, configs...)
+}
+
+func service(t testing.TB, name, network string) containertest.Config {
+	t.Helper()
+	return containertest.Config{
+		Name:    name,
+		Image:   containertest.Build(t, echo.Image),
+		Network: network,
+		Env:     map[string]string{"NAME": name},
+		Port:    echo.Port,
+		Ready: func(ctx context.Context, s *containertest.Service) error {
+			addr, err := s.HostAddr(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = echo.Ask(ctx, addr, "hello")
+			return err
+		},
+	}
 }
 
 // bound limits what must come; silence is how long a test listens for what must not come.

@@ -59,8 +59,8 @@ func (l *Link) leadTo(ctx context.Context, addr string) error {
 }
 
 // listen makes the link in the proxy, once it has been led somewhere.
-func (l *Link) listen(ctx context.Context, port int) error {
-	listen := fmt.Sprintf("0.0.0.0:%d", port)
+func (l *Link) listen(ctx context.Context, port string) error {
+	listen := net.JoinHostPort("0.0.0.0", port)
 	relay := fmt.Sprintf("127.0.0.1:%d", firstRelayPort+l.index)
 	return call(ctx, func(context.Context) error {
 		_, err := l.proxy.client.CreateProxy(l.name, listen, relay)

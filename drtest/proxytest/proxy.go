@@ -148,7 +148,7 @@ func (p *Proxy) Link(t testing.TB, name string, to Upstream) *Link {
 	l := &Link{proxy: p, name: name, index: n}
 	err := l.lead(t.Context(), to)
 	if err == nil {
-		err = l.listen(t.Context(), firstLinkPort+n)
+		err = l.listen(t.Context(), strconv.Itoa(firstLinkPort+n))
 	}
 	if err != nil {
 		t.Fatalf("link %s: %v", name, err)

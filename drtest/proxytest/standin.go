@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +14,7 @@ import (
 // A StandIn is a proxy that has the names and the ports of services on another network, so that those who know only the
 // names reach them there: the way over a WAN, for systems whose members tell each other their addresses.
 type StandIn struct {
-	from, to string
-	links    []*Link
+	links []*Link // named after their addresses
 }
 
 // StartStandIn starts a proxy on a network that stands in for the services at addrs, such as "node-1:5432", on another. The
@@ -25,21 +23,19 @@ func StartStandIn(t testing.TB, network, of string, addrs ...string) *StandIn {
 	t.Helper()
 	c := config(t, network, len(addrs))
 	c.Networks = []string{of}
-	var ports []int
+	var ports []string
 	for _, addr := range addrs {
 		host, port, err := net.SplitHostPort(addr)
-		n, convErr := strconv.Atoi(port)
-		if err != nil || convErr != nil {
-			t.Fatalf("stand in for %q: want a name and a port", addr)
+		if err != nil {
+			t.Fatalf("stand in for %q: %v", addr, err)
 		}
-		c.Aliases, ports = append(c.Aliases, host), append(ports, n)
+		c.Aliases, ports = append(c.Aliases, host), append(ports, port)
 	}
 	p := start(t, c)
-	s := &StandIn{from: network, to: of}
+	s := &StandIn{}
 	for i, addr := range addrs {
-		l := &Link{proxy: p, name: "to " + addr, index: i}
-		host, port, _ := net.SplitHostPort(addr)
-		err := l.leadTo(t.Context(), net.JoinHostPort(host+"."+of, port)) // the name alone is the proxy's as well
+		l := &Link{proxy: p, name: addr, index: i}
+		err := l.leadTo(t.Context(), net.JoinHostPort(c.Aliases[i]+"."+of, ports[i])) // the name alone is the proxy's as well
 		if err == nil {
 			err = l.listen(t.Context(), ports[i])
 		}
@@ -84,7 +80,7 @@ func (s *StandIn) Slow(latency time.Duration) drtest.Fault {
 func (s *StandIn) names() string {
 	var names []string
 	for _, l := range s.links {
-		names = append(names, strings.TrimPrefix(l.name, "to "))
+		names = append(names, l.name)
 	}
 	return strings.Join(names, ", ")
 }

@@ -1,14 +1,12 @@
 package proxytest_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/proxytest"
-	"github.com/drtest/suite/internal/echo"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,17 +21,7 @@ func TestStandIn(t *testing.T) {
 		return err
 	}
 	require.Error(t, ask(), "there is no server yet")
-	server := containertest.Start(t, containertest.Config{
-		Name: "server", Image: containertest.Build(t, echo.Image), Network: far, Env: map[string]string{"NAME": "server"}, Port: echo.Port,
-		Ready: func(ctx context.Context, s *containertest.Service) error {
-			addr, err := s.HostAddr(ctx)
-			if err != nil {
-				return err
-			}
-			_, err = echo.Ask(ctx, addr, "hello")
-			return err
-		},
-	})
+	server := containertest.Start(t, service(t, "server", far))
 	answer, err := client.Exec(t.Context(), "/echo", "ask", "server:7777", "hello")
 	require.NoError(t, err)
 	require.Equal(t, "server: hello\n", answer)
