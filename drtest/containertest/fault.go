@@ -111,6 +111,7 @@ func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fau
 }
 
 func (s *Service) kill(ctx context.Context) (receipt drtest.Receipt, err error) {
+	s.forgetPorts()
 	if s.firewall == nil {
 		return s.killContainer(ctx, s.id)
 	}

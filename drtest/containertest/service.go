@@ -14,6 +14,7 @@ import (
 	"github.com/drtest/suite/internal/reaper"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
 
@@ -25,7 +26,8 @@ type Service struct {
 	firewall *firewall.Firewall // nil without Config.Firewall
 
 	mu       sync.Mutex
-	lastWord *string // the log of a service that was destroyed
+	lastWord *string         // the log of a service that was destroyed
+	ports    network.PortMap // those on the host, as long as they are known not to change; nil: ask
 }
 
 // Name returns the service's role.
@@ -47,14 +49,40 @@ func (s *Service) HostAddr(ctx context.Context) (string, error) {
 
 // HostAddrOf is HostAddr for one of the service's extra ports.
 func (s *Service) HostAddrOf(ctx context.Context, port int) (string, error) {
-	c, err := s.inspectNode(ctx)
-	if err != nil {
-		return "", err
+	s.mu.Lock()
+	ports := s.ports
+	s.mu.Unlock()
+	status := container.StateRunning
+	if ports == nil {
+		c, err := s.inspectNode(ctx)
+		if err != nil {
+			return "", err
+		}
+		ports, status = c.NetworkSettings.Ports, c.State.Status
 	}
-	for _, b := range c.NetworkSettings.Ports[tcp(port)] {
+	for _, b := range ports[tcp(port)] {
 		return net.JoinHostPort(s.engine.Host, b.HostPort), nil
 	}
-	return "", fmt.Errorf("address of %s: port %d is not published, container is %s", s.Name(), port, c.State.Status)
+	return "", fmt.Errorf("address of %s: port %d is not published, container is %s", s.Name(), port, status)
+}
+
+// learnPorts has the ports on the host be known until forgetPorts: whoever waits for a service asks for its address a
+// hundred times, and each question costs the engine as much as a request to the service.
+func (s *Service) learnPorts(ctx context.Context) error {
+	c, err := s.inspectNode(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ports = c.NetworkSettings.Ports
+	return nil
+}
+
+func (s *Service) forgetPorts() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ports = nil
 }
 
 func (s *Service) inspect(ctx context.Context) (container.InspectResponse, error) {

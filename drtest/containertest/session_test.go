@@ -98,7 +98,7 @@ func TestStartOfServiceThatEnds(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "start server: not within ")
-	require.Contains(t, string(out), "(its container has ended, exit code 3, restarts 0)")
+	require.Contains(t, string(out), "(its container has ended, exit code 3)")
 	require.Contains(t, string(out), "log of server:\n        echo starts\n        echo was told to exit\n")
 	logs, err := filepath.Glob(filepath.Join(tmp, "drtest-*-TestChild", "server.log"))
 	require.NoError(t, err)

@@ -17,13 +17,14 @@ import (
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
 	"github.com/drtest/suite/internal/wait"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/network"
 )
 
 const (
-	readyInterval  = 10 * time.Millisecond
+	readyInterval  = 20 * time.Millisecond
 	cleanupTimeout = 30 * time.Second
 )
 
@@ -144,16 +145,18 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 func (s *Service) awaitReady(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	err := wait.For(ctx, readyInterval, func(ctx context.Context) error {
-		notReady := s.config.Ready(ctx, s)
-		if notReady == nil {
-			return nil
+	go func() {
+		if err := s.ended(ctx); err != nil {
+			stop(err)
 		}
-		if c, err := s.inspect(ctx); err == nil && (!c.State.Running || c.RestartCount > 0) {
-			stop(fmt.Errorf("its container has ended, exit code %d, restarts %d", c.State.ExitCode, c.RestartCount))
-		}
-		return notReady
-	})
+	}()
+	err := s.learnPorts(ctx)
+	if err == nil {
+		err = wait.For(ctx, readyInterval, func(ctx context.Context) error { return s.config.Ready(ctx, s) })
+	}
+	if s.firewall == nil {
+		s.forgetPorts() // a supervisor may start it again
+	}
 	if err == nil {
 		return nil
 	}
@@ -163,6 +166,29 @@ func (s *Service) awaitReady(ctx context.Context) error {
 		return errors.Join(err, logErr)
 	}
 	return fmt.Errorf("%w\nlog of %s:\n%s", err, s.Name(), strings.TrimSpace(log[max(0, len(log)-most):]))
+}
+
+// ended returns nil when ctx ends, and before that, as an error, that the container has ended since it was started.
+func (s *Service) ended(ctx context.Context) error {
+	seen := s.events(ctx, s.id, events.ActionDie)
+	c, err := s.inspect(ctx) // it may have ended before
+	switch {
+	case err != nil:
+	case !c.State.Running:
+		return fmt.Errorf("its container has ended, exit code %d", c.State.ExitCode)
+	case c.RestartCount > 0:
+		return errors.New("its container has ended and was started again")
+	default:
+		select {
+		case e := <-seen.Messages:
+			return fmt.Errorf("its container has ended, exit code %s", e.Actor.Attributes["exitCode"])
+		case err = <-seen.Err:
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // cleanUp removes containers, also those that are dead, and keeps their logs if t has failed. It fails
