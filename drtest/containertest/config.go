@@ -33,7 +33,8 @@ type Config struct {
 	Networks []string
 	// Env is added to the image's environment.
 	Env map[string]string
-	// Volumes are the volumes to mount, from [NewVolume], by the absolute path at which the service has each.
+	// Volumes are the volumes to mount, from [NewVolume], by the absolute path at which the service has each. An empty name is
+	// a new one that goes with the service: files there are on the host's file system, not in the layers of the container.
 	Volumes map[string]string
 	// Cmd replaces the image's command.
 	Cmd []string
@@ -95,7 +96,10 @@ func (c Config) request(engine *docker.Engine, f *firewall.Firewall) testcontain
 		init := true // reaps orphans
 		h.Init = &init
 		for path, volume := range c.Volumes {
-			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Source: volume, Target: path})
+			h.Mounts = append(h.Mounts, mount.Mount{
+				Type: mount.TypeVolume, Source: volume, Target: path,
+				VolumeOptions: &mount.VolumeOptions{Labels: docker.Labels(c.Name)},
+			})
 		}
 		if c.Restart == RestartOnFailure {
 			h.RestartPolicy.Name = container.RestartPolicyOnFailure

@@ -391,6 +391,7 @@ func (o *options) member(name, image string, mode Mode, stores int) (containerte
 			"data_dir":        "/var/lib/postgresql/data",
 			"custom_conf":     "/etc/postgresql/postgresql.conf",
 			"pgpass":          "/var/lib/postgresql/pgpass",
+			"database":        database,
 			"basebackup":      map[string]any{"checkpoint": "fast"},
 			"authentication": map[string]any{
 				"superuser":   map[string]any{"username": "postgres"},

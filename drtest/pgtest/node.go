@@ -10,7 +10,9 @@ import (
 )
 
 const (
+	home           = "/var/lib/postgresql" // has all that a node writes
 	port           = 5432
+	database       = "app"
 	connectTimeout = 5 * time.Second
 )
 
@@ -36,7 +38,9 @@ func (n *Node) DSN() string { return DSN(n.Addr()) }
 
 // DSN returns the connection string of a cluster that is reached at addr, such as the address of a link. It
 // names the superuser postgres, who needs no password, and the database app.
-func DSN(addr string) string { return "postgres://postgres@" + addr + "/app?sslmode=disable" }
+func DSN(addr string) string {
+	return "postgres://postgres@" + addr + "/" + database + "?sslmode=disable"
+}
 
 // Connect opens a connection from the test process to the database app, as superuser, at the address that
 // the node has now. It takes at most five seconds.

@@ -28,6 +28,7 @@ func (p pgBackRest) env() map[string]string {
 	env := map[string]string{
 		"PGBACKREST_STANZA":            stanza,
 		"PGBACKREST_PG1_PATH":          "/var/lib/postgresql/data",
+		"PGBACKREST_PG1_DATABASE":      database,
 		"PGBACKREST_REPO1_PATH":        repositoryPath,
 		"PGBACKREST_REPO1_BUNDLE":      "y",
 		"PGBACKREST_COMPRESS_TYPE":     "zst",

@@ -148,7 +148,7 @@ func (s *Spare) Promote(ctx context.Context) error {
 // databases share, with its checksum, and look up every row in each of its indexes. It returns the first that is wrong.
 func (s *Spare) Verify(ctx context.Context) error {
 	begin := time.Now()
-	_, err := s.service.Exec(ctx, "pg_amcheck", "--username=postgres", "--database=app", "--install-missing", "--heapallindexed", "--jobs=2")
+	_, err := s.service.Exec(ctx, "pg_amcheck", "--username=postgres", "--database="+database, "--install-missing", "--heapallindexed", "--jobs=2")
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}

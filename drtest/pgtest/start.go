@@ -39,11 +39,11 @@ func (o *options) replica(t testing.TB, addr string) containertest.Config {
 // node describes what primary and replica share.
 func (o *options) node(role, conf string) containertest.Config {
 	env := map[string]string{"PGTEST_ROLE": role}
-	var volumes map[string]string
+	volumes := map[string]string{home: ""}
 	if o.archive != nil {
 		conf += o.archive.conf()
 		maps.Copy(env, o.archive.env())
-		volumes = o.archive.volumes()
+		maps.Copy(volumes, o.archive.volumes())
 	}
 	env["PGTEST_CONF"] = conf + o.conf.String()
 	return containertest.Config{

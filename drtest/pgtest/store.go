@@ -35,6 +35,7 @@ func store(image, network string, n int) []containertest.Config {
 		name := storeName(i)
 		configs = append(configs, containertest.Config{
 			Name: name, Image: image, Network: network, Port: storePort, Firewall: true, Ready: healthy,
+			Volumes: map[string]string{home: ""},
 		})
 		all = append(all, fmt.Sprintf("%s=http://%s:%d", name, name, peerPort))
 	}

@@ -11,7 +11,7 @@ note) # label, label of the backup that it is based on or nothing
 	chain="${3:+$(cat "chains/$3") }$2"
 	echo "$chain" >"chains/$2"
 	# The size of the server's files and of those in the repository, and where WAL begins.
-	du -sb --exclude=pg_wal /var/lib/postgresql/data/ | cut -f 1
+	du -sb --exclude=pg_wal /var/lib/postgresql/data | cut -f 1
 	(cd base && du -cbs $chain | tail -n 1 | cut -f 1)
 	sed -n 's/^START WAL LOCATION: \([^ ]*\).*/\1/p' "base/$2/backup_label"
 	;;

@@ -6,15 +6,14 @@ cd /var/lib/postgresql
 case $PGTEST_ROLE in
 primary)
 	# No WAL must be made before there is a place for it. A server that is started again does not need the repository.
-	[ -e node.conf ] || sh -ec "$PGTEST_PREPARE"
+	if [ ! -e node.conf ]; then
+		sh /etc/postgresql/unpack.sh
+		sh -ec "$PGTEST_PREPARE"
+	fi
 	;;
 spare)
 	if [ ! -e node.conf ]; then
-		# Data that is restored under the very names that the image has is taken for there by some storage drivers
-		# (fuse-overlayfs: mkdir fails with EEXIST).
-		rm -rf data
-		mkdir -m 700 restored-data
-		ln -s restored-data data
+		mkdir -m 700 data
 		mkfifo restored
 		read -r _ <restored
 	fi

@@ -4,7 +4,7 @@
 set -eu
 cd /var/lib/postgresql
 if [ ! -e node.conf ]; then
-	sh /etc/postgresql/own-wal.sh
+	sh /etc/postgresql/unpack.sh
 	printf '%s\n' "${PGTEST_CONF:-}" >node.conf.new
 	if [ "${PGTEST_ROLE:?}" = replica ]; then
 		touch data/standby.signal

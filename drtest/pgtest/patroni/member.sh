@@ -11,7 +11,7 @@ printf '%s\n' "${PGTEST_CONF:-}" >node.conf
 rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
 # An agent that does not find the store when it starts asks again after five seconds.
 if [ ! -e agent.pid ]; then
-	sh /etc/postgresql/own-wal.sh
+	sh /etc/postgresql/unpack.sh
 	bash -c 'until (exec 3<>"/dev/tcp/$PGTEST_STORE/2379") 2>/dev/null; do sleep 0.05; done'
 fi
 echo $$ >agent.pid
