@@ -12,6 +12,9 @@ PARALLEL ?= 3
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
+# What stands between the patterns of a test and of its subtest, each in parentheses.
+BETWEEN := )$$/^(
+
 DRREPORT := go run ./drtest/cmd/drreport
 
 .PHONY: dr drill which test images engine lint clean help
@@ -20,8 +23,8 @@ DRREPORT := go run ./drtest/cmd/drreport
 dr: images ## play all scenarios and write the report to dr-results/latest
 	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
 
-drill: which images ## play one scenario: make drill RUN=TestPrimaryFailover
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -run '^($(RUN))$$' ./scenarios_test
+drill: which images ## play one scenario: make drill RUN=TestPrimaryFailover, RUN='TestClusterLease/node death'
+	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -run '^($(subst /,$(BETWEEN),$(RUN)))$$' ./scenarios_test
 
 which:
 	@test -n "$(RUN)" || { echo "which one? make drill RUN=TestPrimaryFailover"; echo "there are:"; \

@@ -279,9 +279,16 @@ func (r *activeActive) drained() func(context.Context) error {
 	}
 }
 
-func TestActiveActiveFailover(t *testing.T) {
+// A region is lost, and after that it comes back.
+func TestActiveActive(t *testing.T) {
 	t.Parallel()
-	drtest.Run(t, activeActiveFailover(t, startActiveActive(t)))
+	r := startActiveActive(t)
+	t.Run("failover", func(t *testing.T) { drtest.Run(t, activeActiveFailover(t, r)) })
+	t.Run("failback", func(t *testing.T) {
+		home := r.leader
+		r.comeBack(t)
+		drtest.Run(t, failback(t, r, home))
+	})
 }
 
 func TestActiveActiveFailoverSabotaged(t *testing.T) {
@@ -300,29 +307,27 @@ func TestActiveActiveFailoverSabotaged(t *testing.T) {
 	})
 }
 
-// comeBack returns the region that was lost, and the cluster to what it was: its members and its instance are started again,
-// rewind and catch up.
-func (r *activeActive) comeBack(ctx context.Context, loss drtest.Fault) error {
-	if err := loss.Heal(ctx); err != nil {
-		return err
-	}
+// comeBack starts the members and the instance of the region that was lost again, which rewind and catch up. The ways to it
+// have been healed.
+func (r *activeActive) comeBack(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	starts := []func(context.Context) error{r.Store.Members[r.lost].Resume, r.leader.Resume, r.app.each[0].service.Resume}
 	errs := make(chan error, len(starts))
 	for _, start := range starts {
 		go func() { errs <- start(ctx) }()
 	}
 	for range starts {
-		if err := <-errs; err != nil {
-			return err
-		}
+		require.NoError(t, <-errs)
 	}
-	return until(ctx, r.Redundant())
+	r.anew(t)
 }
 
 // The region that was lost has come back and has caught up. A planned switchover gives it the database again, under load, as
 // any other: for the few seconds that the leader takes to stop and its standby to take over. Nothing is lost.
-func failback(r *activeActive, home *pgtest.Member) drtest.Scenario {
-	s := plannedSwitchover(r.clustered)
+func failback(t testing.TB, r *activeActive, home *pgtest.Member) drtest.Scenario {
+	s := plannedSwitchover(t, r.clustered)
 	s.ID, s.Title, s.Category = "DR-REGION-003", "Failback to the region that was lost", regions
 	s.Workload, s.Health = r.app, r.each.Ready
 	s.Proofs = append(s.Proofs, drtest.Proof{Name: "the region leads again", Examine: func(ctx context.Context) (string, error) {
@@ -338,19 +343,6 @@ func failback(r *activeActive, home *pgtest.Member) drtest.Scenario {
 	return s
 }
 
-func TestFailback(t *testing.T) {
-	t.Parallel()
-	r := startActiveActive(t)
-	home, loss := r.leader, r.lose()
-	inject(t, loss)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	defer cancel()
-	require.NoError(t, until(ctx, r.served))
-	require.NoError(t, r.comeBack(ctx, loss))
-	r.leader = r.Others(home)[0]
-	drtest.Run(t, failback(r, home))
-}
-
 // The region takes the database over, but it has no instance, and the other one's does not reach it: the way there breaks
 // as soon as the leader has stopped.
 func TestFailbackSabotaged(t *testing.T) {
@@ -358,7 +350,7 @@ func TestFailbackSabotaged(t *testing.T) {
 	r := startActiveActive(t) // to fail back to the other region, none has to be lost before
 	inject(t, r.app.each[1].service.Kill())
 	r.each = &instances{each: r.app.each[:1]}
-	s := failback(r, r.Others(r.leader)[0])
+	s := failback(t, r, r.Others(r.leader)[0])
 	way := r.ways[r.lost][r.survivor()].Cut()
 	s.Fault = verified{s.Fault, func(ctx context.Context) (string, error) {
 		receipt, err := way.Inject(ctx)

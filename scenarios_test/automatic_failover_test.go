@@ -66,16 +66,6 @@ func failoverObjectives(rto time.Duration) []drtest.Objective {
 	}
 }
 
-func TestCrashFailover(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, crashFailover(t, startClustered(t, pgtest.Sync)))
-}
-
-func TestNodeFailover(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, nodeFailover(t, startClustered(t, pgtest.Sync)))
-}
-
 func TestCrashFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	c := &clustered{Cluster: pgtest.StartCluster(t, pgtest.Sync)}

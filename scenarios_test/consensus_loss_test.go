@@ -12,7 +12,7 @@ import (
 
 // Nobody reaches the consensus store for 20 seconds. The leader cannot renew its lease: it makes itself read only, and
 // leads again after the repair.
-func consensusLoss(c *clustered) drtest.Scenario {
+func consensusLoss(_ testing.TB, c *clustered) drtest.Scenario {
 	s := c.scenario("Consensus store lost", c.Store.Isolate())
 	s.ID = "DR-DB-005"
 	s.HealAfter = 20 * time.Second
@@ -45,8 +45,8 @@ func consensusLoss(c *clustered) drtest.Scenario {
 }
 
 // In failsafe mode the leader stays primary, since it reaches every other member: clients notice nothing.
-func consensusLossFailsafe(c *clustered) drtest.Scenario {
-	s := consensusLoss(c)
+func consensusLossFailsafe(t testing.TB, c *clustered) drtest.Scenario {
+	s := consensusLoss(t, c)
 	s.ID = "DR-DB-005/failsafe"
 	s.Title += ", failsafe mode"
 	s.Stages, s.Model = nil, nil // nothing is lost, and there is nothing to recover from
@@ -54,19 +54,14 @@ func consensusLossFailsafe(c *clustered) drtest.Scenario {
 	return s
 }
 
-func TestConsensusLoss(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, consensusLoss(startClustered(t, pgtest.Sync)))
-}
-
 func TestConsensusLossFailsafe(t *testing.T) {
 	t.Parallel()
-	drtest.Run(t, consensusLossFailsafe(startClustered(t, pgtest.Sync, pgtest.Failsafe(), pgtest.StoreOfThree())))
+	drtest.Run(t, consensusLossFailsafe(t, startClustered(t, pgtest.Sync, pgtest.Failsafe(), pgtest.StoreOfThree())))
 }
 
 func TestConsensusLossSabotaged(t *testing.T) {
 	t.Parallel()
-	s := consensusLossFailsafe(startClustered(t, pgtest.Sync)) // not in failsafe mode
-	s.HealAfter = 10 * time.Second                             // the leader gives up after retry_timeout
+	s := consensusLossFailsafe(t, startClustered(t, pgtest.Sync)) // not in failsafe mode
+	s.HealAfter = 10 * time.Second                                // the leader gives up after retry_timeout
 	requireFailure(t, s, "transparent", "requests failed")
 }

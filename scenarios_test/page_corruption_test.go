@@ -78,11 +78,10 @@ func (s *pageScrub) read(ctx context.Context) error {
 	return nil
 }
 
-func TestPageCorruption(t *testing.T) {
-	t.Parallel()
-	s := pageCorruption(startClustered(t, pgtest.Sync), "workflows")
+func workflowsCorruption(t testing.TB, c *clustered) drtest.Scenario {
+	s := pageCorruption(c, "workflows")
 	s.Targets = targets(t, "DR-DB-003")
-	drtest.Run(t, s)
+	return s
 }
 
 // A page that is written again heals on a replica, by the full image of it in the WAL. One that nobody writes any more

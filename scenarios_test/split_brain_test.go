@@ -27,11 +27,6 @@ func splitBrain(t testing.TB, c *clustered) drtest.Scenario {
 	return s
 }
 
-func TestSplitBrain(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, splitBrain(t, startClustered(t, pgtest.Sync)))
-}
-
 // With asynchronous replication the lease alone does not keep an old leader from acknowledging what nobody else will
 // have: not one whose agent hangs while its server goes on, until the agent goes on too, and not one that was frozen and
 // wakes up with a request in its buffers. What it took is lost, and the instruments say so, write by write.

@@ -60,7 +60,7 @@ func standbysLossBestEffort(c *clustered) drtest.Scenario {
 
 // Every standby dies, and the cluster prefers copies to answers: no commit is acknowledged until the operator has
 // started a standby again.
-func standbysLossStrict(c *clustered) drtest.Scenario {
+func standbysLossStrict(_ testing.TB, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *pgtest.Member) drtest.Fault { return m.Kill() })
 	s.Runbook = []drtest.Step{{Name: "start a standby", Do: c.Others(c.leader)[0].Resume}}
 	// Detection by timeouts within 3 s, the start of an agent and its server 5 s, two rounds until the leader names it, a
@@ -69,19 +69,9 @@ func standbysLossStrict(c *clustered) drtest.Scenario {
 	return s
 }
 
-func TestStandbyLoss(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, standbyLoss(t, startClustered(t, pgtest.Sync)))
-}
-
 func TestStandbysLossBestEffort(t *testing.T) {
 	t.Parallel()
 	drtest.Run(t, standbysLossBestEffort(startClustered(t, pgtest.SyncBestEffort)))
-}
-
-func TestStandbysLossStrict(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, standbysLossStrict(startClustered(t, pgtest.Sync)))
 }
 
 func TestStandbysLossSabotaged(t *testing.T) {

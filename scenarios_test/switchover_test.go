@@ -7,12 +7,11 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
-	"github.com/drtest/suite/drtest/pgtest"
 )
 
 // The leader hands over in good order, under load, as for maintenance: it stops, the synchronous standby has all that
 // it wrote, and takes over at once.
-func plannedSwitchover(c *clustered) drtest.Scenario {
+func plannedSwitchover(_ testing.TB, c *clustered) drtest.Scenario {
 	s := c.scenario("Planned switchover under load", &handover{c: c, answered: make(chan error, 1)})
 	s.ID = "DR-DB-008"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
@@ -62,9 +61,4 @@ func (h *handover) Confirm(ctx context.Context) (drtest.Receipt, error) {
 	case <-ctx.Done():
 		return "", fmt.Errorf("the agent has not answered: %w", ctx.Err())
 	}
-}
-
-func TestPlannedSwitchover(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, plannedSwitchover(startClustered(t, pgtest.Sync)))
 }

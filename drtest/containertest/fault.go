@@ -111,7 +111,6 @@ func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fau
 }
 
 func (s *Service) kill(ctx context.Context) (receipt drtest.Receipt, err error) {
-	s.forgetPorts()
 	if s.firewall == nil {
 		return s.killContainer(ctx, s.id)
 	}
@@ -160,6 +159,7 @@ var (
 func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (drtest.Receipt, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, want.within, fmt.Errorf("%s was not seen to end within %v", s.Name(), want.within))
 	defer cancel()
+	s.forgetPorts()
 	seen := s.events(ctx, id, events.ActionDie)
 	acted := make(chan error, 1)
 	go func() { acted <- act(ctx) }()

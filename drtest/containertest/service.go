@@ -41,7 +41,7 @@ func (s *Service) Addr() string { return net.JoinHostPort(s.Name(), strconv.Itoa
 
 // HostAddr returns the address at which the test process reaches the service, such as "127.0.0.1:49153". A
 // restart changes it, so it is asked for anew on each call; it is an error while the container does not run.
-// With [Config.Firewall] it stays as long as the node lives.
+// With [Config.Firewall], or [NeverRestart], it stays as long as the node lives.
 // The engine accepts connections there also while nothing serves behind it, and then closes them.
 func (s *Service) HostAddr(ctx context.Context) (string, error) {
 	return s.HostAddrOf(ctx, s.config.Port)

@@ -154,7 +154,7 @@ func (s *Service) awaitReady(ctx context.Context) error {
 	if err == nil {
 		err = wait.For(ctx, readyInterval, func(ctx context.Context) error { return s.config.Ready(ctx, s) })
 	}
-	if s.firewall == nil {
+	if s.firewall == nil && s.config.Restart != NeverRestart {
 		s.forgetPorts() // a supervisor may start it again
 	}
 	if err == nil {

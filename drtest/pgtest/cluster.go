@@ -64,7 +64,8 @@ func Failsafe() Option { return func(o *options) { o.failsafe = true } }
 func StoreOfThree() Option { return func(o *options) { o.stores = 3 } }
 
 // Across spreads a cluster over three networks: two regions, each with a member of the cluster and one of its store, and a
-// witness, with a member of the store alone. [RegionAddrs] are what has to be reached in each from the others.
+// witness, with a member of the store alone. [RegionAddrs] are what has to be reached in each from the others. Its members
+// have no firewalls: what leads from one network to another can be cut.
 func Across(first, second, witness string) Option {
 	return func(o *options) { o.regions, o.stores = []string{first, second, witness}, 3 }
 }
@@ -113,9 +114,9 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 		configs = append(configs, config)
 	}
 	for i, region := range o.regions {
-		configs[i].Network = region
+		configs[i].Network, configs[i].Firewall = region, false // what leads from one region to another can be cut there
 		if i < nodes {
-			configs[stores+i].Network = region
+			configs[stores+i].Network, configs[stores+i].Firewall = region, false
 			configs[stores+i].Env["PGTEST_STORE"] = storeName(i)
 		}
 	}
