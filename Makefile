@@ -8,7 +8,8 @@ PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
 # Drills wait more than they work, but the start of a cluster takes two processors for some seconds, which disturbs the
 # drills beside it: with five side by side on two processors, every third was seen to miss a limit.
-PARALLEL ?= 3
+# The restores of the production profile have the disk to themselves most of the time with two.
+PARALLEL ?= $(if $(filter production,$(PROFILE)),2,3)
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 

@@ -42,6 +42,7 @@ type orchestrator struct {
 	provider *containertest.Service
 	front    *proxytest.Link
 	client   *http.Client
+	monitor  http.Transport // keeps its connection, unlike clients
 
 	asking sync.Mutex
 	jobs   map[string]job // by id, of requests that asked for something else than the others
@@ -182,7 +183,11 @@ func get(ctx context.Context, c *http.Client, url string, into any) error {
 	if into == nil {
 		return nil
 	}
-	return json.NewDecoder(resp.Body).Decode(into)
+	answer, err := io.ReadAll(resp.Body) // to its end, so that the connection can be used again
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, into)
 }
 
 func (o *orchestrator) url(path string) string { return "http://" + o.front.HostAddr() + path }
@@ -239,7 +244,7 @@ func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress
 		}
 	}
 	since := url.Values{"epoch": {o.epoch}, "since": {strconv.FormatUint(o.version, 10)}}
-	if err := get(ctx, o.client, o.url("/v1/workflows?"+since.Encode()), &list); err != nil {
+	if err := get(ctx, &http.Client{Transport: &o.monitor}, o.url("/v1/workflows?"+since.Encode()), &list); err != nil {
 		return nil, err
 	}
 	o.epoch, o.version = list.Epoch, list.Version

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ func (c command) run(args []string) (int, error) {
 	test = append(test, packages...)
 	about := report.Run{
 		When: now, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Command: strings.Join(test, " "), Trouble: "it is running",
+		Command: strings.Join(append(settings(os.Environ()), test...), " "), Trouble: "it is running",
 	}
 	if err := describe(dir, about); err != nil { // for the report of a run that is killed
 		return trouble, err
@@ -78,6 +79,18 @@ func (c command) run(args []string) (int, error) {
 		return notPassed, nil
 	}
 	return passed, nil
+}
+
+// settings are those of the environment that drills read, such as DRTEST_PROFILE=production.
+func settings(environ []string) []string {
+	var ours []string
+	for _, e := range environ {
+		if strings.HasPrefix(e, "DRTEST_") {
+			ours = append(ours, e)
+		}
+	}
+	slices.Sort(ours)
+	return ours
 }
 
 // describe writes down how the run was made.

@@ -1,0 +1,69 @@
+package pgtest_test
+
+import (
+	"testing"
+
+	"github.com/drtest/suite/drtest/pgtest"
+)
+
+// BenchmarkRestore measures the restore of a server whose full backup has 25 MB, compressed, and compares its fetch with cp and one
+// decompression of the same bytes, which are measured right after it: see [pgtest.Pace]. The spares stay until the benchmark
+// ends, so few iterations tell more than many: -benchtime=5x.
+func BenchmarkRestore(b *testing.B) {
+	for _, c := range []struct {
+		name       string
+		repository func(testing.TB) *pgtest.Repository
+	}{
+		{"pgBackRest", pgtest.NewRepository}, {"PostgreSQL alone", pgtest.NewBaseBackupRepository},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			repository := c.repository(b)
+			primary := pgtest.StartPrimary(b, pgtest.ArchiveTo(repository))
+			fill(b, primary)
+			backup, err := repository.Backup(b.Context(), primary, pgtest.Full)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var fetched, replayed, verified, ratio float64
+			for b.Loop() {
+				spare := pgtest.StartSpare(b, repository)
+				for _, step := range []error{
+					spare.Fetch(b.Context(), backup, pgtest.Target{}), spare.Replay(b.Context()), spare.Promote(b.Context()), spare.Verify(b.Context()),
+				} {
+					if step != nil {
+						b.Fatal(step)
+					}
+				}
+				pace, err := spare.Pace(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				restore := spare.Restored()
+				fetched += float64(restore.Size) / 1e6 / restore.Fetch.Seconds()
+				replayed += restore.Replay.Seconds()
+				verified += restore.Verify.Seconds()
+				ratio += pace.Ratio()
+			}
+			n := float64(b.N)
+			b.ReportMetric(fetched/n, "fetch-MB/s")
+			b.ReportMetric(replayed/n, "replay-s/op")
+			b.ReportMetric(verified/n, "verify-s/op")
+			b.ReportMetric(ratio/n, "x-cp-and-decompression")
+		})
+	}
+}
+
+// fill gives a server a table of 25 MB that cannot be compressed further: half a kilobyte of digests in each row, as hexadecimal digits.
+func fill(b *testing.B, primary *pgtest.Node) {
+	b.Helper()
+	conn, err := primary.Connect(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close(b.Context())
+	const table = `CREATE TABLE history AS SELECT i, (SELECT string_agg(encode(sha512(format('%s %s', i, j)::bytea), 'hex'), '')
+		FROM generate_series(1, 8) j) FROM generate_series(1, 50000) i`
+	if _, err := conn.Exec(b.Context(), table); err != nil {
+		b.Fatal(err)
+	}
+}
