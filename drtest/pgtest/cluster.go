@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -123,7 +124,7 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	services := containertest.StartAll(t, configs...)
 	c := &Cluster{Store: &Store{Members: services[:stores]}, Timing: o.timing, mode: mode}
 	for _, s := range services[stores:] {
-		c.Members = append(c.Members, &Member{&Node{s}})
+		c.Members = append(c.Members, &Member{newNode(t, s)})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), containertest.StartTimeout)
 	defer cancel()
@@ -343,18 +344,35 @@ func (c *Cluster) Identical(ctx context.Context, members ...*Member) (string, er
 	return evidence, err
 }
 
-// text returns the one text that a query gives.
-func (n *Node) text(ctx context.Context, sql string) (string, error) {
-	conn, err := n.Connect(ctx)
+// SetMode is a step of a runbook: from the agents' next round on the primary waits for what the mode says before it acknowledges
+// a commit. It returns when the store has the mode; for Sync and Async, when the server waits for a standby, or for none.
+func (c *Cluster) SetMode(ctx context.Context, mode Mode) error {
+	if mode != Sync && mode != Async && mode != SyncBestEffort {
+		return fmt.Errorf("mode %d is not Sync, SyncBestEffort or Async", mode)
+	}
+	leader, err := c.Leader(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	var s string
-	if err := conn.QueryRow(ctx, sql).Scan(&s); err != nil {
-		return "", fmt.Errorf("%s: %w", n.Name(), err)
+	body, err := json.Marshal(map[string]bool{"synchronous_mode": mode != Async, "synchronous_mode_strict": mode == Sync})
+	if err != nil {
+		return err
 	}
-	return s, nil
+	if _, err := leader.request(ctx, http.MethodPatch, "/config", body); err != nil {
+		return fmt.Errorf("set the mode: %w", err)
+	}
+	c.mode = mode
+	return wait.For(ctx, settleStep, func(ctx context.Context) error {
+		leader, err := c.Leader(ctx)
+		if err != nil {
+			return err
+		}
+		names, err := leader.text(ctx, "SELECT current_setting('synchronous_standby_names')")
+		if err == nil && (mode == Sync && names == "" || mode == Async && names != "") {
+			err = fmt.Errorf("commits on %s wait for %q", leader.Name(), names)
+		}
+		return err
+	})
 }
 
 // member describes a member of a cluster.

@@ -65,6 +65,14 @@ func TestCluster(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, report, "Bad checksums: 0")
 
+	require.NoError(t, c.SetMode(t.Context(), Async))
+	require.NoError(t, c.Redundant()(t.Context()))
+	waits, err := second.text(t.Context(), "SHOW synchronous_standby_names")
+	require.NoError(t, err)
+	require.Empty(t, waits)
+	require.NoError(t, c.SetMode(t.Context(), Sync))
+	require.NoError(t, wait.For(t.Context(), settleStep, c.Redundant()))
+
 	receipt, err := c.Store.Kill().Inject(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, drtest.Receipt("exit code 137; exit code 137; exit code 137"), receipt)

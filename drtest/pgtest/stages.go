@@ -11,7 +11,7 @@ import (
 // "rerouted" and "redundancy restored" under another leader. Clients are known by the application name of their connections. Redundancy is
 // that of [Cluster.Redundant], of the members named or of all.
 func (c *Cluster) FailoverStages(old *Member, application string, redundant ...*Member) []drtest.Stage {
-	// successor returns the leader that is another. The store is asked before any server: a look costs a process there.
+	// successor returns the leader that is another. The store is asked before any server.
 	successor := func(ctx context.Context) (*Member, error) {
 		v, err := c.Store.view(ctx)
 		if err != nil {

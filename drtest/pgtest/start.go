@@ -55,7 +55,7 @@ func (o *options) node(role, conf string) containertest.Config {
 		Port:    port,
 		Restart: o.restart,
 		Ready: func(ctx context.Context, s *containertest.Service) error {
-			conn, err := (&Node{s}).Connect(ctx)
+			conn, err := (&Node{service: s}).Connect(ctx)
 			if err != nil {
 				return err
 			}
@@ -69,7 +69,7 @@ func start(t testing.TB, configs ...containertest.Config) []*Node {
 	t.Helper()
 	var nodes []*Node
 	for _, s := range containertest.StartAll(t, configs...) {
-		nodes = append(nodes, &Node{s})
+		nodes = append(nodes, newNode(t, s))
 	}
 	return nodes
 }

@@ -118,18 +118,6 @@ func (w *Writers) makeTable(ctx context.Context) error {
 	})
 }
 
-func (n *Node) exec(ctx context.Context, sql string) error {
-	conn, err := n.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, sql); err != nil {
-		return fmt.Errorf("%s: %w", n.service.Name(), err)
-	}
-	return nil
-}
-
 // A writer is the client that is pinned to one node.
 type writer struct {
 	node     *Node

@@ -1,0 +1,97 @@
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/jackc/pgx/v5"
+)
+
+// staleTimeout is how long a connection that was kept may take to show that it still works.
+const staleTimeout = time.Second
+
+// lookers are connections to a node that are kept from one look to the next: stages look twenty times a second, and each new
+// connection costs the server a process. Several looks at the same time have a connection each, since one may wait for a
+// standby while another only reads.
+type lookers struct {
+	mu   sync.Mutex
+	idle []*pgx.Conn
+}
+
+// newNode returns the node of a service that runs as long as t.
+func newNode(t testing.TB, s *containertest.Service) *Node {
+	n := &Node{service: s}
+	t.Cleanup(func() {
+		for conn := n.lookers.take(); conn != nil; conn = n.lookers.take() {
+			conn.Close(context.WithoutCancel(t.Context()))
+		}
+	})
+	return n
+}
+
+// take returns an idle connection, or nil.
+func (l *lookers) take() *pgx.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := len(l.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	conn := l.idle[last]
+	l.idle = l.idle[:last]
+	return conn
+}
+
+func (l *lookers) give(conn *pgx.Conn) {
+	if conn.IsClosed() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.idle = append(l.idle, conn)
+}
+
+// looker returns a connection that works, a new one if none that was kept does.
+func (n *Node) looker(ctx context.Context) (*pgx.Conn, error) {
+	for conn := n.lookers.take(); conn != nil; conn = n.lookers.take() {
+		ping, cancel := context.WithTimeout(ctx, staleTimeout)
+		err := conn.Ping(ping)
+		cancel()
+		if err == nil {
+			return conn, nil
+		}
+		conn.Close(ctx)
+	}
+	return n.Connect(ctx)
+}
+
+// exec runs a statement on the node.
+func (n *Node) exec(ctx context.Context, sql string) error {
+	conn, err := n.looker(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.lookers.give(conn)
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s: %w", n.Name(), err)
+	}
+	return nil
+}
+
+// text returns what a query says, which is one value.
+func (n *Node) text(ctx context.Context, sql string) (string, error) {
+	conn, err := n.looker(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer n.lookers.give(conn)
+	var s string
+	if err := conn.QueryRow(ctx, sql).Scan(&s); err != nil {
+		return "", fmt.Errorf("%s: %w", n.Name(), err)
+	}
+	return s, nil
+}
