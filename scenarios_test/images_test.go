@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -12,16 +13,12 @@ import (
 
 // TestImages makes the images that the drills run on. `make images` calls it, so that it can be seen at work.
 func TestImages(t *testing.T) {
-	// The images of the systems are made by the packages that run them.
-	network := pgtest.StartPrimary(t).Network()
-	proxytest.Start(t, network)
-	dnstest.Start(t, network, time.Second)
-	pgtest.StartCluster(t, pgtest.Async)
-	archived := containertest.NewNetwork(t)
-	pgtest.StartPrimary(t, pgtest.ArchiveTo(pgtest.StartS3Repository(t, archived)), pgtest.OnNetwork(archived))
-	for _, image := range []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image()} {
+	ours := []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image()}
+	for _, image := range slices.Concat(pgtest.Images(t), []containertest.Image{proxytest.Image(t), dnstest.Image(t)}, ours) {
 		t.Log(containertest.Build(t, image))
 	}
+	// That of a firewall is made for the first service that has one.
+	containertest.Start(t, containertest.Config{Name: "llm", Image: containertest.Build(t, fakeLLM()), Firewall: true})
 }
 
 // BenchmarkSetUp measures how long a drill waits for its system once the images exist, and which part of that

@@ -81,7 +81,7 @@ func TestAsynchronousPrimaryFailover(t *testing.T) {
 func startAsynchronousPair(t *testing.T) (pg *pgtest.Pair, proxy *proxytest.Proxy, replication *proxytest.Link) {
 	t.Helper()
 	pg = pgtest.StartPair(t, pgtest.Async, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
-		proxy = proxytest.Start(t, primary.Network())
+		proxy = proxytest.Start(t, primary.Network(), proxytest.Links(3))
 		replication = proxy.Link(t, "replication", primary)
 		return replication.Addr()
 	}))

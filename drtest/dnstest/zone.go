@@ -52,6 +52,16 @@ func IgnoreTTL() Option {
 	return func(o *options) { o.minTTL = maxTTL }
 }
 
+// Image returns the image of the zone's servers, for [containertest.Build]. The first test that needs it builds it otherwise.
+func Image(t testing.TB) containertest.Image {
+	t.Helper()
+	sub, err := fs.Sub(files, "image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return containertest.Image{Name: "drtest/dns", Files: sub}
+}
+
 // Start starts a zone on a network, from [containertest.NewNetwork], and returns when its resolver answers from
 // it. Each record lives ttl in the caches of resolvers: whole seconds, from one second to a day. The zone ends
 // with t.
@@ -64,11 +74,7 @@ func Start(t testing.TB, network string, ttl time.Duration, opts ...Option) *Zon
 	for _, opt := range opts {
 		opt(&o)
 	}
-	sub, err := fs.Sub(files, "image")
-	if err != nil {
-		t.Fatal(err)
-	}
-	image := containertest.Build(t, containertest.Image{Name: "drtest/dns", Files: sub})
+	image := containertest.Build(t, Image(t))
 	// Two zones may share a network, and their servers must not share a name.
 	suffix := "-" + strings.ToLower(rand.Text()[:4])
 	authority := "authority" + suffix
@@ -91,6 +97,7 @@ func Start(t testing.TB, network string, ttl time.Duration, opts ...Option) *Zon
 		},
 	)
 	z := &Zone{authority: services[0], resolver: services[1], ttl: ttl}
+	var err error
 	if z.address, err = z.lookUp(t.Context(), z.resolver.Name()); err != nil {
 		t.Fatalf("zone %s: %v", Domain, err)
 	}

@@ -11,6 +11,13 @@ import (
 //go:embed image patroni backup objects
 var files embed.FS
 
+// Images returns the images of all that this package starts, for [containertest.Build]. The first test that needs one builds it
+// otherwise, which takes a minute or more.
+func Images(t testing.TB) []containertest.Image {
+	t.Helper()
+	return []containertest.Image{serverImage(t), clusterImage(t), backupImage(t), objectsImage(t)}
+}
+
 // serverImage is what every node runs that is not a member of a cluster and has no repository.
 func serverImage(t testing.TB) containertest.Image {
 	return containertest.Image{Name: "drtest/postgres", Files: folder(t, "image")}

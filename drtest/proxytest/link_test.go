@@ -86,13 +86,13 @@ func dead(t *testing.T, s *containertest.Service) {
 func TestLinkMisuse(t *testing.T) {
 	s := services(t, "a")[0]
 	elsewhere := services(t, "b")[0]
-	p := proxytest.Start(t, s.Network())
+	p := proxytest.Start(t, s.Network(), proxytest.Links(4))
 	require.Equal(t, "link db: lead to b:7777: it is on another network", fatal(t, func(t testing.TB) { p.Link(t, "db", elsewhere) }))
 	l := p.Link(t, "db", s)
 	require.EqualError(t, l.To(elsewhere)(t.Context()), "link db: lead to b:7777: it is on another network")
 	require.Contains(t, fatal(t, func(t testing.TB) { p.Link(t, "db", s) }), "link db: Create: HTTP 409: ")
 	p.Link(t, "last", s)
-	require.Equal(t, "link more: a proxy has at most 4 links: start another", fatal(t, func(t testing.TB) { p.Link(t, "more", s) }))
+	require.Equal(t, "link more: the proxy has room for 4 links: start it with the option Links", fatal(t, func(t testing.TB) { p.Link(t, "more", s) }))
 }
 
 // fatal returns the message with which f fails the test that it is given.

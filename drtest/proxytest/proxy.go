@@ -27,9 +27,8 @@ import (
 var files embed.FS
 
 const (
-	// MaxLinks is the number of links that one proxy can have. Its ports are published once, at its start, so
-	// that they never change; each of them takes time.
-	MaxLinks = 4
+	// defaultLinks suffice for a way to the system and one within it.
+	defaultLinks = 2
 
 	// Inside the container, the ports of the links and those of the relays behind them follow the API's.
 	apiPort        = 8474
@@ -46,18 +45,28 @@ type Upstream interface {
 }
 
 // An Option changes how a proxy is started.
-type Option func(*containertest.Config)
+type Option func(*options)
+
+type options struct {
+	links    int
+	networks []string
+	resolver netip.Addr
+}
+
+// Links gives the proxy room for n links, at least one, instead of two. Their ports are published at its start, so that they never change,
+// and each takes some 65 ms of a test.
+func Links(n int) Option { return func(o *options) { o.links = n } }
 
 // Reaching has the proxy join further networks as well, whose services its links can then lead to: a way from one network to
 // the others, and back, since the links can be used from each.
 func Reaching(networks ...string) Option {
-	return func(c *containertest.Config) { c.Networks = networks }
+	return func(o *options) { o.networks = networks }
 }
 
 // Asking has the proxy ask a DNS server for names with a dot, each time that a link opens a connection: see
 // [containertest.Config.Resolver].
 func Asking(resolver netip.Addr) Option {
-	return func(c *containertest.Config) { c.Resolver = resolver }
+	return func(o *options) { o.resolver = resolver }
 }
 
 // A Proxy is the container that carries the links of one test. It is never restarted.
@@ -66,47 +75,52 @@ type Proxy struct {
 	reached []string // networks
 	api     string   // address on the host
 	client  *toxiproxy.Client
-	hosts   [MaxLinks]string // addresses on the host
+	hosts   []string // addresses of the links on the host
 	links   atomic.Int32
 }
 
 // Start starts a proxy on a network, from [containertest.NewNetwork]. It ends with t.
 func Start(t testing.TB, network string, opts ...Option) *Proxy {
 	t.Helper()
-	c := config(t, network, MaxLinks)
-	for i := range MaxLinks {
+	o := options{links: defaultLinks}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	c := config(t, network, o.links)
+	c.Networks, c.Resolver = o.networks, o.resolver
+	for i := range o.links {
 		c.ExtraPorts = append(c.ExtraPorts, firstLinkPort+i)
 	}
-	for _, opt := range opts {
-		opt(&c)
-	}
 	p := start(t, c)
-	for i := range p.hosts {
-		var err error
-		if p.hosts[i], err = p.service.HostAddrOf(t.Context(), firstLinkPort+i); err != nil {
+	for _, port := range c.ExtraPorts {
+		host, err := p.service.HostAddrOf(t.Context(), port)
+		if err != nil {
 			t.Fatal(err)
 		}
+		p.hosts = append(p.hosts, host)
 	}
 	return p
 }
 
-// config describes a proxy with a number of relays.
-func config(t testing.TB, network string, relays int) containertest.Config {
+// Image returns the image of a proxy, for [containertest.Build]. The first test that needs it builds it otherwise.
+func Image(t testing.TB) containertest.Image {
 	t.Helper()
 	sub, err := fs.Sub(files, "image")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return containertest.Image{Name: "drtest/proxy", Files: sub, Programs: []containertest.Program{
+		{Name: "drtest-proxy", Package: "github.com/drtest/suite/drtest/proxytest/program"},
+	}}
+}
+
+// config describes a proxy with a number of relays.
+func config(t testing.TB, network string, relays int) containertest.Config {
+	t.Helper()
 	return containertest.Config{
 		// Two proxies of one name on one network would be given each other's connections.
-		Name: "proxy-" + strings.ToLower(rand.Text()[:4]),
-		Image: containertest.Build(t, containertest.Image{
-			Name:  "drtest/proxy",
-			Files: sub,
-			Programs: []containertest.Program{
-				{Name: "drtest-proxy", Package: "github.com/drtest/suite/drtest/proxytest/program"},
-			},
-		}),
+		Name:    "proxy-" + strings.ToLower(rand.Text()[:4]),
+		Image:   containertest.Build(t, Image(t)),
 		Cmd:     []string{strconv.Itoa(apiPort), strconv.Itoa(relays)},
 		Network: network,
 		Port:    apiPort,
@@ -142,8 +156,8 @@ func answers(ctx context.Context, s *containertest.Service) error {
 func (p *Proxy) Link(t testing.TB, name string, to Upstream) *Link {
 	t.Helper()
 	n := int(p.links.Add(1)) - 1
-	if n >= MaxLinks {
-		t.Fatalf("link %s: a proxy has at most %d links: start another", name, MaxLinks)
+	if n >= len(p.hosts) {
+		t.Fatalf("link %s: the proxy has room for %d links: start it with the option Links", name, len(p.hosts))
 	}
 	l := &Link{proxy: p, name: name, index: n}
 	err := l.lead(t.Context(), to)
