@@ -22,6 +22,8 @@ type backedUp struct {
 	primary    *pgtest.Node
 	spare      *pgtest.Spare
 	backup     pgtest.Backup
+	next       pgtest.Backup // of the restored server
+	grown      byte          // how often the history grew
 	target     pgtest.Target
 	history    string // what the history has to be after the restore
 	db         *proxytest.Link
@@ -32,42 +34,58 @@ type backedUp struct {
 // backup but the first, and by another that only WAL has.
 func startBackedUp(t *testing.T, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
 	t.Helper()
+	restoreSlots.have(t)
 	b := &backedUp{repository: repository}
 	b.primary = pgtest.StartPrimary(t, pgtest.ArchiveTo(repository), pgtest.OnNetwork(network))
 	proxy := proxytest.Start(t, network)
 	b.db = proxy.Link(t, "database", b.primary)
 	b.app = startOrchestrator(t, proxy, b.db, variant{})
-	b.spare = pgtest.StartSpare(t, repository, pgtest.OnNetwork(network))
 	size := played.backup
-	for i, kind := range kinds {
-		grow(t, b.primary, byte(i), size)
+	for _, kind := range kinds {
+		b.grow(t, size)
 		size = played.backup / 4
 		var err error
 		b.backup, err = repository.Backup(t.Context(), b.primary, kind)
 		require.NoError(t, err)
 		t.Log(b.backup)
 	}
+	b.prepare(t, size)
+	return b
+}
+
+// prepare makes a backed up server differ from its backup by a history of that size, which WAL has, and starts a spare.
+func (b *backedUp) prepare(t *testing.T, size int64) {
+	t.Helper()
 	require.GreaterOrEqual(t, b.backup.Stored, played.backup, "bytes in the repository")
-	grow(t, b.primary, byte(len(kinds)), size)
+	b.spare = pgtest.StartSpare(t, b.repository, pgtest.OnNetwork(b.primary.Network()))
+	b.grow(t, size)
 	conn, err := b.primary.Connect(t.Context())
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
 	b.history, err = digest(t.Context(), conn)
 	require.NoError(t, err)
 	require.NoError(t, archived(t.Context(), conn))
-	return b
 }
 
-// grow adds rows to the history, a table that nobody changes any more. What they hold is always the same for a seed, and
-// cannot be compressed to less than size: each has 512 random bytes, as 1024 hexadecimal digits.
-func grow(t *testing.T, pg *pgtest.Node, seed byte, size int64) {
+// again makes the server that was restored, and its backup, those of the next drill.
+func (b *backedUp) again(t *testing.T) {
 	t.Helper()
-	conn, err := pg.Connect(t.Context())
+	require.NotEmpty(t, b.next.Label, "the drill before has left no server with a backup")
+	b.primary, b.backup, b.next = b.spare.Node, b.next, pgtest.Backup{}
+	b.prepare(t, 1e6) // not much more, so that the drills are of one size
+}
+
+// grow adds rows to the history, a table that nobody changes any more. What they hold is the same in each run, and cannot be
+// compressed to less than size: each has 512 random bytes, as 1024 hexadecimal digits.
+func (b *backedUp) grow(t *testing.T, size int64) {
+	t.Helper()
+	conn, err := b.primary.Connect(t.Context())
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
 	_, err = conn.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS history (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL)")
 	require.NoError(t, err)
-	random := rand.NewChaCha8([32]byte{seed})
+	random := rand.NewChaCha8([32]byte{b.grown})
+	b.grown++
 	body := make([]byte, 512)
 	left := size
 	_, err = conn.CopyFrom(t.Context(), pgx.Identifier{"history"}, []string{"body"}, pgx.CopyFromFunc(func() ([]any, error) {
@@ -139,8 +157,9 @@ func (b *backedUp) verify(ctx context.Context) error {
 func (b *backedUp) proofs() []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
-			next, err := b.repository.Backup(ctx, b.spare.Node, pgtest.Full)
-			return fmt.Sprintf("%v; the restore %v", next, b.spare.Restored()), err
+			var err error
+			b.next, err = b.repository.Backup(ctx, b.spare.Node, pgtest.Full)
+			return fmt.Sprintf("%v; the restore %v", b.next, b.spare.Restored()), err
 		}},
 	}
 }

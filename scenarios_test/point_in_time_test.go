@@ -33,10 +33,6 @@ func markPoint(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
 	return pgtest.AtPoint("before deploy"), err
 }
 
-// deployed is how long it takes at most from a bad deploy to the end of its database: half a second until the file of WAL
-// is compressed and stored, as much to destroy a container with a thousand files, and as much again for a busy machine.
-const deployed = 1500 * time.Millisecond
-
 // A bad deploy empties the table of workflows while at least thirty are in flight, and the database is destroyed after that. The operator
 // restores the last backup on a spare machine, replays WAL up to just before the statement, and leads the orchestrator to
 // it. Everything that was acknowledged before the statement is there, and nothing that was committed after it.
@@ -54,11 +50,13 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 		Runbook:    b.runbook(),
 		Proofs:     append(b.proofs(), drtest.Proof{Name: "ends before the statement", Examine: b.endsBeforeDeploy}),
 		Objectives: []drtest.Objective{
-			drtest.Detection(time.Second + deployed), // as with a cut connection, once the statement is in the archive
+			drtest.Detection(time.Second + archiveLoss), // as with a cut connection, once the statement is in the archive
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
 			// the connect timeout of 1 s.
-			drtest.RTO(time.Second + deployed + played.restore + 2*time.Second),
-			drtest.RPO(deployed), // what was acknowledged between the statement and the end of the database is given up
+			drtest.RTO(time.Second + archiveLoss + played.restore + 2*time.Second),
+			// What was acknowledged between the statement and the end of the database is given up. That comes as soon as the
+			// archive has the statement, for which any WAL has so long; that its file is closed by hand makes it sooner.
+			drtest.RPO(archiveLoss),
 			keptBefore(),
 			affected(30),
 			survivorsRecovered(),
@@ -78,7 +76,7 @@ func (b *backedUp) deploy(m mark) drtest.Fault {
 			return "", err
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
-		if _, err := conn.Exec(ctx, "CREATE TABLE deploys AS SELECT 'planned' AS state"); err != nil {
+		if _, err := conn.Exec(ctx, "DROP TABLE IF EXISTS deploys; CREATE TABLE deploys AS SELECT '"+b.planned()+"' AS state"); err != nil {
 			return "", err
 		}
 		if b.target, err = m(ctx, conn); err != nil {
@@ -102,6 +100,9 @@ func (b *backedUp) deploy(m mark) drtest.Fault {
 	}, nil)
 }
 
+// planned is the state of a deploy before it begins. No other drill on the system has the same.
+func (b *backedUp) planned() string { return "planned after backup " + b.backup.Label }
+
 // endsBeforeDeploy looks for the transactions just before the target and just after it.
 func (b *backedUp) endsBeforeDeploy(ctx context.Context) (string, error) {
 	conn, err := b.spare.Connect(ctx)
@@ -111,8 +112,8 @@ func (b *backedUp) endsBeforeDeploy(ctx context.Context) (string, error) {
 	defer conn.Close(context.WithoutCancel(ctx))
 	var state string
 	err = conn.QueryRow(ctx, "SELECT state FROM deploys").Scan(&state)
-	if err == nil && state != "planned" {
-		err = fmt.Errorf("the restored deploy is %s, which was committed after the target", state)
+	if err == nil && state != b.planned() {
+		err = fmt.Errorf("the restored deploy is %s, and was %s at the target", state, b.planned())
 	}
 	return fmt.Sprintf("the restored deploy is %s, as it was at %v", state, b.target), err
 }
@@ -150,9 +151,13 @@ func keptBefore() drtest.Objective {
 	})
 }
 
+// Each server that was restored is the next one to be lost.
 func TestPointInTime(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
+	repository, network := newVolume(t)
+	b := startBackedUp(t, repository, network, pgtest.Full)
+	drills := 0
+	for _, way := range []struct {
 		id, name string
 		mark     mark
 	}{
@@ -160,12 +165,14 @@ func TestPointInTime(t *testing.T) {
 		{"DR-BACKUP-002/lsn", "by LSN", markLSN},
 		{"DR-BACKUP-002/restore-point", "by restore point", markPoint},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			repository, network := newVolume(t)
-			s := pointInTime(t, startBackedUp(t, repository, network, pgtest.Full), c.mark)
-			s.ID = c.id
-			s.Title += ", " + c.name
+		if drills > 0 {
+			b.again(t)
+		}
+		t.Run(way.name, func(t *testing.T) {
+			drills++
+			s := pointInTime(t, b, way.mark)
+			s.ID = way.id
+			s.Title += ", " + way.name
 			drtest.Run(t, s)
 		})
 	}

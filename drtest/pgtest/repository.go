@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type Repository struct {
 	tool   tool
 	volume string                 // that nodes mount; empty: none
 	store  *containertest.Service // that holds the files; nil: the nodes have them in the volume
+	spares atomic.Int32           // that were started
 }
 
 // A tool makes backups, archives WAL and restores both.

@@ -37,8 +37,8 @@ type Restore struct {
 	Fetch, Replay, Promote, Verify time.Duration
 }
 
-// StartSpare starts a spare for the server of a repository, on a network of its own unless there is an option [OnNetwork].
-// It fails t as [StartPrimary] does.
+// StartSpare starts a spare for the server of a repository, on a network of its own unless there is an option [OnNetwork]. The
+// first one of a repository has the name spare, the next ones spare-2, spare-3... It fails t as [StartPrimary] does.
 func StartSpare(t testing.TB, r *Repository, opts ...Option) *Spare {
 	t.Helper()
 	o := gather(t, append(opts, ArchiveTo(r)))
@@ -47,6 +47,9 @@ func StartSpare(t testing.TB, r *Repository, opts ...Option) *Spare {
 		t.Fatal("pgtest: ReplicateThrough is an option of StartPair")
 	}
 	config := o.node(spare, "")
+	if n := r.spares.Add(1); n > 1 {
+		config.Name = fmt.Sprintf("%s-%d", spare, n)
+	}
 	config.Ready = func(ctx context.Context, s *containertest.Service) error {
 		_, err := s.Exec(ctx, "test", "-p", "/var/lib/postgresql/restored")
 		return err
