@@ -51,9 +51,11 @@ func (c command) run(args []string) (int, error) {
 		test = append(test, "-parallel", strconv.Itoa(*parallel))
 	}
 	test = append(test, packages...)
+	shown := slices.Clone(test) // a reader has no use for the way to the directory on this machine
+	shown[slices.Index(shown, dir)] = filepath.Join(*out, name)
 	about := report.Run{
 		When: now, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Command: strings.Join(append(settings(os.Environ()), test...), " "), Trouble: "it is running",
+		Command: strings.Join(append(settings(os.Environ()), shown...), " "), Trouble: "it is running",
 	}
 	if err := describe(dir, about); err != nil { // for the report of a run that is killed
 		return trouble, err
