@@ -43,6 +43,7 @@ type activeActive struct {
 // startActiveActive starts all of it. Members and instances know each other by their names; over the WAN a stand-in has them.
 func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 	t.Helper()
+	clusterSlots.have(t)
 	r := &activeActive{}
 	for i := range r.networks {
 		r.networks[i] = containertest.NewNetwork(t)
@@ -55,7 +56,7 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 			}
 		}
 	}
-	r.clustered = &clustered{Cluster: pgtest.StartCluster(t, pgtest.SyncBestEffort,
+	r.clustered = &clustered{load: steadyLoad, Cluster: pgtest.StartCluster(t, pgtest.SyncBestEffort,
 		append(opts, pgtest.Across(r.networks[regionA], r.networks[regionB], r.networks[witness]))...)}
 	var err error
 	r.leader, err = r.Leader(t.Context())
@@ -82,14 +83,15 @@ func (r *activeActive) startInstances(t *testing.T) {
 			Name: name, Image: containertest.Build(t, variant{}.image()), Network: network, Port: 8080,
 			Env: map[string]string{
 				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": played.checkpoint.String(),
-				"CONNECT_TIMEOUT": "300ms", "MAX_RUNNING": strconv.Itoa(places),
+				// Over the WAN a connection takes four round trips. Nobody is silent: the ways to a region that died refuse.
+				"CONNECT_TIMEOUT": "500ms", "MAX_RUNNING": strconv.Itoa(places),
 			},
 			Restart: containertest.RestartOnFailure,
 			Ready:   answers("/readyz"),
 		})
 	}
 	services := containertest.StartAll(t, configs...)
-	front := proxytest.Start(t, r.networks[witness], proxytest.Reaching(r.networks[:witness]...))
+	front := proxytest.Start(t, r.networks[witness], proxytest.Reaching(r.networks[:witness]...), proxytest.Links(len(services)-1))
 	r.app = &instances{seen: map[string]drtest.Progress{}}
 	for i, s := range services[1:] {
 		r.app.each = append(r.app.each, &orchestrator{service: s, provider: services[0], front: front.Link(t, s.Name(), s), client: alone})
@@ -321,12 +323,12 @@ func (r *activeActive) comeBack(t *testing.T) {
 	for range starts {
 		require.NoError(t, <-errs)
 	}
-	r.anew(t)
+	r.anew(t, 0)
 }
 
 // The region that was lost has come back and has caught up. A planned switchover gives it the database again, under load, as
 // any other: for the few seconds that the leader takes to stop and its standby to take over. Nothing is lost.
-func failback(t testing.TB, r *activeActive, home *pgtest.Member) drtest.Scenario {
+func failback(t *testing.T, r *activeActive, home *pgtest.Member) drtest.Scenario {
 	s := plannedSwitchover(t, r.clustered)
 	s.ID, s.Title, s.Category = "DR-REGION-003", "Failback to the region that was lost", regions
 	s.Workload, s.Health = r.app, r.each.Ready

@@ -11,7 +11,7 @@ import (
 
 // The server of the leader is killed. Its agent sees that within one round and gives up the lease, the synchronous
 // standby takes it, and the server that crashed follows. The orchestrator serves again within three seconds.
-func crashFailover(t testing.TB, c *clustered) drtest.Scenario {
+func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, server crash", c.leader.Crash())
 	s.ID = "DR-DB-004/crash"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
@@ -20,7 +20,7 @@ func crashFailover(t testing.TB, c *clustered) drtest.Scenario {
 		{Name: "crash noticed", Worst: c.Timing.LoopWait, Source: "loop_wait"},
 		promotion(c),
 		standbyFollows(c),
-		reconnect,
+		reconnect(c),
 	}
 	s.Objectives = failoverObjectives(3 * time.Second)
 	s.Objectives = append(s.Objectives, drtest.Detection(time.Second))
@@ -30,7 +30,7 @@ func crashFailover(t testing.TB, c *clustered) drtest.Scenario {
 
 // The leader's node dies and stays dead. Nobody gives up its lease, which has to run out; then the synchronous standby
 // takes it. The orchestrator serves again within 25 seconds.
-func nodeFailover(t testing.TB, c *clustered) drtest.Scenario {
+func nodeFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, node death", c.leader.Kill())
 	s.ID = "DR-DB-004/node"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator", c.Others(c.leader)...)
@@ -51,7 +51,7 @@ func leaseModel(c *clustered) drtest.Model {
 		{Name: "dead member asked", Worst: 2 * time.Second, Source: "an agent waits 2s for each member's before it takes the lease"},
 		promotion(c),
 		standbyFollows(c),
-		reconnect,
+		reconnect(c),
 	}
 }
 
@@ -68,6 +68,7 @@ func failoverObjectives(rto time.Duration) []drtest.Objective {
 
 func TestCrashFailoverSabotaged(t *testing.T) {
 	t.Parallel()
+	clusterSlots.have(t)
 	c := &clustered{Cluster: pgtest.StartCluster(t, pgtest.Sync)}
 	var err error
 	c.leader, err = c.Leader(t.Context())

@@ -12,6 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// calmLoad is half of [steadyLoad]: a cluster recovers within seconds, so a tenth of one is exact enough, and leaves the
+// processors to its nodes. With fifteen steps, 2.25 s, more than twenty workflows are in flight at any moment.
+var calmLoad = drtest.Load{Every: 100 * time.Millisecond, Timeout: time.Second, Steady: 2500 * time.Millisecond}
+
+const calmSteps = 15
+
 // patience is how long a client that is pinned to one node waits for an answer.
 const patience = time.Second
 
@@ -21,6 +27,7 @@ type clustered struct {
 	app     *orchestrator
 	writers *pgtest.Writers
 	leader  *pgtest.Member // at the start
+	load    drtest.Load
 }
 
 func startClustered(t testing.TB, mode pgtest.Mode, opts ...pgtest.Option) *clustered {
@@ -30,6 +37,7 @@ func startClustered(t testing.TB, mode pgtest.Mode, opts ...pgtest.Option) *clus
 
 func startWithWriters(t testing.TB, mode pgtest.Mode, patience time.Duration, opts ...pgtest.Option) *clustered {
 	t.Helper()
+	clusterSlots.have(t)
 	c := &clustered{Cluster: pgtest.StartCluster(t, mode, opts...)}
 	c.start(t, patience, c.DSN())
 	return c
@@ -41,6 +49,7 @@ func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {
 	proxy := proxytest.Start(t, c.Members[0].Network())
 	// A connection is tried at one member after the other: with two that are silent, a request must still be in time.
 	c.app = startOrchestrator(t, proxy, c.Members[0], variant{env: map[string]string{"DATABASE_URL": dsn, "CONNECT_TIMEOUT": "300ms"}})
+	c.load, c.app.steps = calmLoad, calmSteps
 	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
 	var err error
 	c.leader, err = c.Leader(t.Context())
@@ -62,7 +71,7 @@ func (c *clustered) scenario(title string, fault drtest.Fault) drtest.Scenario {
 		Category:   database,
 		Durability: "a node that dies keeps its host's page cache, so nothing is said of an fsync that was left out",
 		Workload:   c.app,
-		Load:       steadyLoad,
+		Load:       c.load,
 		Health:     c.app.Ready,
 		Fault:      fault,
 		Deadline:   90 * time.Second,
@@ -102,9 +111,11 @@ func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
 }
 
 // reconnect is what clients add to a failover: the breaker's trial that finds a primary which still waits for a standby
-// gives up after a second, the next one follows 300 ms later, and a request is due every 50 ms.
-var reconnect = drtest.Term{Name: "clients come back", Worst: 1350 * time.Millisecond,
-	Source: "STATEMENT_TIMEOUT 1s, BREAKER_TIMEOUT 300ms, Load.Every 50ms"}
+// gives up after a second, the next one follows 300 ms later, and a request is due in each interval of the load.
+func reconnect(c *clustered) drtest.Term {
+	return drtest.Term{Name: "clients come back", Worst: 1300*time.Millisecond + c.load.Every,
+		Source: fmt.Sprintf("STATEMENT_TIMEOUT 1s, BREAKER_TIMEOUT 300ms, Load.Every %v", c.load.Every)}
+}
 
 // promotion is the end of recovery of a standby that has replayed all but the last moment.
 func promotion(c *clustered) drtest.Term {

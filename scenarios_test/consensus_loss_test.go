@@ -12,7 +12,7 @@ import (
 
 // Nobody reaches the consensus store for 20 seconds. The leader cannot renew its lease: it makes itself read only, and
 // leads again after the repair.
-func consensusLoss(_ testing.TB, c *clustered) drtest.Scenario {
+func consensusLoss(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Consensus store lost", c.Store.Isolate())
 	s.ID = "DR-DB-005"
 	s.HealAfter = 20 * time.Second
@@ -32,7 +32,7 @@ func consensusLoss(_ testing.TB, c *clustered) drtest.Scenario {
 		{Name: "agent asks again", Worst: c.Timing.LoopWait + c.Timing.RetryTimeout, Source: "loop_wait, retry_timeout"},
 		promotion(c),
 		standbyFollows(c),
-		reconnect,
+		reconnect(c),
 	}
 	s.Objectives = []drtest.Objective{
 		drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates(),
@@ -45,18 +45,13 @@ func consensusLoss(_ testing.TB, c *clustered) drtest.Scenario {
 }
 
 // In failsafe mode the leader stays primary, since it reaches every other member: clients notice nothing.
-func consensusLossFailsafe(t testing.TB, c *clustered) drtest.Scenario {
+func consensusLossFailsafe(t *testing.T, c *clustered) drtest.Scenario {
 	s := consensusLoss(t, c)
 	s.ID = "DR-DB-005/failsafe"
 	s.Title += ", failsafe mode"
 	s.Stages, s.Model = nil, nil // nothing is lost, and there is nothing to recover from
 	s.Objectives = []drtest.Objective{drtest.Transparent(), drtest.RPO(0), drtest.LostWork(0), drtest.AllRecovered(20), drtest.NoDuplicates()}
 	return s
-}
-
-func TestConsensusLossFailsafe(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, consensusLossFailsafe(t, startClustered(t, pgtest.Sync, pgtest.Failsafe(), pgtest.StoreOfThree())))
 }
 
 func TestConsensusLossSabotaged(t *testing.T) {

@@ -49,14 +49,6 @@ func fallBehind(t *testing.T, c *clustered, far ...*pgtest.Member) {
 	require.NoError(t, conn.Close(t.Context()))
 }
 
-func TestLaggingReplica(t *testing.T) {
-	t.Parallel()
-	c := startClustered(t, pgtest.Async)
-	far := c.Others(c.leader)[0]
-	fallBehind(t, c, far)
-	drtest.Run(t, laggingReplica(c, far))
-}
-
 func TestLaggingReplicaSabotaged(t *testing.T) {
 	t.Parallel()
 	c := startClustered(t, pgtest.Async)

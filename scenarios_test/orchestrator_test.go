@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,14 +36,17 @@ const (
 
 var steadyLoad = drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second, Steady: 2 * time.Second}
 
-// An orchestrator is the system under test as its clients see it: every request takes a new connection
-// through a link that stays, whatever happens to the container behind it.
+// An orchestrator is the system under test as its clients see it, through a link that stays, whatever happens to the container
+// behind it. Every other request takes a new connection, as those of new clients do, and the others one that was kept, if
+// there is one, as those of pools do: either kind can be out of service alone. Monitors keep theirs.
 type orchestrator struct {
 	service  *containertest.Service
 	provider *containertest.Service
 	front    *proxytest.Link
-	client   *http.Client
-	monitor  http.Transport // keeps its connection, unlike clients
+	client   *http.Client   // of new connections
+	kept     http.Transport // of the others
+	requests atomic.Uint64
+	steps    int // of each workflow; 0: as most have
 
 	asking sync.Mutex
 	jobs   map[string]job // by id, of requests that asked for something else than the others
@@ -135,7 +139,7 @@ func (o *orchestrator) job(id string, asks bool) job {
 	if j, ok := o.jobs[id]; ok {
 		return j
 	}
-	return job{steps: steps}
+	return job{steps: cmp.Or(o.steps, steps)}
 }
 
 // image is that of the orchestrator as it is released, or of its fault build.
@@ -161,7 +165,7 @@ func answers(path string) func(context.Context, *containertest.Service) error {
 		if err != nil {
 			return err
 		}
-		return get(ctx, http.DefaultClient, "http://"+addr+path, nil)
+		return get(ctx, alone, "http://"+addr+path, nil)
 	}
 }
 
@@ -177,40 +181,49 @@ func get(ctx context.Context, c *http.Client, url string, into any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		why, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(why)))
-	}
-	if into == nil {
-		return nil
+		why, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(why[:min(len(why), 1000)])))
 	}
 	answer, err := io.ReadAll(resp.Body) // to its end, so that the connection can be used again
-	if err != nil {
+	if err != nil || into == nil {
 		return err
 	}
 	return json.Unmarshal(answer, into)
 }
+
+// pooled is a client that keeps connections.
+func (o *orchestrator) pooled() *http.Client { return &http.Client{Transport: &o.kept} }
 
 func (o *orchestrator) url(path string) string { return "http://" + o.front.HostAddr() + path }
 
 // Do has a workflow accepted. Its id is the idempotency key and begins the prompt.
 func (o *orchestrator) Do(ctx context.Context, id string) error {
 	j := o.job(id, true)
-	body := fmt.Sprintf(`{"steps": %d, "prompt": %q}`, j.steps, id+j.prompt)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url("/v1/workflows"), strings.NewReader(body))
+	order := fmt.Sprintf(`{"steps": %d, "prompt": %q}`, j.steps, id+j.prompt)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url("/v1/workflows"), strings.NewReader(order))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Idempotency-Key", id)
-	resp, err := o.client.Do(req)
+	req.GetBody = nil // or net/http would repeat a request whose connection broke
+	client := o.client
+	if o.requests.Add(1)%2 == 0 {
+		client = o.pooled()
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body) // to its end, so that the connection can be used again
+	if err != nil {
+		return fmt.Errorf("%s: %w", resp.Status, err)
+	}
 	answer := struct {
 		Error    string
 		Accepted any
 	}{}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	if err := json.Unmarshal(body, &answer); err != nil {
 		return fmt.Errorf("%s: %w", resp.Status, err)
 	}
 	switch {
@@ -225,7 +238,7 @@ func (o *orchestrator) Do(ctx context.Context, id string) error {
 // Survivors reads the keys that the database holds, one for each row.
 func (o *orchestrator) Survivors(ctx context.Context) ([]string, error) {
 	var ledger struct{ Keys []string }
-	if err := get(ctx, o.client, o.url("/v1/ledger"), &ledger); err != nil {
+	if err := get(ctx, o.pooled(), o.url("/v1/ledger"), &ledger); err != nil {
 		return nil, err
 	}
 	return append([]string{}, ledger.Keys...), nil
@@ -244,7 +257,7 @@ func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress
 		}
 	}
 	since := url.Values{"epoch": {o.epoch}, "since": {strconv.FormatUint(o.version, 10)}}
-	if err := get(ctx, &http.Client{Transport: &o.monitor}, o.url("/v1/workflows?"+since.Encode()), &list); err != nil {
+	if err := get(ctx, o.pooled(), o.url("/v1/workflows?"+since.Encode()), &list); err != nil {
 		return nil, err
 	}
 	o.epoch, o.version = list.Epoch, list.Version
@@ -265,7 +278,7 @@ func (o *orchestrator) metrics(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	resp, err := o.client.Do(req)
+	resp, err := o.pooled().Do(req)
 	if err != nil {
 		return "", err
 	}
@@ -279,7 +292,7 @@ func (o *orchestrator) metrics(ctx context.Context) (string, error) {
 
 // Ready asks the orchestrator what it says of itself.
 func (o *orchestrator) Ready(ctx context.Context) error {
-	return get(ctx, o.client, o.url("/readyz"), nil)
+	return get(ctx, o.pooled(), o.url("/readyz"), nil)
 }
 
 // judge says what is wrong with the end of a workflow, or nothing. The provider's completion of a prompt is its
@@ -313,7 +326,7 @@ func (o *orchestrator) jobsEnded(ctx context.Context) error {
 	}
 	for id, j := range jobs {
 		var w struct{ State, Result, Error string }
-		if err := get(ctx, o.client, o.url("/v1/workflows/"+id), &w); err != nil {
+		if err := get(ctx, o.pooled(), o.url("/v1/workflows/"+id), &w); err != nil {
 			return err
 		}
 		if w.State != "finished" && w.State != "failed" {

@@ -78,7 +78,7 @@ func (s *pageScrub) read(ctx context.Context) error {
 	return nil
 }
 
-func workflowsCorruption(t testing.TB, c *clustered) drtest.Scenario {
+func workflowsCorruption(t *testing.T, c *clustered) drtest.Scenario {
 	s := pageCorruption(c, "workflows")
 	s.Targets = targets(t, "DR-DB-003")
 	return s

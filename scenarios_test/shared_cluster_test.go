@@ -13,7 +13,8 @@ import (
 // A clusterDrill is one of several that a cluster goes through. Each begins once the cluster is redundant again.
 type clusterDrill struct {
 	name     string
-	scenario func(testing.TB, *clustered) drtest.Scenario
+	mode     pgtest.Mode // of the cluster from this drill on; zero: it stays
+	scenario func(*testing.T, *clustered) drtest.Scenario
 	repair   func(context.Context, *clustered) error // what the operator does after the drill; nil: nothing
 }
 
@@ -25,7 +26,7 @@ func playOneByOne(t *testing.T, drills ...clusterDrill) {
 	c := startClustered(t, pgtest.Sync)
 	for _, d := range drills {
 		t.Run(d.name, func(t *testing.T) {
-			c.anew(t)
+			c.anew(t, d.mode)
 			drtest.Run(t, d.scenario(t, c))
 			if d.repair != nil {
 				require.NoError(t, d.repair(t.Context(), c))
@@ -34,17 +35,29 @@ func playOneByOne(t *testing.T, drills ...clusterDrill) {
 	}
 }
 
-// anew waits until the cluster is redundant, and pins new clients to its members.
-func (c *clustered) anew(t *testing.T) {
+// anew waits until the cluster is redundant, in another mode if that is not zero, and pins new clients to its members.
+func (c *clustered) anew(t *testing.T, mode pgtest.Mode) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	require.NoError(t, until(ctx, c.Redundant()), "the cluster has not recovered from the drill before")
+	if mode != 0 {
+		require.NoError(t, c.SetMode(ctx, mode))
+		require.NoError(t, until(ctx, c.Redundant()))
+	}
 	var err error
 	c.leader, err = c.Leader(ctx)
 	require.NoError(t, err)
 	c.writers.Stop()
 	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
+}
+
+// The drills on clusters take longest. They stand in a file with a late name, since go test was seen to begin the tests that run
+// side by side with the last ones.
+
+func TestConsensusLossFailsafe(t *testing.T) {
+	t.Parallel()
+	drtest.Run(t, consensusLossFailsafe(t, startClustered(t, pgtest.Sync, pgtest.Failsafe(), pgtest.StoreOfThree())))
 }
 
 // The leader gives up its lease by itself, keeps it, or is relieved of it.
@@ -56,6 +69,12 @@ func TestClusterFailover(t *testing.T) {
 		clusterDrill{name: "standby lost", scenario: standbyLoss},
 		clusterDrill{name: "all standbys lost", scenario: standbysLossStrict, repair: func(ctx context.Context, c *clustered) error {
 			return c.Others(c.leader)[1].Resume(ctx) // the runbook has started the other one
+		}},
+		clusterDrill{name: "all standbys lost, best effort", mode: pgtest.SyncBestEffort, scenario: standbysLossBestEffort},
+		clusterDrill{name: "replica far behind", mode: pgtest.Async, scenario: func(t *testing.T, c *clustered) drtest.Scenario {
+			far := c.Others(c.leader)[0]
+			fallBehind(t, c, far)
+			return laggingReplica(c, far)
 		}},
 	)
 }

@@ -52,20 +52,11 @@ func abruptShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 // Both ways to end recover, and the graceful one is strictly better: work that a crash has to pay again is not repeated.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
+	pg := pgtest.StartPrimary(t)
+	app := startOrchestrator(t, proxytest.Start(t, pg.Network()), pg, variant{})
 	var graceful, abrupt *drtest.Report
-	t.Run("ways", func(t *testing.T) {
-		for way, play := range map[string]func(t *testing.T, app *orchestrator){
-			"graceful": func(t *testing.T, app *orchestrator) { graceful = drtest.Run(t, gracefulShutdown(t, app)) },
-			"crash":    func(t *testing.T, app *orchestrator) { abrupt = drtest.Run(t, abruptShutdown(t, app)) },
-		} {
-			t.Run(way, func(t *testing.T) {
-				t.Parallel()
-				pg := pgtest.StartPrimary(t)
-				proxy := proxytest.Start(t, pg.Network())
-				play(t, startOrchestrator(t, proxy, pg, variant{}))
-			})
-		}
-	})
+	t.Run("graceful", func(t *testing.T) { graceful = drtest.Run(t, gracefulShutdown(t, app)) })
+	t.Run("crash", func(t *testing.T) { abrupt = drtest.Run(t, abruptShutdown(t, app)) })
 	if graceful == nil || abrupt == nil {
 		t.Skip("one way was not played, so there is nothing to compare") // or it failed, and so does this
 	}

@@ -12,7 +12,7 @@ import (
 // The leader is cut off from the other nodes, the store and the orchestrator, but not from all of its clients: one of
 // the pinned ones goes on asking it. It makes itself read only, a standby takes over once the lease has run out, and
 // after the repair the old leader rewinds and follows. Nothing that was acknowledged on either side is lost.
-func splitBrain(t testing.TB, c *clustered) drtest.Scenario {
+func splitBrain(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Split brain", c.leader.Isolate())
 	s.ID = "DR-NET-002"
 	s.Category = network

@@ -11,7 +11,7 @@ import (
 
 // The node of the synchronous standby falls silent. Commits wait until the leader has named the other standby, and go on: no
 // acknowledged commit is ever on one node only.
-func standbyLoss(t testing.TB, c *clustered) drtest.Scenario {
+func standbyLoss(t *testing.T, c *clustered) drtest.Scenario {
 	lost, err := c.Standby(t.Context())
 	require.NoError(t, err)
 	s := c.scenario("Synchronous standby lost", lost.Isolate())
@@ -30,7 +30,7 @@ func standbyModel(c *clustered) drtest.Model {
 	return drtest.Model{
 		{Name: "standby given up", Worst: 2 * time.Second, Source: "wal_sender_timeout 2s"},
 		{Name: "another named", Worst: 2 * c.Timing.LoopWait, Source: "loop_wait: one round to see it, one to name another"},
-		reconnect,
+		reconnect(c),
 	}
 }
 
@@ -51,7 +51,7 @@ func standbysLoss(c *clustered, title, id string, loss func(*pgtest.Member) drte
 
 // Every standby falls silent, and the cluster prefers answers to copies: the leader goes on alone. Nothing is lost, as long as
 // it lives.
-func standbysLossBestEffort(c *clustered) drtest.Scenario {
+func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort", func(m *pgtest.Member) drtest.Fault { return m.Isolate() })
 	s.Model = standbyModel(c)
 	s.Objectives = standbyObjectives(s.Model.RTO().Hi)
@@ -60,7 +60,7 @@ func standbysLossBestEffort(c *clustered) drtest.Scenario {
 
 // Every standby dies, and the cluster prefers copies to answers: no commit is acknowledged until the operator has
 // started a standby again.
-func standbysLossStrict(_ testing.TB, c *clustered) drtest.Scenario {
+func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *pgtest.Member) drtest.Fault { return m.Kill() })
 	s.Runbook = []drtest.Step{{Name: "start a standby", Do: c.Others(c.leader)[0].Resume}}
 	// Detection by timeouts within 3 s, the start of an agent and its server 5 s, two rounds until the leader names it, a
@@ -69,14 +69,9 @@ func standbysLossStrict(_ testing.TB, c *clustered) drtest.Scenario {
 	return s
 }
 
-func TestStandbysLossBestEffort(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, standbysLossBestEffort(startClustered(t, pgtest.SyncBestEffort)))
-}
-
 func TestStandbysLossSabotaged(t *testing.T) {
 	t.Parallel()
-	s := standbysLossBestEffort(startClustered(t, pgtest.Sync)) // strict, and nobody starts a standby
+	s := standbysLossBestEffort(t, startClustered(t, pgtest.Sync)) // strict, and nobody starts a standby
 	s.Deadline = 20 * time.Second
 	requireFailure(t, s, "RTO", "never served again")
 }

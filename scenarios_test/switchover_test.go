@@ -11,7 +11,7 @@ import (
 
 // The leader hands over in good order, under load, as for maintenance: it stops, the synchronous standby has all that
 // it wrote, and takes over at once.
-func plannedSwitchover(_ testing.TB, c *clustered) drtest.Scenario {
+func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Planned switchover under load", &handover{c: c, answered: make(chan error, 1)})
 	s.ID = "DR-DB-008"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
@@ -21,7 +21,7 @@ func plannedSwitchover(_ testing.TB, c *clustered) drtest.Scenario {
 		{Name: "leader stops", Worst: 2 * time.Second, Source: "primary_stop_timeout 2s"},
 		promotion(c),
 		standbyFollows(c),
-		reconnect,
+		reconnect(c),
 	}
 	s.Objectives = failoverObjectives(s.Model.RTO().Hi)
 	return s
