@@ -45,7 +45,7 @@ const (
 
 func main() {
 	signals := make(chan os.Signal, 1)
-	c := command{os.Stdout, os.Stderr, signals, exec.Command}
+	c := command{os.Stdout, os.Stderr, os.Environ(), signals, exec.Command}
 	if len(os.Args) > 1 && os.Args[1] == "run" { // nothing else outlives an interrupt
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	}
@@ -55,6 +55,7 @@ func main() {
 // A command is one call of this program, with what it needs of the world.
 type command struct {
 	stdout, stderr io.Writer
+	environ        []string
 	signals        <-chan os.Signal
 	exec           func(name string, args ...string) *exec.Cmd
 }

@@ -109,7 +109,7 @@ func call(t *testing.T, how string, s os.Signal, args ...string) (status int, st
 	t.Helper()
 	signals := make(chan os.Signal, 1)
 	var out, errs bytes.Buffer
-	c := command{stderr: &errs, signals: signals, stdout: writer(func(p []byte) (int, error) {
+	c := command{stderr: &errs, environ: []string{"HOME=elsewhere", "DRTEST_PROFILE=production"}, signals: signals, stdout: writer(func(p []byte) (int, error) {
 		if s != nil && bytes.Contains(p, []byte("drill ")) {
 			signals <- s
 		}
@@ -184,7 +184,7 @@ report: OUT/RUN/report.md
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `"command": "go test -json -count=1 -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 30m0s -run TestLoss -skip Control$ ./scenarios_test"`
+			want := `"command": "DRTEST_PROFILE=production go test -json -count=1 -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 30m0s -run TestLoss -skip Control$ ./scenarios_test"`
 			if !strings.Contains(stamp.ReplaceAllString(string(data), "RUN"), want) {
 				t.Errorf("report.json has no %s", want)
 			}

@@ -55,7 +55,7 @@ func (c command) run(args []string) (int, error) {
 	shown[slices.Index(shown, dir)] = filepath.Join(*out, name)
 	about := report.Run{
 		When: now, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Command: strings.Join(append(settings(os.Environ()), shown...), " "), Trouble: "it is running",
+		Command: strings.Join(append(settings(c.environ), shown...), " "), Trouble: "it is running",
 	}
 	if err := describe(dir, about); err != nil { // for the report of a run that is killed
 		return trouble, err
