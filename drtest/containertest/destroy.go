@@ -1,20 +1,26 @@
 package containertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/client"
 )
+
+const removalPoll = 5 * time.Millisecond
 
 // Destroy returns the loss of the service's node with its storage: the container is killed and removed with all its
 // files, except those in volumes from [NewVolume]. Peers see what they see after [Service.Kill]. Nothing brings it back;
 // Heal does nothing. Only its log is kept, for the evidence.
 //
-// Inject returns when the engine does not know the container any more. Confirm makes sure that this is still so.
+// Inject returns when the engine does not know the container any more, so that nobody reaches its files; how long the
+// host's disk takes to free them, up to seconds for gigabytes, is no part of the disaster. Confirm returns once they are gone.
 func (s *Service) Destroy() drtest.Fault {
 	return confirmed{drtest.NewFault("destroy "+s.Name(), s.destroy, nil), s.gone}
 }
@@ -28,31 +34,62 @@ func (s *Service) destroy(ctx context.Context) (drtest.Receipt, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := s.removeContainer(ctx, s.id); err != nil {
-		return "", fmt.Errorf("remove %s: %w", s.Name(), err)
-	}
 	if s.firewall != nil {
 		if err := s.removeContainer(ctx, s.firewall.ID); err != nil {
 			return "", fmt.Errorf("remove the firewall of %s: %w", s.Name(), err)
 		}
 	}
+	// The engine forgets a container before it removes its volumes.
+	removal := &removal{ended: make(chan struct{})}
 	s.mu.Lock()
-	s.lastWord = &log
+	s.lastWord, s.removal = &log, removal
 	s.mu.Unlock()
-	gone, err := s.gone(ctx)
-	return receipt + "; " + gone, err
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	go func() {
+		defer close(removal.ended)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+		if removal.err = s.removeContainer(ctx, s.id); removal.err != nil {
+			fail(removal.err)
+		}
+	}()
+	err = wait.For(ctx, removalPoll, func(ctx context.Context) error {
+		if _, err := s.inspect(ctx); !errdefs.IsNotFound(err) {
+			return cmp.Or(err, errors.New(s.Name()+" is still there"))
+		}
+		return nil
+	})
+	return receipt + "; its container is gone", err
 }
 
-// gone says that the engine does not know the container.
+// gone waits until the engine has removed the container's files.
 func (s *Service) gone(ctx context.Context) (drtest.Receipt, error) {
-	_, err := s.inspect(ctx)
-	switch {
-	case err == nil:
-		return "", errors.New(s.Name() + " is still there")
-	case errdefs.IsNotFound(err):
-		return "its container and its files are gone", nil
+	s.mu.Lock()
+	removal := s.removal
+	s.mu.Unlock()
+	if removal == nil {
+		return "", fmt.Errorf("%s was not destroyed", s.Name())
 	}
-	return "", err
+	if err := removal.wait(ctx); err != nil {
+		return "", fmt.Errorf("remove %s: %w", s.Name(), err)
+	}
+	return "its files are gone", nil
+}
+
+// A removal is that of a container with all of its volumes, as it is going on.
+type removal struct {
+	ended chan struct{}
+	err   error // once it has ended
+}
+
+func (r *removal) wait(ctx context.Context) error {
+	select {
+	case <-r.ended:
+		return r.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (s *Service) removeContainer(ctx context.Context, id string) error {

@@ -27,6 +27,7 @@ type Service struct {
 
 	mu       sync.Mutex
 	lastWord *string         // the log of a service that was destroyed
+	removal  *removal        // of a service that was destroyed
 	ports    network.PortMap // those on the host, as long as they are known not to change; nil: ask
 }
 

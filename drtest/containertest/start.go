@@ -211,7 +211,13 @@ func cleanUp(t testing.TB, services []*Service) {
 				}
 			})
 		}
-		if s.id != "" {
+		if s.removal != nil {
+			removals.Go(func() {
+				if err := s.removal.wait(ctx); err != nil {
+					t.Logf("remove %s: %v", s.Name(), err)
+				}
+			})
+		} else if s.id != "" {
 			remove(s.Name(), s.id)
 		}
 		if s.firewall != nil {
