@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -30,9 +31,9 @@ type backedUp struct {
 	app        *orchestrator
 }
 
-// startBackedUp starts an orchestrator with a history and backs its database up. The history grows by a quarter before each
-// backup but the first, and by another that only WAL has.
-func startBackedUp(t *testing.T, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
+// startBackedUp starts an orchestrator with a history of a size, in compressed bytes, and backs its database up. The history
+// grows by a quarter of a backup's least size before each backup but the first, and by another that only WAL has.
+func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
 	t.Helper()
 	restoreSlots.have(t)
 	b := &backedUp{repository: repository}
@@ -40,7 +41,6 @@ func startBackedUp(t *testing.T, repository *pgtest.Repository, network string, 
 	proxy := proxytest.Start(t, network)
 	b.db = proxy.Link(t, "database", b.primary)
 	b.app = startOrchestrator(t, proxy, b.db, variant{})
-	size := played.backup
 	for _, kind := range kinds {
 		b.grow(t, size)
 		size = played.backup / 4
@@ -82,21 +82,40 @@ func (b *backedUp) grow(t *testing.T, size int64) {
 	conn, err := b.primary.Connect(t.Context())
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
-	_, err = conn.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS history (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL)")
+	tx, err := conn.Begin(t.Context())
 	require.NoError(t, err)
-	random := rand.NewChaCha8([32]byte{b.grown})
+	copying := "COPY history (body) FROM STDIN"
+	if b.grown == 0 {
+		_, err = tx.Exec(t.Context(), "CREATE TABLE history (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL)")
+		require.NoError(t, err)
+		copying += " (FREEZE)" // what first reads a row that is not frozen writes its whole page to WAL
+	}
+	_, err = conn.PgConn().CopyFrom(t.Context(), &rows{rand.NewChaCha8([32]byte{b.grown}), size}, copying)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
 	b.grown++
-	body := make([]byte, 512)
-	left := size
-	_, err = conn.CopyFrom(t.Context(), pgx.Identifier{"history"}, []string{"body"}, pgx.CopyFromFunc(func() ([]any, error) {
-		if left <= 0 {
-			return nil, nil
-		}
-		left -= int64(len(body))
-		random.Read(body)
-		return []any{hex.EncodeToString(body)}, nil
-	}))
-	require.NoError(t, err)
+}
+
+// rows are lines of 512 random bytes as hexadecimal digits, until they hold left bytes.
+type rows struct {
+	random *rand.ChaCha8
+	left   int64
+}
+
+func (r *rows) Read(p []byte) (int, error) {
+	const bytes, line = 512, 2*512 + 1
+	if r.left <= 0 {
+		return 0, io.EOF
+	}
+	if len(p) < line {
+		return 0, io.ErrShortBuffer
+	}
+	r.left -= bytes
+	body := make([]byte, bytes)
+	r.random.Read(body)
+	hex.Encode(p, body)
+	p[line-1] = '\n'
+	return line, nil
 }
 
 // digest sums up the history, whatever the order of its rows.

@@ -157,7 +157,7 @@ func keptBefore() drtest.Objective {
 func TestPointInTime(t *testing.T) {
 	t.Parallel()
 	repository, network := newVolume(t)
-	b := startBackedUp(t, repository, network, pgtest.Full)
+	b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 	drills := 0
 	for _, way := range []struct {
 		id, name string
@@ -185,7 +185,7 @@ func TestPointInTimeSabotaged(t *testing.T) {
 	t.Run("too late", func(t *testing.T) {
 		t.Parallel()
 		repository, network := newVolume(t)
-		b := startBackedUp(t, repository, network, pgtest.Full)
+		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 		s := pointInTime(t, b, markPoint)
 		fetch := s.Runbook[0].Do
 		s.Runbook[0].Do = func(ctx context.Context) error {
@@ -199,7 +199,7 @@ func TestPointInTimeSabotaged(t *testing.T) {
 	t.Run("too early", func(t *testing.T) {
 		t.Parallel()
 		repository, network := newVolume(t)
-		b := startBackedUp(t, repository, network, pgtest.Full)
+		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 		conn, err := b.primary.Connect(t.Context())
 		require.NoError(t, err)
 		early, err := markLSN(t.Context(), conn) // before the load begins

@@ -7,7 +7,7 @@ import (
 )
 
 // BenchmarkRestore measures the restore of a server whose full backup has 25 MB, compressed, and compares its fetch with cp and one
-// decompression of the same bytes, which are measured right after it: see [pgtest.Pace]. The spares stay until the benchmark
+// decompression of the same bytes, which are measured in turn with it: see [pgtest.Pace]. The spares stay until the benchmark
 // ends, so few iterations tell more than many: -benchtime=5x.
 func BenchmarkRestore(b *testing.B) {
 	for _, c := range []struct {

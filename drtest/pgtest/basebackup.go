@@ -95,13 +95,13 @@ func (b baseBackups) archived(ctx context.Context, n *Node) (LSN, error) {
 	return segmentEnd(name)
 }
 
-func (tool baseBackups) restore(ctx context.Context, n *Node, b Backup, to Target) error {
+func (tool baseBackups) restore(ctx context.Context, n *Node, folder string, b Backup, to Target) error {
 	settings, signal := setting("restore_command", `cp `+walFolder+`/%f "%p"`), "standby.signal"
 	if to.kind != endOfArchive {
 		signal = "recovery.signal"
 		settings += setting("recovery_target_"+to.kind.pgBackRest(), to.value) + setting("recovery_target_timeline", "current") +
 			setting("recovery_target_inclusive", fmt.Sprint(!to.exclusive())) + setting("recovery_target_action", "pause")
 	}
-	_, err := tool.script(ctx, n, "restore", b.Label, settings, signal)
+	_, err := tool.script(ctx, n, "restore", b.Label, folder, settings, signal)
 	return err
 }

@@ -19,6 +19,9 @@ const ArchiveInterval = time.Second
 // repositoryPath is where nodes have the volume of their repository.
 const repositoryPath = "/var/lib/pgbackrest"
 
+// dataFolder is that of a server.
+const dataFolder = "/var/lib/postgresql/data"
+
 // A Repository holds the backups of one database server and the archive of its WAL. It lies outside of the server's
 // node, and outlives it.
 type Repository struct {
@@ -37,7 +40,8 @@ type tool interface {
 	backup(context.Context, *Node, BackupKind) (Backup, error)
 	archived(context.Context, *Node) (LSN, error) // the end of the archive
 	folder(Backup) string                         // where the backup lies
-	restore(context.Context, *Node, Backup, Target) error
+	// restore fills an empty folder with what a server needs that is to recover up to the target.
+	restore(ctx context.Context, n *Node, folder string, b Backup, to Target) error
 }
 
 // NewRepository makes a repository of pgBackRest in a Docker volume, which is removed with t.

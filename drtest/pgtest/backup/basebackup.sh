@@ -15,18 +15,18 @@ note) # label, label of the backup that it is based on or nothing
 	(cd base && du -cbs $chain | tail -n 1 | cut -f 1)
 	sed -n 's/^START WAL LOCATION: \([^ ]*\).*/\1/p' "base/$2/backup_label"
 	;;
-restore) # label, settings, the name of the file that makes a server recover
+restore) # label, the folder to restore to, settings, the name of the file that makes a server recover
 	cd base
 	chain=$(cat "../chains/$2")
 	# What pg_combinebackup is given it takes for intact.
 	for link in $chain; do
 		pg_verifybackup --no-parse-wal --quiet "$link"
 	done
-	data=/var/lib/postgresql/data
+	data=$3
 	[ -z "$(ls -A "$data/")" ] || { echo "$data is not empty"; exit 1; }
 	pg_combinebackup --output="$data" $chain
-	printf '%s' "$3" >>"$data/postgresql.auto.conf"
-	touch "$data/$4"
+	printf '%s' "$4" >>"$data/postgresql.auto.conf"
+	touch "$data/$5"
 	;;
 archived) # the last file of WAL
 	ls wal | grep -xE '[0-9A-F]{24}' | sort -k 1.9 | tail -n 1
