@@ -66,12 +66,14 @@ func TestCluster(t *testing.T) {
 	require.Contains(t, report, "Bad checksums: 0")
 
 	require.NoError(t, c.SetMode(t.Context(), Async))
-	require.NoError(t, c.Redundant()(t.Context()))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, wait.For(ctx, settleStep, c.Redundant())) // the server was down for its checksums
 	waits, err := second.text(t.Context(), "SHOW synchronous_standby_names")
 	require.NoError(t, err)
 	require.Empty(t, waits)
 	require.NoError(t, c.SetMode(t.Context(), Sync))
-	require.NoError(t, wait.For(t.Context(), settleStep, c.Redundant()))
+	require.NoError(t, wait.For(ctx, settleStep, c.Redundant()))
 
 	receipt, err := c.Store.Kill().Inject(t.Context())
 	require.NoError(t, err)
@@ -79,7 +81,7 @@ func TestCluster(t *testing.T) {
 	_, err = c.Leader(t.Context())
 	require.Error(t, err)
 	require.NoError(t, c.Store.Resume(t.Context()))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(t, wait.For(ctx, settleStep, c.Redundant()))
 }
