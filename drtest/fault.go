@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 )
 
 // NoFault leaves the system alone: the control drill, which must measure no outage and no loss.
@@ -39,36 +40,63 @@ func (f fault) Heal(ctx context.Context) error {
 	return f.heal(ctx)
 }
 
+// onset returns since when a fault is in effect whose Inject has just returned.
+func onset(f Fault) time.Time {
+	now := time.Now()
+	if t, ok := f.(Timed); ok {
+		if at := t.Onset(); !at.IsZero() && at.Before(now) {
+			return at
+		}
+	}
+	return now
+}
+
 // Together is one disaster of several faults: they are injected at the same time, and it is in effect when all
 // of them are. Heal undoes all.
-func Together(faults ...Fault) Fault { return together(faults) }
+func Together(faults ...Fault) Fault { return &together{faults: faults} }
 
-type together []Fault
+type together struct {
+	faults []Fault
+	mu     sync.Mutex
+	onset  time.Time // of the last one
+}
 
-func (fs together) String() string {
+func (fs *together) String() string {
 	var names []string
-	for _, f := range fs {
+	for _, f := range fs.faults {
 		names = append(names, f.String())
 	}
 	return strings.Join(names, " and ")
 }
 
-func (fs together) Inject(ctx context.Context) (Receipt, error) {
+func (fs *together) Inject(ctx context.Context) (Receipt, error) {
 	return fs.each(func(f Fault) (Receipt, error) {
 		receipt, err := f.Inject(ctx)
+		at := onset(f)
 		if err == nil && receipt == "" {
 			err = errors.New(f.String() + ": no receipt")
+		}
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		if at.After(fs.onset) {
+			fs.onset = at
 		}
 		return receipt, err
 	})
 }
 
-func (fs together) Heal(ctx context.Context) error {
+func (fs *together) Onset() time.Time {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.onset
+}
+
+func (fs *together) Heal(ctx context.Context) error {
 	_, err := fs.each(func(f Fault) (Receipt, error) { return "", f.Heal(ctx) })
 	return err
 }
 
-func (fs together) Confirm(ctx context.Context) (Receipt, error) {
+func (fs *together) Confirm(ctx context.Context) (Receipt, error) {
 	return fs.each(func(f Fault) (Receipt, error) {
 		if c, ok := f.(Confirmer); ok {
 			return c.Confirm(ctx)
@@ -78,10 +106,10 @@ func (fs together) Confirm(ctx context.Context) (Receipt, error) {
 }
 
 // each does the same to all faults at the same time, and joins what comes of it in their order.
-func (fs together) each(do func(Fault) (Receipt, error)) (Receipt, error) {
-	receipts, errs := make([]Receipt, len(fs)), make([]error, len(fs))
+func (fs *together) each(do func(Fault) (Receipt, error)) (Receipt, error) {
+	receipts, errs := make([]Receipt, len(fs.faults)), make([]error, len(fs.faults))
 	var all sync.WaitGroup
-	for i, f := range fs {
+	for i, f := range fs.faults {
 		all.Go(func() { receipts[i], errs[i] = do(f) })
 	}
 	all.Wait()

@@ -241,6 +241,12 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 		return
 	}
 	held := l.held()
+	seen := fault.Hi // work that was acked until then counts as acked before the fault: an answer may take as long
+	for _, e := range l.Events {
+		if e.Kind == FaultInjected {
+			seen = max(seen, e.Seen)
+		}
+	}
 	var worst Interval // each unit was acked between its request's start and end
 	for _, op := range l.Ops {
 		n := held[op.ID]
@@ -257,7 +263,7 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 			switch {
 			case op.Start >= fault.Hi:
 				f.LostAfter++
-			case op.End > fault.Hi:
+			case op.End > seen:
 				f.LostDuring++
 			}
 		case op.Outcome == Rejected && n > 0:

@@ -16,6 +16,9 @@ import (
 type plant struct {
 	// The fault takes effect at a moment within Inject.
 	injectBefore, injectAfter time.Duration
+	// dated says that the fault knows when it took effect, up to some time later.
+	dated     bool
+	datedLate time.Duration
 	// stalls says that units in flight stop at the fault and go on later, without being started anew.
 	stalls bool
 	// The service is down in these windows, counted from the fault. The last one ends when the fault is
@@ -279,6 +282,15 @@ func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
 	p.mu.Unlock()
 	time.Sleep(p.injectAfter)
 	return "planted", nil
+}
+
+func (p *plant) Onset() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.dated {
+		return time.Time{}
+	}
+	return p.fault.Add(p.datedLate)
 }
 
 func (p *plant) Heal(context.Context) error {

@@ -304,9 +304,10 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 		return nil
 	})
 	var receipt Receipt
-	lo := p.now()
+	in := Interval{Lo: p.now()}
 	err = call(ctx, p.Deadline, func(ctx context.Context) (err error) {
 		receipt, err = p.Fault.Inject(ctx)
+		in.Hi = onset(p.Fault).Sub(p.start)
 		return err
 	})
 	if err != nil {
@@ -315,7 +316,10 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 	if receipt == "" {
 		return heal, fmt.Errorf("inject %v: the fault never happened: it returned no receipt", p.Fault)
 	}
-	p.emit(record{Event: &Event{Kind: FaultInjected, Interval: Interval{lo, p.now()}, Note: p.Fault.String(), Receipt: receipt}})
+	if in.Hi < in.Lo {
+		return heal, fmt.Errorf("inject %v: it says that it was in effect %v before it was injected", p.Fault, in.Lo-in.Hi)
+	}
+	p.emit(record{Event: &Event{Kind: FaultInjected, Interval: in, Note: p.Fault.String(), Receipt: receipt, Seen: p.now()}})
 	return heal, nil
 }
 

@@ -215,6 +215,12 @@ func TestRun(t *testing.T) {
 			dark := drtest.NewFault("turn off the light", func(context.Context) (drtest.Receipt, error) { return "it is dark", nil }, nil)
 			sc.Fault = drtest.Together(dark, lateFault{s.cut(), "it logged so", nil})
 		}},
+		{reason: "a fault that knows its moment", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Fault = drtest.Together(s.cut(), dated("sooner", 10*ms, 400*ms), dated("later", 60*ms, 300*ms))
+		}},
+		{reason: "a fault from before it was injected", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Fault = dated("too soon", -time.Millisecond, 0)
+		}},
 		{reason: "one of two faults has no receipt", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.Together(s.cut(), drtest.NewFault("nothing", func(context.Context) (drtest.Receipt, error) { return "", nil }, nil))
 		}},
@@ -309,6 +315,25 @@ type lateFault struct {
 }
 
 func (f lateFault) Confirm(context.Context) (drtest.Receipt, error) { return f.receipt, f.err }
+
+// A datedFault knows since when it is in effect.
+type datedFault struct {
+	drtest.Fault
+	onset time.Time
+}
+
+// dated takes effect after some time and returns its receipt some time later.
+func dated(name string, after, told time.Duration) drtest.Fault {
+	f := &datedFault{}
+	f.Fault = drtest.NewFault(name, func(context.Context) (drtest.Receipt, error) {
+		f.onset = time.Now().Add(after)
+		time.Sleep(after + told)
+		return "it was told late", nil
+	}, nil)
+	return f
+}
+
+func (f *datedFault) Onset() time.Time { return f.onset }
 
 // golden compares what was said with the file that is named after the test.
 func golden(t *testing.T, got string) {

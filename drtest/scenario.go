@@ -161,6 +161,14 @@ type Confirmer interface {
 	Confirm(context.Context) (Receipt, error)
 }
 
+// A Timed fault knows better than by the end of Inject since when it is in effect: a death that was reported late, or
+// evidence that took long to collect. Onset is called once Inject has returned a receipt. It returns a moment of the test
+// process's clock, with its monotonic reading, at which the fault was certainly in effect; the zero time says that it does
+// not know. A moment before Inject was called breaks the drill.
+type Timed interface {
+	Onset() time.Time
+}
+
 // A Step is one named action of a runbook.
 type Step struct {
 	Name string

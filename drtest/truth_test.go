@@ -35,6 +35,8 @@ func anyPlant(t *rapid.T, least int) *plant {
 	p := &plant{
 		injectBefore: millis(t, "inject before", 0, 90),
 		injectAfter:  millis(t, "inject after", 0, 90),
+		dated:        rapid.Bool().Draw(t, "dated"),
+		datedLate:    millis(t, "dated late", 0, 90),
 		stalls:       rapid.Bool().Draw(t, "stalls"),
 		slow:         rapid.SampledFrom([]time.Duration{0, 0, 70 * time.Millisecond}).Draw(t, "slow"),
 		hang:         rapid.Bool().Draw(t, "hang"),

@@ -380,6 +380,13 @@ func (v verified) Inject(ctx context.Context) (drtest.Receipt, error) {
 	return receipt + "; " + drtest.Receipt(more), err
 }
 
+func (v verified) Onset() time.Time {
+	if t, ok := v.Fault.(drtest.Timed); ok {
+		return t.Onset()
+	}
+	return time.Time{}
+}
+
 func (v verified) Confirm(ctx context.Context) (drtest.Receipt, error) {
 	if c, ok := v.Fault.(drtest.Confirmer); ok {
 		return c.Confirm(ctx)

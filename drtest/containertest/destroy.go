@@ -22,21 +22,21 @@ const removalPoll = 5 * time.Millisecond
 // Inject returns when the engine does not know the container any more, so that nobody reaches its files; how long the
 // host's disk takes to free them, up to seconds for gigabytes, is no part of the disaster. Confirm returns once they are gone.
 func (s *Service) Destroy() drtest.Fault {
-	return confirmed{drtest.NewFault("destroy "+s.Name(), s.destroy, nil), s.gone}
+	return fatal("destroy "+s.Name(), s.destroy, s.gone)
 }
 
-func (s *Service) destroy(ctx context.Context) (drtest.Receipt, error) {
-	receipt, err := s.kill(ctx)
+func (s *Service) destroy(ctx context.Context) (death, error) {
+	d, err := s.kill(ctx)
 	if err != nil {
-		return "", err
+		return death{}, err
 	}
 	log, err := s.Logs(ctx)
 	if err != nil {
-		return "", err
+		return death{}, err
 	}
 	if s.firewall != nil {
 		if err := s.removeContainer(ctx, s.firewall.ID); err != nil {
-			return "", fmt.Errorf("remove the firewall of %s: %w", s.Name(), err)
+			return death{}, fmt.Errorf("remove the firewall of %s: %w", s.Name(), err)
 		}
 	}
 	// The engine forgets a container before it removes its volumes.
@@ -60,7 +60,8 @@ func (s *Service) destroy(ctx context.Context) (drtest.Receipt, error) {
 		}
 		return nil
 	})
-	return receipt + "; its container is gone", err
+	d.receipt += "; its container is gone"
+	return d, err
 }
 
 // gone waits until the engine has removed the container's files.

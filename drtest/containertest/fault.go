@@ -28,7 +28,7 @@ const newsTimeout = time.Second
 // without fsync is not lost. Heal does nothing, since recovery is the supervisor's part. Confirm tells what the
 // supervisor did.
 func (s *Service) Crash() drtest.Fault {
-	return confirmed{drtest.NewFault("crash "+s.Name(), s.crash, nil), s.restarted}
+	return fatal("crash "+s.Name(), s.crash, s.restarted)
 }
 
 // Kill returns the death of the service's node: the engine kills the container, which suspends its restart
@@ -37,7 +37,7 @@ func (s *Service) Crash() drtest.Fault {
 // host's page cache survive as with [Service.Crash]. Heal does nothing; [Service.Resume] is a step of a runbook.
 // Confirm makes sure that no supervisor has brought the service back.
 func (s *Service) Kill() drtest.Fault {
-	return confirmed{drtest.NewFault("kill "+s.Name(), s.kill, nil), s.stayedDead}
+	return fatal("kill "+s.Name(), s.kill, s.stayedDead)
 }
 
 // A confirmed fault leaves more to see after it.
@@ -48,7 +48,31 @@ type confirmed struct {
 
 func (c confirmed) Confirm(ctx context.Context) (drtest.Receipt, error) { return c.confirm(ctx) }
 
-func (s *Service) crash(ctx context.Context) (drtest.Receipt, error) {
+// A death is the end of a container.
+type death struct {
+	receipt drtest.Receipt
+	by      time.Time // when it was certainly dead
+}
+
+// fatal is a fault of which something dies. It heals nothing.
+func fatal(name string, inject func(context.Context) (death, error), confirm func(context.Context) (drtest.Receipt, error)) drtest.Fault {
+	f := &timed{}
+	f.confirmed = confirmed{drtest.NewFault(name, func(ctx context.Context) (drtest.Receipt, error) {
+		d, err := inject(ctx)
+		f.onset = d.by
+		return d.receipt, err
+	}, nil), confirm}
+	return f
+}
+
+type timed struct {
+	confirmed
+	onset time.Time
+}
+
+func (f *timed) Onset() time.Time { return f.onset }
+
+func (s *Service) crash(ctx context.Context) (death, error) {
 	// A kill by the engine would suspend the restart policy, so the signal comes from elsewhere.
 	return s.die(ctx, s.id, sigkilled, func(ctx context.Context) error {
 		c, err := s.inspect(ctx)
@@ -93,7 +117,7 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 // Inject returns when the engine has seen the service end, at most five seconds later; another code is an error. Heal does
 // nothing. Confirm tells what the supervisor did.
 func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fault {
-	inject := func(ctx context.Context) (drtest.Receipt, error) {
+	inject := func(ctx context.Context) (death, error) {
 		want := end{strconv.Itoa(code), fmt.Sprintf("by its own doing with %d", code), injectTimeout}
 		return s.die(ctx, s.id, want, func(ctx context.Context) error {
 			err := trigger(ctx)
@@ -107,21 +131,26 @@ func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fau
 			return fmt.Errorf("trigger: %w", err)
 		})
 	}
-	return confirmed{drtest.NewFault("exit "+s.Name(), inject, nil), s.restarted}
+	return fatal("exit "+s.Name(), inject, s.restarted)
 }
 
-func (s *Service) kill(ctx context.Context) (receipt drtest.Receipt, err error) {
+func (s *Service) kill(ctx context.Context) (death, error) {
 	if s.firewall == nil {
 		return s.killContainer(ctx, s.id)
 	}
 	// The network of the node goes with it.
 	var both errgroup.Group
-	both.Go(func() (err error) { receipt, err = s.killContainer(ctx, s.id); return err })
-	both.Go(func() error { _, err := s.killContainer(ctx, s.firewall.ID); return err })
-	return receipt, both.Wait()
+	var server, node death
+	both.Go(func() (err error) { server, err = s.killContainer(ctx, s.id); return err })
+	both.Go(func() (err error) { node, err = s.killContainer(ctx, s.firewall.ID); return err })
+	err := both.Wait()
+	if node.by.After(server.by) {
+		server.by = node.by
+	}
+	return server, err
 }
 
-func (s *Service) killContainer(ctx context.Context, id string) (drtest.Receipt, error) {
+func (s *Service) killContainer(ctx context.Context, id string) (death, error) {
 	return s.die(ctx, id, sigkilled, func(ctx context.Context) error {
 		_, err := s.engine.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
 		return err
@@ -154,31 +183,50 @@ var (
 	graceful  = end{"0", "gracefully", stopTimeout}
 )
 
-// die ends a container by act and returns the exit code as receipt as soon as the engine has seen it end as it
+// die ends a container by act and returns its death, with the exit code as receipt, as soon as the engine has seen it end as it
 // should. That may be long before act returns.
-func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (drtest.Receipt, error) {
+func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (death, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, want.within, fmt.Errorf("%s was not seen to end within %v", s.Name(), want.within))
 	defer cancel()
 	s.forgetPorts()
+	begin := time.Now()
 	seen := s.events(ctx, id, events.ActionDie)
 	acted := make(chan error, 1)
 	go func() { acted <- act(ctx) }()
 	for {
 		select {
 		case e := <-seen.Messages:
+			by := s.deadBy(ctx, e, begin)
 			code := e.Actor.Attributes["exitCode"]
 			if code != want.code {
-				return "", fmt.Errorf("%s ended with exit code %s, not %s", s.Name(), code, want.means)
+				return death{}, fmt.Errorf("%s ended with exit code %s, not %s", s.Name(), code, want.means)
 			}
-			return drtest.Receipt("exit code " + code), nil
+			return death{drtest.Receipt("exit code " + code), by}, nil
 		case err := <-seen.Err:
-			return "", errors.Join(context.Cause(ctx), err)
+			return death{}, errors.Join(context.Cause(ctx), err)
 		case err := <-acted:
 			if err != nil {
-				return "", err
+				return death{}, err
 			}
 		}
 	}
+}
+
+// deadBy returns when a container was certainly dead of whose death, after begin, the engine has just told. It tells once it
+// has taken the container's network apart, which can take a second on a busy machine, and knows how long ago the death was
+// then. So the two clocks are not compared: only how much time passed by the engine's.
+func (s *Service) deadBy(ctx context.Context, told events.Message, begin time.Time) time.Time {
+	now := time.Now()
+	c, err := s.inspectContainer(ctx, told.Actor.ID)
+	if err != nil {
+		return now
+	}
+	died, err := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
+	since := time.Unix(0, told.TimeNano).Sub(died)
+	if err != nil || since < 0 || now.Add(-since).Before(begin) { // another death, after or before
+		return now
+	}
+	return now.Add(-since)
 }
 
 // events follows what the engine sees of a container. It is asked before the fault: that is faster than asking

@@ -3,10 +3,13 @@ package containertest_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/echo"
 	"github.com/stretchr/testify/require"
 )
 
@@ -59,6 +62,44 @@ func TestKill(t *testing.T) {
 	require.EqualError(t, err, "address of server: port 7777 is not published, container is exited")
 	_, err = f.Inject(t.Context())
 	require.ErrorContains(t, err, "is not running")
+}
+
+// No request that was sent after the onset is answered, whatever the engine does before it tells of a death.
+func TestOnset(t *testing.T) {
+	c := echoService(t, "server", "")
+	c.Restart = containertest.RestartOnFailure
+	for name, fault := range map[string]func(*containertest.Service) drtest.Fault{
+		"crash": (*containertest.Service).Crash, "kill": (*containertest.Service).Kill, "destroy": (*containertest.Service).Destroy,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := containertest.Start(t, c)
+			addr, err := s.HostAddr(t.Context())
+			require.NoError(t, err)
+			ctx, stop := context.WithCancel(t.Context())
+			var asked time.Time // when the last request was sent that was answered before the first that was not
+			var clients sync.WaitGroup
+			clients.Go(func() {
+				for ctx.Err() == nil {
+					sent := time.Now()
+					if _, err := echo.Ask(ctx, addr, "hello"); err != nil {
+						return
+					}
+					asked = sent
+				}
+			})
+			f := fault(s)
+			begin := time.Now()
+			_, err = f.Inject(t.Context())
+			returned := time.Now()
+			onset := f.(drtest.Timed).Onset()
+			stop()
+			clients.Wait()
+			require.NoError(t, err)
+			require.WithinRange(t, onset, begin, returned)
+			require.WithinRange(t, asked, begin, onset)
+			t.Logf("in effect at most %v after Inject began, and told %v later", onset.Sub(begin), returned.Sub(onset))
+		})
+	}
 }
 
 // A fault that could not be seen to take effect has no receipt.

@@ -27,50 +27,52 @@ const growTimeout = 30 * time.Second
 // process that is not the first. Heal does nothing; [Service.SetMemory] is a step of a runbook. Confirm tells
 // what the supervisor did.
 func (s *Service) OOM(trigger func(context.Context) error) drtest.Fault {
-	inject := func(ctx context.Context) (drtest.Receipt, error) { return s.oom(ctx, trigger) }
-	return confirmed{drtest.NewFault("out of memory "+s.Name(), inject, nil), s.restarted}
+	inject := func(ctx context.Context) (death, error) { return s.oom(ctx, trigger) }
+	return fatal("out of memory "+s.Name(), inject, s.restarted)
 }
 
-func (s *Service) oom(ctx context.Context, trigger func(context.Context) error) (drtest.Receipt, error) {
+func (s *Service) oom(ctx context.Context, trigger func(context.Context) error) (death, error) {
 	c, err := s.inspect(ctx)
 	if err != nil {
-		return "", err
+		return death{}, err
 	}
 	limit := c.HostConfig.Memory
 	if limit == 0 {
-		return "", fmt.Errorf("%s has no memory limit: set Config.Memory", s.Name())
+		return death{}, fmt.Errorf("%s has no memory limit: set Config.Memory", s.Name())
 	}
 	ctx, cancel := context.WithTimeout(ctx, growTimeout)
 	defer cancel()
+	begin := time.Now()
 	seen := s.events(ctx, s.id, events.ActionOOM, events.ActionDie)
 	triggered := make(chan error, 1)
 	go func() { triggered <- trigger(ctx) }()
 	var failed error // of the trigger, which may be an effect of the fault
 	var patience <-chan time.Time
 	var killed, died bool
+	var by time.Time
 	for !killed || !died {
 		select {
 		case e := <-seen.Messages:
 			if e.Action == events.ActionOOM {
 				killed = true // the event may come before or after the death
 			} else if code := e.Actor.Attributes["exitCode"]; code != "137" {
-				return "", fmt.Errorf("%s ended with exit code %s, not by SIGKILL", s.Name(), code)
+				return death{}, fmt.Errorf("%s ended with exit code %s, not by SIGKILL", s.Name(), code)
 			} else {
-				died = true
+				died, by = true, s.deadBy(ctx, e, begin)
 				patience = time.After(injectTimeout)
 			}
 		case err := <-seen.Err:
-			return "", errors.Join(s.lacks(killed, died), failed, context.Cause(ctx), err)
+			return death{}, errors.Join(s.lacks(killed, died), failed, context.Cause(ctx), err)
 		case failed = <-triggered:
 			if failed != nil {
 				failed = fmt.Errorf("trigger: %w", failed)
 				patience = time.After(injectTimeout)
 			}
 		case <-patience:
-			return "", errors.Join(s.lacks(killed, died), failed)
+			return death{}, errors.Join(s.lacks(killed, died), failed)
 		}
 	}
-	return drtest.Receipt(fmt.Sprintf("killed by the kernel at a limit of %d MiB, exit code 137", limit>>20)), nil
+	return death{drtest.Receipt(fmt.Sprintf("killed by the kernel at a limit of %d MiB, exit code 137", limit>>20)), by}, nil
 }
 
 // lacks says what was not seen of an end for lack of memory.

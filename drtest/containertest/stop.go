@@ -18,10 +18,10 @@ import (
 // Inject returns when the service has ended with exit code 0, so it takes as long as the service does. Another
 // code is an error, and so is a service that stays. Heal does nothing; [Service.Resume] is a step of a runbook.
 func (s *Service) Stop() drtest.Fault {
-	return drtest.NewFault("stop "+s.Name(), s.stop, nil)
+	return fatal("stop "+s.Name(), s.stop, func(context.Context) (drtest.Receipt, error) { return "", nil })
 }
 
-func (s *Service) stop(ctx context.Context) (drtest.Receipt, error) {
+func (s *Service) stop(ctx context.Context) (death, error) {
 	return s.die(ctx, s.id, graceful, func(ctx context.Context) error {
 		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: "TERM"})
 		return err

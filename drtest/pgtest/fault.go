@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 )
@@ -28,6 +29,14 @@ func (n *Node) Destroy() drtest.Fault { return n.service.Destroy() }
 type crash struct {
 	drtest.Fault
 	node *Node
+}
+
+// Onset is that of the container's crash.
+func (c crash) Onset() time.Time {
+	if t, ok := c.Fault.(drtest.Timed); ok {
+		return t.Onset()
+	}
+	return time.Time{}
 }
 
 // Confirm returns the line in which the server, once it was started again, said that it had crashed. Without a
