@@ -7,7 +7,7 @@ RUN     ?=
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
 # Drills wait more than they work, and few of them run whole clusters: see scenarios_test/slots_test.go. With five side by side two
-# processors are busy four fifths of the time, and five to ten results of 39 were seen to be marked as measured on an overloaded
+# processors are busy four fifths of the time, and three to ten results of 39 were seen to be marked as measured on an overloaded
 # machine; fewer take longer and mark fewer. The restores of the production profile have the disk to themselves most of the
 # time with two.
 PARALLEL ?= $(if $(filter production,$(PROFILE)),2,5)

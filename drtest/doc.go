@@ -40,9 +40,9 @@
 //     it was seen: it says which part of the RTO took how long.
 //   - Heal lag: healed to served again, for faults that the world repairs.
 //   - RPO: how far back acknowledged work was lost: the fault minus the ack of the oldest acked unit that did
-//     not survive. It is 0 when none was lost. Work that was acked while the fault was being injected counts as
-//     acked before it; work that was asked for after the fault was in effect, acked and lost always fails.
-//   - Affected: units acked before the fault was in effect and not finished in the last sample before it, or
+//     not survive. It is 0 when none was lost. Work that was asked for before the fault was in effect and acked before Inject
+//     returned counts as acked before the fault; work that was asked for after it was in effect, acked and lost always fails.
+//   - Affected: units acked before the fault, in this sense, and not finished in the last sample before it, or
 //     finished then and unfinished later. Recovered: those of them that finished with their right result, and
 //     are held exactly once.
 //   - Work RTO: fault to work resumed.

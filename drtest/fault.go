@@ -51,6 +51,29 @@ func onset(f Fault) time.Time {
 	return now
 }
 
+// A Derived fault injects another one, Of, as its last act: since when it is in effect, and what is seen of it later, are
+// those of the other.
+type Derived struct {
+	Fault
+	Of Fault
+}
+
+// Onset is that of the other fault.
+func (d Derived) Onset() time.Time {
+	if t, ok := d.Of.(Timed); ok {
+		return t.Onset()
+	}
+	return time.Time{}
+}
+
+// Confirm confirms the other fault.
+func (d Derived) Confirm(ctx context.Context) (Receipt, error) {
+	if c, ok := d.Of.(Confirmer); ok {
+		return c.Confirm(ctx)
+	}
+	return "", nil
+}
+
 // Together is one disaster of several faults: they are injected at the same time, and it is in effect when all
 // of them are. Heal undoes all.
 func Together(faults ...Fault) Fault { return &together{faults: faults} }
@@ -72,16 +95,19 @@ func (fs *together) String() string {
 func (fs *together) Inject(ctx context.Context) (Receipt, error) {
 	return fs.each(func(f Fault) (Receipt, error) {
 		receipt, err := f.Inject(ctx)
-		at := onset(f)
-		if err == nil && receipt == "" {
-			err = errors.New(f.String() + ": no receipt")
+		switch {
+		case err != nil:
+			return "", err
+		case receipt == "":
+			return "", errors.New(f.String() + ": no receipt")
 		}
+		at := onset(f)
 		fs.mu.Lock()
 		defer fs.mu.Unlock()
 		if at.After(fs.onset) {
 			fs.onset = at
 		}
-		return receipt, err
+		return receipt, nil
 	})
 }
 

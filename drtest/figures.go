@@ -241,12 +241,7 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 		return
 	}
 	held := l.held()
-	seen := fault.Hi // work that was acked until then counts as acked before the fault: an answer may take as long
-	for _, e := range l.Events {
-		if e.Kind == FaultInjected {
-			seen = max(seen, e.Seen)
-		}
-	}
+	seen := l.seen()
 	var worst Interval // each unit was acked between its request's start and end
 	for _, op := range l.Ops {
 		n := held[op.ID]
@@ -275,6 +270,17 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 	} else {
 		f.RPO = known(worst)
 	}
+}
+
+// seen is when Inject returned. What was asked for before the fault was in effect and acked until then counts as acked
+// before it: an answer may take as long.
+func (l *Ledger) seen() (at time.Duration) {
+	for _, e := range l.Events {
+		if e.Kind == FaultInjected {
+			at = max(e.Hi, e.Seen)
+		}
+	}
+	return at
 }
 
 // held counts how often the system holds each unit.

@@ -105,6 +105,9 @@ func (r *Report) add(rec record) error {
 		if rec.Event.Lo > rec.Event.Hi {
 			return fmt.Errorf("%s ends before it begins", rec.Event.Kind)
 		}
+		if rec.Event.Seen != 0 && rec.Event.Seen < rec.Event.Hi {
+			return fmt.Errorf("%s was seen before it was in effect", rec.Event.Kind)
+		}
 		l.Events = append(l.Events, *rec.Event)
 	case rec.Sample != nil:
 		if rec.Sample.Lo > rec.Sample.Hi {

@@ -32,6 +32,7 @@ func TestDamagedJournals(t *testing.T) {
 		{"something after the end", head + `{"end":{"machine":{"cpus":1,"busy":0,"stalled":0}}}` + "\n" + op, "journal line 3: the drill has ended already"},
 		{"verdicts before the end", head + `{"verdicts":[{"objective":"RTO","status":"pass","why":""}]}` + "\n", "journal line 2: verdicts before the end of the drill"},
 		{"an event backwards", head + `{"event":{"kind":"fault","lo":2,"hi":1}}` + "\n", "journal line 2: fault ends before it begins"},
+		{"an event that was seen too soon", head + `{"event":{"kind":"fault","lo":1,"hi":3,"seen":2}}` + "\n", "journal line 2: fault was seen before it was in effect"},
 		{"a sample backwards", head + `{"sample":{"lo":2,"hi":1}}` + "\n", "journal line 2: a sample ends before it begins"},
 		{"a bill that repeats more than there was", head + `{"bill":{"calls":1,"repeated":2,"cost":0,"repeatedCost":0}}` + "\n", "journal line 2: the bill cannot be: 1 calls for $0.000000, 2 of them repeated for $0.000000"},
 		{"a line is missing", head + strings.Replace(op, `"n":0`, `"n":3`, 1), "journal line 2: op 3 where op 0 is due"},

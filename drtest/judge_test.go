@@ -172,6 +172,12 @@ func TestJudge(t *testing.T) {
 			"RPO: fail: lost 1 of 21 acked (op-25): got 0.000s (0.000s..0.000s), want at most 1h0m0s; 1 of them were acked after the fault"},
 		{"one lost that was under way when the fault was in effect", hand(2000*ms, without("op-10"), func(l *drtest.Ledger) { l.Ops[10].End = 1030 * ms }), drtest.RPO(time.Hour),
 			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were under way when the fault took effect, and may have been acked after it"},
+		{"one lost that was acked before the fault was seen to be in effect", hand(2000*ms, without("op-10"), func(l *drtest.Ledger) { l.Ops[10].End, l.Events[0].Seen = 1030*ms, 1030*ms }), drtest.RPO(time.Hour),
+			"RPO: pass: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s"},
+		{"one lost that was acked after the fault was seen to be in effect", hand(2000*ms, without("op-10"), func(l *drtest.Ledger) { l.Ops[10].End, l.Events[0].Seen = 1031*ms, 1030*ms }), drtest.RPO(time.Hour),
+			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were under way when the fault took effect, and may have been acked after it"},
+		{"one lost that was asked for after the fault was in effect and before that was seen", hand(2000*ms, without("op-25"), func(l *drtest.Ledger) { l.Events[0].Seen = 2600 * ms }), drtest.RPO(time.Hour),
+			"RPO: fail: lost 1 of 21 acked (op-25): got 0.000s (0.000s..0.000s), want at most 1h0m0s; 1 of them were acked after the fault"},
 		{"all lost", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = []string{} }), drtest.RPO(0),
 			"RPO: fail: lost 21 of 21 acked (op-00 op-01 op-02 op-03 op-04 op-05 op-06 op-07 op-08 op-09 and 11 more): got 1.020s (0.990s..1.020s), want at most 0s; 10 of them were acked after the fault"},
 		{"survivors never agreed", hand(2000*ms, func(l *drtest.Ledger) {

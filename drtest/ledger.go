@@ -75,7 +75,7 @@ type Event struct {
 	Interval
 	Note    string  `json:"note,omitempty"`
 	Receipt Receipt `json:"receipt,omitempty"` // of FaultInjected and FaultConfirmed
-	// Seen is when Inject returned: not before the end of FaultInjected, which may have been [Timed].
+	// Seen is when Inject returned: not before the end of FaultInjected, which may have been [Timed]. 0 stands for that end.
 	Seen time.Duration `json:"seen,omitempty"`
 	// Evidence is what a proof found: of Proved, Refuted and NotProved.
 	Evidence string `json:"evidence,omitempty"`

@@ -404,9 +404,14 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	// Which units were acked before the fault is for the client's clock to say: in real time the answer to
 	// some request is on its way when the fault is injected.
 	told := map[string]bool{}
-	fault, _ := l.Event(drtest.FaultInjected)
+	var fault drtest.Event
+	for _, e := range l.Events {
+		if e.Kind == drtest.FaultInjected {
+			fault = e
+		}
+	}
 	for _, op := range l.Ops {
-		told[op.ID] = op.Outcome == drtest.Acked && op.End <= fault.Hi
+		told[op.ID] = op.Outcome == drtest.Acked && op.Start < fault.Hi && op.End <= fault.Seen
 	}
 	var lostWork, workRTO time.Duration
 	anyLost := false

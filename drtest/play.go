@@ -306,8 +306,9 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 	var receipt Receipt
 	in := Interval{Lo: p.now()}
 	err = call(ctx, p.Deadline, func(ctx context.Context) (err error) {
-		receipt, err = p.Fault.Inject(ctx)
-		in.Hi = onset(p.Fault).Sub(p.start)
+		if receipt, err = p.Fault.Inject(ctx); err == nil && receipt != "" {
+			in.Hi = onset(p.Fault).Sub(p.start)
+		}
 		return err
 	})
 	if err != nil {
@@ -382,7 +383,7 @@ func (p *player) recover(ctx context.Context) error {
 		for _, e := range l.Events {
 			switch e.Kind {
 			case FaultInjected:
-				fault, settled.Lo = e.Interval, e.Hi
+				fault, settled.Lo = e.Interval, max(e.Hi, e.Seen)
 			case FaultHealed, StepDone, StageReached:
 				settled.Lo = max(settled.Lo, e.Hi)
 			}

@@ -141,7 +141,7 @@ type Load struct {
 	Steady time.Duration
 }
 
-// A Fault is one way for the world to go wrong.
+// A Fault is one way for the world to go wrong, in one drill at a time.
 type Fault interface {
 	fmt.Stringer
 	// Inject returns once the fault is in effect and has been seen to be. The receipt is the evidence.

@@ -95,12 +95,12 @@ func (l *Ledger) work(fault Interval, f *Figures) {
 	f.LostWork = lostWork(fault, units)
 }
 
-// inFlight collects the units that were acked by the time that the fault was in effect and that no sample before
+// inFlight collects the units that were acked before the fault, as RPO counts it, and that no sample before
 // it showed finished, or a later one showed unfinished again.
 func (l *Ledger) inFlight(fault Interval) []unit {
-	units := map[string]*unit{}
+	units, seen := map[string]*unit{}, l.seen()
 	for _, op := range l.Ops {
-		if op.Outcome == Acked && op.End <= fault.Hi {
+		if op.Outcome == Acked && op.Start < fault.Hi && op.End <= seen {
 			units[op.ID] = &unit{id: op.ID, accepted: Interval{op.Start, op.End}}
 		}
 	}

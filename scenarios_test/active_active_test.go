@@ -354,10 +354,10 @@ func TestFailbackSabotaged(t *testing.T) {
 	r.each = &instances{each: r.app.each[:1]}
 	s := failback(t, r, r.Others(r.leader)[0])
 	way := r.ways[r.lost][r.survivor()].Cut()
-	s.Fault = verified{s.Fault, func(ctx context.Context) (string, error) {
+	s.Fault = verified(s.Fault, func(ctx context.Context) (string, error) {
 		receipt, err := way.Inject(ctx)
 		return string(receipt), err
-	}}
+	})
 	s.Deadline, s.Proofs = 20*time.Second, nil
 	requireFailure(t, s, "RTO", "never served again")
 }

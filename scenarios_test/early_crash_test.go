@@ -26,7 +26,7 @@ func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenari
 		Workload:   app,
 		Load:       steadyLoad,
 		Health:     app.Ready,
-		Fault:      verified{app.service.Crash(), noCheckpoints(pg)},
+		Fault:      verified(app.service.Crash(), noCheckpoints(pg)),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // nobody answers, so the next poll knows
 			drtest.RTO(3 * time.Second),   // as DR-APP-001

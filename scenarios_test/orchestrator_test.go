@@ -365,33 +365,23 @@ func (o *orchestrator) Bill(ctx context.Context) (drtest.Bill, error) {
 	return drtest.Bill{Calls: account.Count, Repeated: account.Repeated, Cost: account.Cost, RepeatedCost: account.RepeatedCost}, nil
 }
 
-// A verified fault has evidence of its own beside that of the fault that it is made of.
-type verified struct {
-	drtest.Fault
+// verified is a fault with evidence of its own beside that of the fault that it is made of.
+func verified(f drtest.Fault, evidence func(context.Context) (string, error)) drtest.Fault {
+	return verifiedFault{drtest.Derived{Fault: f, Of: f}, evidence}
+}
+
+type verifiedFault struct {
+	drtest.Derived
 	evidence func(context.Context) (string, error)
 }
 
-func (v verified) Inject(ctx context.Context) (drtest.Receipt, error) {
+func (v verifiedFault) Inject(ctx context.Context) (drtest.Receipt, error) {
 	receipt, err := v.Fault.Inject(ctx)
 	if err != nil || receipt == "" {
 		return receipt, err
 	}
 	more, err := v.evidence(ctx)
 	return receipt + "; " + drtest.Receipt(more), err
-}
-
-func (v verified) Onset() time.Time {
-	if t, ok := v.Fault.(drtest.Timed); ok {
-		return t.Onset()
-	}
-	return time.Time{}
-}
-
-func (v verified) Confirm(ctx context.Context) (drtest.Receipt, error) {
-	if c, ok := v.Fault.(drtest.Confirmer); ok {
-		return c.Confirm(ctx)
-	}
-	return "", nil
 }
 
 // survivorsRecovered is what is left to demand where work may be lost: every other unit in flight finishes.

@@ -25,10 +25,10 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 		Workload:   app,
 		Load:       steadyLoad,
 		Health:     app.Ready,
-		Fault: verified{app.service.Exit(2, func(context.Context) error {
+		Fault: verified(app.service.Exit(2, func(context.Context) error {
 			app.ask(poison)
 			return nil
-		}), app.panicked},
+		}), app.panicked),
 		// The service comes back between the deaths, so the load goes on until the last one is over.
 		Stages: []drtest.Stage{{Name: "poison set aside", Reached: app.jobsEnded}},
 		Objectives: []drtest.Objective{

@@ -72,7 +72,7 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 // deploy is the statement, the end of the database once the archive has the statement, and the target just before it.
 func (b *backedUp) deploy(m mark) drtest.Fault {
 	destroy := b.primary.Destroy()
-	return drtest.NewFault("empty the table of workflows and "+destroy.String(), func(ctx context.Context) (drtest.Receipt, error) {
+	return drtest.Derived{Of: destroy, Fault: drtest.NewFault("empty the table of workflows and "+destroy.String(), func(ctx context.Context) (drtest.Receipt, error) {
 		conn, err := b.primary.Connect(ctx)
 		if err != nil {
 			return "", err
@@ -99,7 +99,7 @@ func (b *backedUp) deploy(m mark) drtest.Fault {
 		}
 		gone, err := destroy.Inject(ctx)
 		return drtest.Receipt(fmt.Sprintf("TRUNCATE of %d workflows, after %v, is in the archive; %s", rows, b.target, gone)), err
-	}, nil)
+	}, nil)}
 }
 
 // planned is the state of a deploy before it begins. No other drill on the system has the same.

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/wait"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 )
 
@@ -20,7 +23,8 @@ const removalPoll = 5 * time.Millisecond
 // Heal does nothing. Only its log is kept, for the evidence.
 //
 // Inject returns when the engine does not know the container any more, so that nobody reaches its files; how long the
-// host's disk takes to free them, up to seconds for gigabytes, is no part of the disaster. Confirm returns once they are gone.
+// host's disk takes to free those in its volumes, up to seconds for gigabytes, is no part of the disaster. Confirm returns
+// once the engine does not know these volumes either.
 func (s *Service) Destroy() drtest.Fault {
 	return fatal("destroy "+s.Name(), s.destroy, s.gone)
 }
@@ -39,8 +43,18 @@ func (s *Service) destroy(ctx context.Context) (death, error) {
 			return death{}, fmt.Errorf("remove the firewall of %s: %w", s.Name(), err)
 		}
 	}
-	// The engine forgets a container before it removes its volumes.
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return death{}, err
+	}
 	removal := &removal{ended: make(chan struct{})}
+	kept := slices.Collect(maps.Values(s.config.Volumes))
+	for _, m := range c.Mounts {
+		if m.Type == mount.TypeVolume && !slices.Contains(kept, m.Name) {
+			removal.volumes = append(removal.volumes, m.Name)
+		}
+	}
+	// The engine forgets a container before it removes its volumes.
 	s.mu.Lock()
 	s.lastWord, s.removal = &log, removal
 	s.mu.Unlock()
@@ -60,11 +74,14 @@ func (s *Service) destroy(ctx context.Context) (death, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return death{}, err
+	}
 	d.receipt += "; its container is gone"
-	return d, err
+	return d, nil
 }
 
-// gone waits until the engine has removed the container's files.
+// gone waits until the engine has removed the container and its volumes, and makes sure of these: it would only log a failure.
 func (s *Service) gone(ctx context.Context) (drtest.Receipt, error) {
 	s.mu.Lock()
 	removal := s.removal
@@ -75,13 +92,19 @@ func (s *Service) gone(ctx context.Context) (drtest.Receipt, error) {
 	if err := removal.wait(ctx); err != nil {
 		return "", fmt.Errorf("remove %s: %w", s.Name(), err)
 	}
+	for _, name := range removal.volumes {
+		if _, err := s.engine.VolumeInspect(ctx, name, client.VolumeInspectOptions{}); !errdefs.IsNotFound(err) {
+			return "", cmp.Or(err, fmt.Errorf("volume %s of %s is still there", name, s.Name()))
+		}
+	}
 	return "its files are gone", nil
 }
 
 // A removal is that of a container with all of its volumes, as it is going on.
 type removal struct {
-	ended chan struct{}
-	err   error // once it has ended
+	volumes []string // those that go with it
+	ended   chan struct{}
+	err     error // once it has ended
 }
 
 func (r *removal) wait(ctx context.Context) error {

@@ -13,10 +13,10 @@ func TestDestroy(t *testing.T) {
 	volume := containertest.NewVolume(t)
 	c := echoService(t, "server", "")
 	c.Restart = containertest.RestartOnFailure
-	c.Volumes = map[string]string{"/kept": volume}
+	c.Volumes = map[string]string{"/kept": volume, "/own": ""}
 	s := containertest.Start(t, c)
 	d := echoService(t, "heir", s.Network())
-	d.Volumes = c.Volumes
+	d.Volumes = map[string]string{"/kept": volume}
 	heir := containertest.Start(t, d)
 	require.NoError(t, s.CopyTo(t.Context(), "/etc/hostname", s, "/kept"))
 

@@ -46,7 +46,12 @@ type confirmed struct {
 	confirm func(context.Context) (drtest.Receipt, error)
 }
 
-func (c confirmed) Confirm(ctx context.Context) (drtest.Receipt, error) { return c.confirm(ctx) }
+func (c confirmed) Confirm(ctx context.Context) (drtest.Receipt, error) {
+	if c.confirm == nil {
+		return "", nil
+	}
+	return c.confirm(ctx)
+}
 
 // A death is the end of a container.
 type death struct {
@@ -54,7 +59,7 @@ type death struct {
 	by      time.Time // when it was certainly dead
 }
 
-// fatal is a fault of which something dies. It heals nothing.
+// fatal is a fault of which something dies. It heals nothing, and has no later evidence where confirm is nil.
 func fatal(name string, inject func(context.Context) (death, error), confirm func(context.Context) (drtest.Receipt, error)) drtest.Fault {
 	f := &timed{}
 	f.confirmed = confirmed{drtest.NewFault(name, func(ctx context.Context) (drtest.Receipt, error) {
@@ -65,6 +70,7 @@ func fatal(name string, inject func(context.Context) (death, error), confirm fun
 	return f
 }
 
+// A timed fault knows when it took effect.
 type timed struct {
 	confirmed
 	onset time.Time
@@ -212,21 +218,32 @@ func (s *Service) die(ctx context.Context, id string, want end, act func(context
 	}
 }
 
-// deadBy returns when a container was certainly dead of whose death, after begin, the engine has just told. It tells once it
-// has taken the container's network apart, which can take a second on a busy machine, and knows how long ago the death was
-// then. So the two clocks are not compared: only how much time passed by the engine's.
+// deadBy returns when a container was certainly dead of whose death, after begin, the engine has just told.
 func (s *Service) deadBy(ctx context.Context, told events.Message, begin time.Time) time.Time {
 	now := time.Now()
 	c, err := s.inspectContainer(ctx, told.Actor.ID)
 	if err != nil {
 		return now
 	}
-	died, err := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
-	since := time.Unix(0, told.TimeNano).Sub(died)
-	if err != nil || since < 0 || now.Add(-since).Before(begin) { // another death, after or before
-		return now
+	return deadBy(begin, now, time.Unix(0, told.TimeNano), c.State.FinishedAt)
+}
+
+// clockStep is how far the wall clock may be off from the monotonic one over an injection.
+const clockStep = time.Millisecond
+
+// deadBy returns when a container was certainly dead, from when its fault began, when the news of its death came, and two
+// times of the engine's clock: when it told, which is once it has taken the container's network apart and can take a
+// second, and when the container ended. What passed between them had passed when the news came, so no two clocks are
+// compared. That the engine's clock did not step forward meanwhile is known where it is that of this machine, and taken for
+// granted elsewhere. Where the end is that of another death, before or after, the news is all that there is.
+func deadBy(begin, news, told time.Time, finishedAt string) time.Time {
+	finished, err := time.Parse(time.RFC3339Nano, finishedAt)
+	ago := told.Sub(finished)
+	step := news.Round(0).Sub(begin.Round(0)) - news.Sub(begin)
+	if err != nil || ago < 0 || ago > news.Sub(begin) || step.Abs() > clockStep {
+		return news
 	}
-	return now.Add(-since)
+	return news.Add(-ago)
 }
 
 // events follows what the engine sees of a container. It is asked before the fault: that is faster than asking

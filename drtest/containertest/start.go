@@ -211,13 +211,15 @@ func cleanUp(t testing.TB, services []*Service) {
 				}
 			})
 		}
-		if s.removal != nil {
-			removals.Go(func() {
-				if err := s.removal.wait(ctx); err != nil {
-					t.Logf("remove %s: %v", s.Name(), err)
-				}
-			})
-		} else if s.id != "" {
+		s.mu.Lock()
+		destroyed := s.removal
+		s.mu.Unlock()
+		if destroyed != nil {
+			if err := destroyed.wait(ctx); err != nil {
+				t.Logf("remove %s: %v", s.Name(), err)
+			}
+		}
+		if s.id != "" {
 			remove(s.Name(), s.id)
 		}
 		if s.firewall != nil {

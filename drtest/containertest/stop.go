@@ -18,7 +18,7 @@ import (
 // Inject returns when the service has ended with exit code 0, so it takes as long as the service does. Another
 // code is an error, and so is a service that stays. Heal does nothing; [Service.Resume] is a step of a runbook.
 func (s *Service) Stop() drtest.Fault {
-	return fatal("stop "+s.Name(), s.stop, func(context.Context) (drtest.Receipt, error) { return "", nil })
+	return fatal("stop "+s.Name(), s.stop, nil)
 }
 
 func (s *Service) stop(ctx context.Context) (death, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/drtest/suite/drtest"
 )
@@ -14,7 +13,10 @@ import (
 // PostgreSQL recovers from its WAL. Clients see their connections closed, then connections refused, then the
 // error 57P03 until recovery has ended. A container that is killed leaves the page cache of its host alone, so
 // the drill shows that acknowledged commits were written, not that they were flushed. Heal does nothing.
-func (n *Node) Crash() drtest.Fault { return crash{n.service.Crash(), n} }
+func (n *Node) Crash() drtest.Fault {
+	c := n.service.Crash()
+	return crash{drtest.Derived{Fault: c, Of: c}, n}
+}
 
 // Kill returns the death of the node: the engine kills the container, which no policy then starts again.
 // Clients see their connections closed, and the name stops resolving. Heal does nothing.
@@ -27,30 +29,20 @@ func (n *Node) Destroy() drtest.Fault { return n.service.Destroy() }
 
 // A crash is the crash of a container, with the server's own word for it.
 type crash struct {
-	drtest.Fault
+	drtest.Derived
 	node *Node
-}
-
-// Onset is that of the container's crash.
-func (c crash) Onset() time.Time {
-	if t, ok := c.Fault.(drtest.Timed); ok {
-		return t.Onset()
-	}
-	return time.Time{}
 }
 
 // Confirm returns the line in which the server, once it was started again, said that it had crashed. Without a
 // start there is nothing to add.
 func (c crash) Confirm(ctx context.Context) (drtest.Receipt, error) {
 	var receipts []string
-	if f, ok := c.Fault.(drtest.Confirmer); ok {
-		r, err := f.Confirm(ctx)
-		if err != nil {
-			return "", err
-		}
-		if r != "" {
-			receipts = append(receipts, string(r))
-		}
+	r, err := c.Derived.Confirm(ctx)
+	if err != nil {
+		return "", err
+	}
+	if r != "" {
+		receipts = append(receipts, string(r))
 	}
 	log, err := c.node.service.Logs(ctx)
 	if err != nil {

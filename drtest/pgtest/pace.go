@@ -2,7 +2,6 @@ package pgtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -15,7 +14,8 @@ type Pace struct {
 	// Fetch is what it takes to fetch the backup.
 	Fetch time.Duration
 	// Plain is what it takes to copy the files of the backup with cp and flush each of them to the disk, and to decompress
-	// them once from Zstandard, at the level of the repository, with a single process.
+	// them once from Zstandard, at pgBackRest's level here, with a single process. The shell times it, so that starting the
+	// shell is no part of it.
 	Plain time.Duration
 }
 
@@ -27,9 +27,10 @@ const (
 // Pace fetches the backup of a server that was restored again, into a folder beside the server's, and has cp and one
 // decompression of the same bytes follow, three times in turn. The least time of either counts: whatever runs on the machine
 // meanwhile can only lengthen it. Flushing is no part of cp, and is counted with it because it is one of a restore. It needs
-// three times the backup's size on the server's disk, for the time that it takes.
+// three times [Restore].Size on the server's disk, for the time that it takes.
 func (s *Spare) Pace(ctx context.Context) (Pace, error) {
 	p := Pace{s.restore, math.MaxInt64, math.MaxInt64}
+	defer s.service.Exec(context.WithoutCancel(ctx), "rm", "-rf", paceFolder) // what is left of it goes with the server
 	for range paceRounds {
 		fetch, plain, err := s.paceRound(ctx)
 		if err != nil {
@@ -41,25 +42,22 @@ func (s *Spare) Pace(ctx context.Context) (Pace, error) {
 }
 
 func (s *Spare) paceRound(ctx context.Context) (fetch, plain time.Duration, err error) {
-	if _, err := s.service.Exec(ctx, "mkdir", "-p", "-m", "700", paceFolder+"/data"); err != nil {
+	const prepare = "mkdir -p " + paceFolder + " && cd " + paceFolder + " && rm -rf data copy && mkdir -m 700 data"
+	if _, err := s.service.Exec(ctx, "sh", "-c", prepare); err != nil {
 		return 0, 0, err
 	}
-	defer func() {
-		_, rmErr := s.service.Exec(context.WithoutCancel(ctx), "rm", "-rf", paceFolder)
-		err = errors.Join(err, rmErr)
-	}()
 	begin := time.Now()
 	if err := s.repository.tool.restore(ctx, s.Node, paceFolder+"/data", s.backup, s.target); err != nil {
 		return 0, 0, err
 	}
 	fetch = time.Since(begin)
 	// Times are in nanoseconds.
-	const measure = `set -e; cd ` + paceFolder + `
+	const measure = `set -e -o pipefail; cd ` + paceFolder + `
 a=$(date +%s%N); cp -r data copy; find copy -type f -exec sync {} +; b=$(date +%s%N)
-tar -cf - copy | zstd -q -1 -T0 -o copy.zst
+[ -e copy.zst ] || tar -cf - copy | zstd -q -1 -T0 -o copy.zst
 c=$(date +%s%N); zstd -q -dc copy.zst >/dev/null; d=$(date +%s%N)
 echo $((b - a + d - c))`
-	out, err := s.service.Exec(ctx, "sh", "-c", measure)
+	out, err := s.service.Exec(ctx, "bash", "-c", measure)
 	if err != nil {
 		return 0, 0, err
 	}
