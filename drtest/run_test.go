@@ -218,6 +218,10 @@ func TestRun(t *testing.T) {
 		{reason: "a fault that knows its moment", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.Together(s.cut(), dated("sooner", 10*ms, 400*ms), dated("later", 60*ms, 300*ms))
 		}},
+		{reason: "a fault that nobody feels and that goes on after its moment", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Fault, sc.HealAfter = dated("slowly", 10*ms, 1500*ms), 0
+			sc.Objectives = []drtest.Objective{drtest.RPO(0)}
+		}},
 		{reason: "a fault from before it was injected", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = dated("too soon", -time.Millisecond, 0)
 		}},

@@ -104,6 +104,42 @@ func TestEarlyCrash(t *testing.T) {
 	require.NotZero(t, report.Figures.LostWork.Hi, "a crash before the first checkpoint must cost work")
 }
 
+// Units that go on from a checkpoint, or from where they were, fail the check.
+func TestBeganAgainSabotaged(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
+	sample := func(ms int, p drtest.Progress) drtest.Sample {
+		return drtest.Sample{Interval: drtest.Interval{Lo: at(ms), Hi: at(ms + 10)}, Units: map[string]drtest.Progress{"a": p}}
+	}
+	for _, c := range []struct {
+		name        string
+		before, end drtest.Progress
+		want        string // empty: it holds
+	}{
+		{"from its beginning", drtest.Progress{Done: 4, Attempt: 1}, drtest.Progress{Done: steps, Attempt: 2, Finished: true}, ""},
+		{"from a checkpoint", drtest.Progress{Done: 4, Attempt: 1}, drtest.Progress{Done: steps, Attempt: 2, From: 3, Finished: true}, "attempt 2 of a began at step 3"},
+		{"from where it was", drtest.Progress{Done: 4, Attempt: 1}, drtest.Progress{Done: steps, Attempt: 1, Finished: true}, "attempt 1 of a began at step 0"},
+		{"not at all", drtest.Progress{Done: 4, Attempt: 1}, drtest.Progress{Done: 4, Attempt: 1}, "attempt 1 of a began at step 0"},
+		{"ended before the death", drtest.Progress{Done: steps - 1, Attempt: 1}, drtest.Progress{Done: steps, Attempt: 1, Finished: true}, "none was executed again"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := beganAgain(&drtest.Ledger{
+				Drill:     drtest.Drill{ID: "HAND", Every: at(50), Timeout: time.Second, Steady: time.Second, Tracked: true},
+				Ops:       []drtest.Op{{ID: "a", End: at(10), Outcome: drtest.Acked}},
+				Events:    []drtest.Event{{Kind: drtest.FaultInjected, Interval: drtest.Interval{Lo: at(1000), Hi: at(1020)}, Receipt: "exit code 137"}},
+				Samples:   []drtest.Sample{sample(900, c.before), sample(3000, c.end)},
+				Survivors: []string{"a"},
+				Ended:     true,
+			})
+			if c.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, c.want)
+			}
+		})
+	}
+}
+
 func TestEarlyCrashSabotaged(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)
