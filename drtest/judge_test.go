@@ -88,6 +88,14 @@ func units(resumed time.Duration, progress ...drtest.Progress) func(*drtest.Ledg
 	}
 }
 
+// ackedLate has op-10 be sent and acked at these times, and the fault be seen to be in effect at 1030 ms.
+func ackedLate(start, end time.Duration) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		l.Events[0].Seen = 1030 * ms
+		l.Ops[10].Start, l.Ops[10].End, l.Ops[10].Outcome = start, end, drtest.Acked
+	}
+}
+
 func TestJudge(t *testing.T) {
 	resumes := units(2000*ms, drtest.Progress{Done: 1, Attempt: 2, From: 1}, drtest.Progress{Done: 3, Attempt: 2, From: 1},
 		drtest.Progress{Done: 4, Attempt: 2, From: 1, Finished: true})
@@ -237,6 +245,12 @@ func TestJudge(t *testing.T) {
 			"lost work: inconclusive: the workload does not report attempts, so rollbacks between two samples would be missed"},
 
 		{"all finish", hand(2000*ms, resumes), drtest.AllRecovered(2), "all recovered: pass: 2 of 2 units in flight recovered"},
+		{"one that was acked before the fault was seen to be in effect is in flight", hand(2000*ms, resumes, ackedLate(1000*ms, 1030*ms)), drtest.AllRecovered(2),
+			"all recovered: fail: 2 of 3 units in flight recovered; not op-10 (not finished)"},
+		{"one that was acked after that is not", hand(2000*ms, resumes, ackedLate(1000*ms, 1031*ms)), drtest.AllRecovered(2),
+			"all recovered: pass: 2 of 2 units in flight recovered"},
+		{"one that was asked for once the fault was in effect is not", hand(2000*ms, resumes, ackedLate(1020*ms, 1030*ms)), drtest.AllRecovered(2),
+			"all recovered: pass: 2 of 2 units in flight recovered"},
 		{"too few to show anything", hand(2000*ms, resumes), drtest.AllRecovered(3),
 			"all recovered: inconclusive: 2 of 2 units in flight recovered, want at least 3 in flight at the fault"},
 		{"one lost, one twice", hand(2000*ms, resumes, without("op-08"), func(l *drtest.Ledger) { l.Survivors = append(l.Survivors, "op-09") }), drtest.AllRecovered(2),
