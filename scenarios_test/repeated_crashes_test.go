@@ -177,6 +177,7 @@ type crashes struct {
 	every    time.Duration
 	seed     uint64
 
+	first drtest.Fault // crash
 	stop  context.CancelFunc
 	ended chan struct{}
 	// What follows belongs to the goroutine until ended is closed.
@@ -218,6 +219,9 @@ func (c *crashes) Inject(ctx context.Context) (drtest.Receipt, error) {
 	return drtest.Receipt(fmt.Sprintf("%s, seed %d", receipt, c.seed)), nil
 }
 
+// Onset is that of the first crash.
+func (c *crashes) Onset() time.Time { return drtest.Derived{Of: c.first}.Onset() }
+
 // crash kills the service whose turn it is.
 func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Receipt, error) {
 	s := c.services[random.IntN(len(c.services))]
@@ -225,7 +229,11 @@ func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Receipt,
 		c.spared[s.Name()]++
 		return "", nil
 	}
-	receipt, err := s.Crash().Inject(ctx) // its receipt is the exit code 137
+	crash := s.Crash()
+	if c.first == nil {
+		c.first = crash
+	}
+	receipt, err := crash.Inject(ctx) // its receipt is the exit code 137
 	if err != nil {
 		return "", fmt.Errorf("crash %s: %w", s.Name(), err)
 	}
