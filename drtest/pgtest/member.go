@@ -23,13 +23,21 @@ const (
 // A Member is a node of a [Cluster]: a server, and the agent that decides whether it is primary.
 type Member struct{ *Node }
 
-// Crash returns the death of the server by SIGKILL to its first process. The agent lives, gives up the lease and lets
-// another member take over; then it rewinds the server, which follows. Heal does nothing.
+// Crash returns the end of all processes of the server by SIGKILL. The agent lives, gives up the lease and lets another
+// member take over; then it rewinds the server, which follows. Heal does nothing.
+//
+// They all end at once: children that outlive the first process for a moment answer the agent without their walsenders. It
+// then takes it that there is no synchronous standby, so that nobody may take over.
 func (m *Member) Crash() drtest.Fault {
 	return drtest.NewFault("crash the server of "+m.Name(), func(ctx context.Context) (drtest.Receipt, error) {
-		const kill = `p=$(head -n 1 /var/lib/postgresql/data/postmaster.pid) && kill -KILL "$p" &&
-			while [ -e "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status" 2>/dev/null; do :; done; echo "$p"`
-		return m.signal(ctx, kill, "postmaster %s was killed and is gone")
+		// A child that ends by itself meanwhile is no error.
+		const kill = `p=$(head -n 1 /var/lib/postgresql/data/postmaster.pid) && all="$p $(cat "/proc/$p/task/$p/children")" || exit
+			kill -KILL $all 2>/dev/null
+			for i in $all; do
+				while [ -e "/proc/$i" ] && ! grep -q '^State:.Z' "/proc/$i/status" 2>/dev/null; do :; done
+			done
+			echo "$p and $(($(echo $all | wc -w) - 1)) children"`
+		return m.signal(ctx, kill, "postmaster %s were killed and are gone")
 	}, nil)
 }
 
