@@ -32,9 +32,10 @@ which:
 	@test -n "$(RUN)" || { echo "which one? make drill RUN=TestPrimaryFailover"; echo "there are:"; \
 		go test -list '^Test' ./scenarios_test | grep '^Test' | grep -vE '$(CHECKS)' | sed 's/^/  /'; exit 2; }
 
-# Package by package, so that no other one's containers run beside a drill.
+# The scenarios by themselves, so that no other test's containers run beside a drill.
 test: images ## run all tests, those that sabotage the system among them
-	go test -count=1 -p 1 -timeout $(TIMEOUT) -parallel 4 ./...
+	go test -count=1 -timeout $(TIMEOUT) -parallel 3 $$(go list ./... | grep -v /scenarios_test)
+	go test -count=1 -timeout $(TIMEOUT) -parallel 3 ./scenarios_test
 
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
