@@ -94,7 +94,7 @@ func (c Config) request(engine *docker.Engine, f *firewall.Firewall) testcontain
 	}
 	r.HostConfigModifier = func(h *container.HostConfig) {
 		init := true // reaps orphans
-		h.Init = &init
+		h.Init, h.CgroupParent = &init, engine.CgroupParent
 		for path, volume := range c.Volumes {
 			h.Mounts = append(h.Mounts, mount.Mount{
 				Type: mount.TypeVolume, Source: volume, Target: path,

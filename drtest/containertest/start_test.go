@@ -54,3 +54,11 @@ func TestExec(t *testing.T) {
 	_, err = s.Exec(t.Context(), "no-such-command")
 	require.ErrorContains(t, err, `exec ["no-such-command"] in box: `)
 }
+
+// All containers of one group would share what a single process outside gets.
+func TestControlGroup(t *testing.T) {
+	s := containertest.Start(t, box(t, "box"))
+	out, err := s.Exec(t.Context(), "cat", "/proc/self/cgroup")
+	require.NoError(t, err)
+	require.NotContains(t, out, "/docker/")
+}

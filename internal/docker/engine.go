@@ -32,6 +32,8 @@ type Engine struct {
 	PublishIP netip.Addr
 	// Socket is the path of the engine's socket on the engine's machine.
 	Socket string
+	// CgroupParent is the control group that the containers of a drill are put into; empty: the engine's choice.
+	CgroupParent string
 }
 
 // Connect returns the process's connection to the container engine. The first call makes it; all calls share
@@ -64,8 +66,18 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address of the container engine: %w", err)
 	}
-	if u.Scheme == "unix" && !isDesktop(ctx, cli) {
+	info, err := cli.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, noEngine(cli.DaemonHost(), err)
+	}
+	desktop := info.Info.OperatingSystem == "Docker Desktop" // in a virtual machine, where the socket has the usual path
+	if u.Scheme == "unix" && !desktop {
 		e.Socket = u.Path
+		if info.Info.CgroupDriver == "cgroupfs" {
+			// Such an engine puts all containers into one group, which gets as much of a busy processor as a single process
+			// outside: the systems of a drill would starve beside the engine and the test. Here each counts as one.
+			e.CgroupParent = "/"
+		}
 	} else if u.Scheme != "unix" && u.Scheme != "npipe" {
 		e.Host, e.PublishIP = u.Hostname(), netip.IPv4Unspecified()
 	}
@@ -73,13 +85,6 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 	os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", e.Host)
 	return e, nil
 })
-
-// isDesktop says whether the engine runs in a virtual machine, where its socket has the usual path whatever
-// the path on this side is.
-func isDesktop(ctx context.Context, cli *testcontainers.DockerClient) bool {
-	info, err := cli.Info(ctx, client.InfoOptions{})
-	return err == nil && info.Info.OperatingSystem == "Docker Desktop"
-}
 
 func ping(ctx context.Context, host string) error {
 	cli, err := client.New(client.FromEnv)
