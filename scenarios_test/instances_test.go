@@ -50,6 +50,7 @@ func startInstances(t testing.TB, sabotage string) *instances {
 				"LLM_URL":             "http://llm:8080",
 				"INSTANCE":            name,
 				"CHECKPOINT_INTERVAL": "500ms", // in every profile: crashes come every three seconds
+				"MAX_ATTEMPTS":        "100",   // more than there are crashes: none of them is a workflow's fault
 				"SABOTAGE":            sabotage,
 			},
 			Restart: containertest.RestartOnFailure,
