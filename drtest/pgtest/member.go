@@ -26,12 +26,15 @@ type Member struct{ *Node }
 // Crash returns the end of all processes of the server by SIGKILL. The agent lives, gives up the lease and lets another
 // member take over; then it rewinds the server, which follows. Heal does nothing.
 //
-// They all end at once: children that outlive the first process for a moment answer the agent without their walsenders. It
-// then takes it that there is no synchronous standby, so that nobody may take over.
+// They all end at once, the youngest first, which are the clients: children that outlive the first process for a moment
+// answer the agent without their walsenders, so that it takes it that nobody may take over, and what is committed after the
+// end of one walsender reaches the other standby alone, which then has to be rewound.
 func (m *Member) Crash() drtest.Fault {
 	return drtest.NewFault("crash the server of "+m.Name(), func(ctx context.Context) (drtest.Receipt, error) {
 		// A child that ends by itself meanwhile is no error.
-		const kill = `p=$(head -n 1 /var/lib/postgresql/data/postmaster.pid) && all="$p $(cat "/proc/$p/task/$p/children")" || exit
+		const kill = `p=$(head -n 1 /var/lib/postgresql/data/postmaster.pid) && children=$(cat "/proc/$p/task/$p/children") || exit
+			all=$p
+			for i in $children; do all="$i $all"; done
 			kill -KILL $all 2>/dev/null
 			for i in $all; do
 				while [ -e "/proc/$i" ] && ! grep -q '^State:.Z' "/proc/$i/status" 2>/dev/null; do :; done
