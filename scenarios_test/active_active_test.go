@@ -105,12 +105,19 @@ func (r *activeActive) startInstances(t *testing.T) {
 
 func (r *activeActive) survivor() int { return 1 - r.lost }
 
-// lose is the loss of the leader's region: all that runs there dies, and the ways to it are cut, at once.
+// lose is the loss of the leader's region: all that runs there dies at once, and then the ways to it are cut. Were they cut before,
+// a leader that lives on for half a second would miss its standby and take it out of the store, and nobody might take over.
 func (r *activeActive) lose() drtest.Fault {
-	return drtest.Together(
-		r.leader.Kill(), r.Store.Members[r.lost].Kill(), r.app.each[0].service.Kill(),
-		r.ways[r.survivor()][r.lost].Cut(), r.ways[witness][r.lost].Cut(),
-	)
+	deaths := drtest.Together(r.leader.Kill(), r.Store.Members[r.lost].Kill(), r.app.each[0].service.Kill())
+	cuts := drtest.Together(r.ways[r.survivor()][r.lost].Cut(), r.ways[witness][r.lost].Cut())
+	return drtest.Derived{Of: deaths, Fault: drtest.NewFault(deaths.String()+" and "+cuts.String(), func(ctx context.Context) (drtest.Receipt, error) {
+		dead, err := deaths.Inject(ctx)
+		if err != nil {
+			return "", err
+		}
+		cut, err := cuts.Inject(ctx)
+		return dead + "; " + cut, err
+	}, cuts.Heal)}
 }
 
 // backlog is how many workflows wait for a place in the instances that answer.
