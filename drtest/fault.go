@@ -51,8 +51,8 @@ func onset(f Fault) time.Time {
 	return now
 }
 
-// A Derived fault injects another one, Of, as its last act: since when it is in effect, and what is seen of it later, are
-// those of the other.
+// A Derived fault injects another one, Of, and does something before it or after it: since when it is in effect, and what is
+// seen of it later, are those of the other.
 type Derived struct {
 	Fault
 	Of Fault
