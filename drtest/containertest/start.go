@@ -2,6 +2,7 @@ package containertest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -19,12 +20,10 @@ import (
 	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/network"
 )
 
 const (
-	readyInterval  = 20 * time.Millisecond
+	readyInterval  = 50 * time.Millisecond
 	cleanupTimeout = 30 * time.Second
 )
 
@@ -32,7 +31,8 @@ const (
 func NewNetwork(t testing.TB) string {
 	t.Helper()
 	engine := reaper.Use(t)
-	n, err := network.New(t.Context(), network.WithLabels(docker.Labels("network")))
+	name := "drtest-" + strings.ToLower(rand.Text()[:12])
+	n, err := engine.NetworkCreate(t.Context(), name, client.NetworkCreateOptions{Driver: "bridge", Labels: docker.Labels("network")})
 	if err != nil {
 		t.Fatalf("network: %v", err)
 	}
@@ -43,7 +43,7 @@ func NewNetwork(t testing.TB) string {
 			t.Logf("remove network: %v", err)
 		}
 	})
-	return n.Name
+	return name
 }
 
 // NewVolume makes a volume for one test, which removes it: files that outlive the services that have it. It returns its
@@ -124,15 +124,15 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 			return fmt.Errorf("start the firewall: %w", err)
 		}
 	}
-	ctr, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
-		ContainerRequest: s.config.request(s.engine.Engine, s.firewall),
-		Started:          true,
-	})
+	ctr, err := s.engine.Provider.CreateContainer(ctx, s.config.request(s.engine.Engine, s.firewall))
 	if ctr != nil {
 		s.id = ctr.GetContainerID() // also beside an error
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("create container: %w", err)
+	}
+	if err := ctr.Start(ctx); err != nil {
+		return fmt.Errorf("start container: %w", err)
 	}
 	if s.config.Ready == nil {
 		return nil

@@ -25,6 +25,9 @@ const connectTimeout = 4 * time.Second
 // An Engine is a container engine that has answered.
 type Engine struct {
 	*client.Client
+	// Provider makes containers. It is one for all: testcontainers' functions make one for each, which asks the engine what it
+	// is, and the engine runs three programs to answer.
+	Provider *testcontainers.DockerProvider
 	// Host is where the test process reaches ports that containers publish.
 	Host string
 	// PublishIP is the address of the engine's machine on which ports are published: loopback where the
@@ -83,6 +86,9 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 	}
 	// Without this, testcontainers takes a test machine with a /.dockerenv for a container.
 	os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", e.Host)
+	if e.Provider, err = testcontainers.NewDockerProvider(); err != nil {
+		return nil, noEngine(cli.DaemonHost(), err)
+	}
 	return e, nil
 })
 
