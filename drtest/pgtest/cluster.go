@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -82,14 +83,44 @@ func RegionAddrs(n int) []string {
 
 func memberName(n int) string { return fmt.Sprintf("node-%d", n+1) }
 
+// ofCluster says that a cluster knows no such mode.
+func (m Mode) ofCluster() error {
+	if m < Async || m > SyncQuorum {
+		return fmt.Errorf("mode %d is not Async, Sync, SyncBestEffort or SyncQuorum", m)
+	}
+	return nil
+}
+
+// settings are the mode in the configuration of Patroni.
+func (m Mode) settings() map[string]any {
+	var synchronous any = m != Async
+	if m == SyncQuorum {
+		synchronous = "quorum"
+	}
+	return map[string]any{"synchronous_mode": synchronous, "synchronous_mode_strict": m == Sync || m == SyncQuorum}
+}
+
+// waits says whether a server that waits for these standbys can be in the mode.
+func (m Mode) waits(standbys string) bool {
+	switch m {
+	case Async:
+		return standbys == ""
+	case Sync:
+		return standbys != "" && !strings.HasPrefix(standbys, "ANY")
+	case SyncQuorum:
+		return strings.HasPrefix(standbys, "ANY")
+	}
+	return true // best effort: for whoever there is
+}
+
 // StartCluster starts the members and their store, and returns when one member is the primary and the others stream
-// from it; with synchronous replication, when the store names the synchronous standby as well: without that nobody
+// from it; with synchronous replication, when the store names a synchronous standby as well: without that nobody
 // could take over. It fails t as [StartPrimary] does.
 func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	t.Helper()
 	o := gather(t, opts)
-	if mode != Sync && mode != Async && mode != SyncBestEffort {
-		t.Fatalf("pgtest: mode %d is not Sync, SyncBestEffort or Async", mode)
+	if err := mode.ofCluster(); err != nil {
+		t.Fatalf("pgtest: %v", err)
 	}
 	if o.through != nil || o.archive != nil || o.restart == containertest.NeverRestart {
 		t.Fatal("pgtest: ReplicateThrough, ArchiveTo and NoRestart are no options of StartCluster")
@@ -160,7 +191,11 @@ func (c *Cluster) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := wait.For(ctx, settleStep, func(ctx context.Context) error { return standby.get(ctx, "/sync") }); err != nil {
+		role := "/sync"
+		if c.mode == SyncQuorum {
+			role = "/quorum"
+		}
+		if err := wait.For(ctx, settleStep, func(ctx context.Context) error { return standby.get(ctx, role) }); err != nil {
 			return err
 		}
 	}
@@ -177,7 +212,8 @@ func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 	if !slices.Contains(among, c.named(v.Leader)) {
 		return fmt.Errorf("%q holds the lease", v.Leader)
 	}
-	timeline, standby := v.Members[v.Leader].Timeline, false
+	timeline, standbys := v.Members[v.Leader].Timeline, 0
+	var missing []string // which have no vote, though they are not fenced
 	for _, m := range among {
 		well := agentView{State: "running", Replication: "streaming", Timeline: timeline}
 		if m.Name() == v.Leader {
@@ -187,10 +223,17 @@ func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 		if well.Tags = got.Tags; got != well {
 			return fmt.Errorf("%s is %v, want %v", m.Name(), got, well)
 		}
-		standby = standby || m.Name() == v.Standby
+		if slices.Contains(v.Standbys, m.Name()) {
+			standbys++
+		} else if m.Name() != v.Leader && !got.Tags.NoSync {
+			missing = append(missing, m.Name())
+		}
 	}
-	if c.mode != Async && !standby {
+	switch {
+	case c.mode != Async && standbys == 0:
 		return errors.New("the store names no synchronous standby")
+	case c.mode == SyncQuorum && len(missing) > 0:
+		return fmt.Errorf("the store does not count %s to the quorum", strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -227,15 +270,17 @@ func (c *Cluster) named(name string) *Member {
 	return nil
 }
 
-// Standby returns the member that the store names as the synchronous standby: the only one that may take over. It is an
-// error when there is none.
+// Standby returns the member that the store names as the synchronous standby: the only one that may take over, but for
+// SyncQuorum, where it is one of several. It is an error when there is none.
 func (c *Cluster) Standby(ctx context.Context) (*Member, error) {
 	v, err := c.Store.view(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if standby := c.named(v.Standby); standby != nil {
-		return standby, nil
+	for _, name := range v.Standbys {
+		if standby := c.named(name); standby != nil {
+			return standby, nil
+		}
 	}
 	return nil, errors.New("the store names no synchronous standby")
 }
@@ -345,16 +390,16 @@ func (c *Cluster) Identical(ctx context.Context, members ...*Member) (string, er
 }
 
 // SetMode is a step of a runbook: from the agents' next round on the primary waits for what the mode says before it acknowledges
-// a commit. It returns when the store has the mode; for Sync and Async, when the server waits for a standby, or for none.
+// a commit. It returns when the store has the mode and the server waits as it says: for a standby, for any, or, with Async, for none.
 func (c *Cluster) SetMode(ctx context.Context, mode Mode) error {
-	if mode != Sync && mode != Async && mode != SyncBestEffort {
-		return fmt.Errorf("mode %d is not Sync, SyncBestEffort or Async", mode)
+	if err := mode.ofCluster(); err != nil {
+		return err
 	}
 	leader, err := c.Leader(ctx)
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]bool{"synchronous_mode": mode != Async, "synchronous_mode_strict": mode == Sync})
+	body, err := json.Marshal(mode.settings())
 	if err != nil {
 		return err
 	}
@@ -368,7 +413,7 @@ func (c *Cluster) SetMode(ctx context.Context, mode Mode) error {
 			return err
 		}
 		names, err := leader.text(ctx, "SELECT current_setting('synchronous_standby_names')")
-		if err == nil && (mode == Sync && names == "" || mode == Async && names != "") {
+		if err == nil && !mode.waits(names) {
 			err = fmt.Errorf("commits on %s wait for %q", leader.Name(), names)
 		}
 		return err
@@ -382,28 +427,28 @@ func (o *options) member(name, image string, mode Mode, stores int) (containerte
 		hosts = append(hosts, fmt.Sprintf("%s:%d", storeName(i), storePort))
 	}
 	seconds := func(d time.Duration) int { return int(d / time.Second) }
+	dcs := map[string]any{
+		"ttl":                     seconds(o.timing.TTL),
+		"loop_wait":               seconds(o.timing.LoopWait),
+		"retry_timeout":           seconds(o.timing.RetryTimeout),
+		"primary_start_timeout":   0, // a server that crashed is not started again in place
+		"primary_stop_timeout":    2,
+		"maximum_lag_on_failover": maximumLag,
+		"check_timeline":          true,
+		"failsafe_mode":           o.failsafe,
+		"postgresql": map[string]any{
+			"use_pg_rewind": true,
+			"use_slots":     true,
+			"parameters":    map[string]any{"wal_keep_size": "256MB", "hba_file": "/etc/postgresql/pg_hba.conf"},
+		},
+	}
+	maps.Copy(dcs, mode.settings())
 	agent, err := json.Marshal(map[string]any{
-		"scope":   scope,
-		"name":    name,
-		"etcd3":   map[string]any{"hosts": hosts},
-		"restapi": map[string]any{"listen": fmt.Sprintf("0.0.0.0:%d", agentPort), "connect_address": fmt.Sprintf("%s:%d", name, agentPort)},
-		"bootstrap": map[string]any{"dcs": map[string]any{
-			"ttl":                     seconds(o.timing.TTL),
-			"loop_wait":               seconds(o.timing.LoopWait),
-			"retry_timeout":           seconds(o.timing.RetryTimeout),
-			"primary_start_timeout":   0, // a server that crashed is not started again in place
-			"primary_stop_timeout":    2,
-			"maximum_lag_on_failover": maximumLag,
-			"check_timeline":          true,
-			"synchronous_mode":        mode != Async,
-			"synchronous_mode_strict": mode == Sync,
-			"failsafe_mode":           o.failsafe,
-			"postgresql": map[string]any{
-				"use_pg_rewind": true,
-				"use_slots":     true,
-				"parameters":    map[string]any{"wal_keep_size": "256MB", "hba_file": "/etc/postgresql/pg_hba.conf"},
-			},
-		}},
+		"scope":     scope,
+		"name":      name,
+		"etcd3":     map[string]any{"hosts": hosts},
+		"restapi":   map[string]any{"listen": fmt.Sprintf("0.0.0.0:%d", agentPort), "connect_address": fmt.Sprintf("%s:%d", name, agentPort)},
+		"bootstrap": map[string]any{"dcs": dcs},
 		"postgresql": map[string]any{
 			"listen":          fmt.Sprintf("0.0.0.0:%d", port),
 			"connect_address": fmt.Sprintf("%s:%d", name, port),

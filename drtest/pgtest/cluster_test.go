@@ -72,6 +72,8 @@ func TestCluster(t *testing.T) {
 	waits, err := second.text(t.Context(), "SHOW synchronous_standby_names")
 	require.NoError(t, err)
 	require.Empty(t, waits)
+	require.NoError(t, c.SetMode(t.Context(), SyncQuorum))
+	require.NoError(t, wait.For(ctx, settleStep, c.Redundant()))
 	require.NoError(t, c.SetMode(t.Context(), Sync))
 	require.NoError(t, wait.For(ctx, settleStep, c.Redundant()))
 
@@ -84,6 +86,45 @@ func TestCluster(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(t, wait.For(ctx, settleStep, c.Redundant()))
+}
+
+// With a quorum either standby may acknowledge, and the one that did takes over: not the one that the store names first, which has
+// missed what was written last.
+func TestQuorum(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a container engine, and -short is set")
+	}
+	t.Parallel()
+	c := StartCluster(t, SyncQuorum)
+	first, err := c.Leader(t.Context())
+	require.NoError(t, err)
+	behind, err := c.Standby(t.Context())
+	require.NoError(t, err)
+	ahead := c.Others(first, behind)[0]
+	require.NoError(t, first.exec(t.Context(), "CREATE TABLE letters (letter text)"))
+
+	partition := behind.Partition(first)
+	_, err = partition.Inject(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, first.exec(t.Context(), "INSERT INTO letters VALUES ('a')"), "the other one acknowledges")
+	_, err = first.Kill().Inject(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, partition.Heal(t.Context()))
+	v, err := c.Store.view(t.Context())
+	require.NoError(t, err)
+	require.Len(t, v.Standbys, 2, "either may take over, as far as the store knows")
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, wait.For(ctx, settleStep, c.Redundant(ahead, behind)))
+	leader, err := c.Leader(ctx)
+	require.NoError(t, err)
+	require.Equal(t, ahead.Name(), leader.Name())
+	for _, m := range []*Member{ahead, behind} {
+		letters, err := m.text(ctx, "SELECT string_agg(letter, '') FROM letters")
+		require.NoError(t, err)
+		require.Equal(t, "a", letters, m.Name())
+	}
 }
 
 // Two nodes that were both primaries have rows that the other lacks, and are found to differ however long one looks.

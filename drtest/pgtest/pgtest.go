@@ -29,6 +29,10 @@ const (
 	Sync
 	// SyncBestEffort is Sync as long as a cluster has a standby, and Async without one.
 	SyncBestEffort
+	// SyncQuorum is Sync with whichever standby of a cluster is first. When the primary dies, the one that has received most takes
+	// over. With Sync it is the synchronous one, even when another is ahead, which must then be rewound before it can
+	// follow: a cluster of three acknowledges nothing until then.
+	SyncQuorum
 )
 
 // The roles are DNS names, and the replica's is also the name under which it streams.

@@ -78,9 +78,9 @@ func healthy(ctx context.Context, s *containertest.Service) error {
 
 // A view is what the store holds of a cluster. It is asked without the agents, for whom questions are costly.
 type view struct {
-	Leader  string // who holds the lease; empty when nobody does
-	Standby string // the synchronous one
-	Members map[string]agentView
+	Leader   string   // who holds the lease; empty when nobody does
+	Standbys []string // the synchronous one, or those of the quorum
+	Members  map[string]agentView
 }
 
 // An agentView is what an agent says of its server.
@@ -123,7 +123,7 @@ func (s *Store) view(ctx context.Context) (*view, error) {
 					Standby string `json:"sync_standby"`
 				}
 				err = json.Unmarshal(kv.Value, &key)
-				v.Standby = key.Standby
+				v.Standbys = strings.FieldsFunc(key.Standby, func(r rune) bool { return r == ',' })
 			case strings.HasPrefix(key, "members/"):
 				var agent agentView
 				err = json.Unmarshal(kv.Value, &agent)
