@@ -21,13 +21,14 @@ import (
 )
 
 const (
-	writeEvery       = 50 * time.Millisecond
-	writeDialTimeout = time.Second // a new attempt may find a way where the last one waits for a lost packet
-	stopGrace        = time.Second // for the writes under way
+	writeEvery       = 100 * time.Millisecond
+	writeDialTimeout = time.Second            // a new attempt may find a way where the last one waits for a lost packet
+	stopGrace        = time.Second            // for the writes under way
+	askAgain         = 250 * time.Millisecond // the engine, of a node that does not run: each question costs as much as a write
 )
 
 // Writers measure which nodes accept writes, and when. To each node is pinned one client, beside any proxy, that
-// inserts a row every 50 ms, one after the other, whether or not the node takes it. A client that runs out of
+// inserts a row every 100 ms, one after the other, whether or not the node takes it. A client that runs out of
 // patience leaves without a word: it sends no request to cancel, with which a primary that waits for its
 // synchronous standby would make the commit visible.
 type Writers struct {
@@ -125,6 +126,8 @@ type writer struct {
 	patience time.Duration
 	writes   []Write
 
+	away   error     // the engine's last answer, when the node did not run
+	asked  time.Time // when that was
 	conn   *pgx.Conn // nil while there is none
 	socket net.Conn  // of conn
 	notice error     // what the server said of a commit that it answers
@@ -176,8 +179,11 @@ func (c *writer) write(ctx context.Context, table string, w *Write) error {
 func (c *writer) dial(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, writeDialTimeout)
 	defer cancel()
+	if c.away != nil && time.Since(c.asked) < askAgain {
+		return c.away
+	}
 	addr, err := c.node.HostAddr(ctx)
-	if err != nil {
+	if c.away, c.asked = err, time.Now(); err != nil {
 		return err
 	}
 	config, err := pgx.ParseConfig(DSN(addr))

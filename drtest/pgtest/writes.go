@@ -73,7 +73,7 @@ func acked(writes []Write, node string) []Write {
 // of its write, so Lo counts from the end of the first ack in a row to the start of the last. Hi counts from the
 // start of the write before that row, which the node did not ack, to the start of the one after it, or to the end
 // of its last ack where that is later. With Hi zero no two nodes accepted writes at once, as far as one client of
-// each can see; writes 50 ms apart can tell no more. Two nodes can ack by turns with Lo zero when one of them acked
+// each can see; writes 100 ms apart can tell no more. Two nodes can ack by turns with Lo zero when one of them acked
 // but once.
 func (l *WriteLog) Dual() drtest.Interval {
 	var certain, possible []drtest.Interval
