@@ -6,11 +6,11 @@ RUN     ?=
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/profile_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
-# Drills wait more than they work, and few of them run whole clusters: see scenarios_test/slots_test.go. With five side by side two
-# processors are busy four fifths of the time, or more on a slow day, and three to thirty results of 39 were seen to be marked as measured
-# on an overloaded machine, of which up to two then missed a limit; fewer take longer and mark fewer. The restores of the production profile have the disk to themselves most of the
-# time with two.
-PARALLEL ?= $(if $(filter production,$(PROFILE)),2,5)
+# Drills wait more than they work, and few of them run whole clusters: see scenarios_test/slots_test.go. With four side by side two
+# processors are busy four fifths of the time, and of 39 results none to seven were seen to be marked as measured on an overloaded machine.
+# With five it took as long on a slow day, 22 were marked and three missed a limit. The restores of the production profile have the
+# disk to themselves most of the time with two.
+PARALLEL ?= $(if $(filter production,$(PROFILE)),2,4)
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 

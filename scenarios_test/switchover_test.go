@@ -9,8 +9,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// The leader hands over in good order, under load, as for maintenance: it stops, the synchronous standby has all that
-// it wrote, and takes over at once.
+// The leader hands over in good order, under load, as for maintenance: it stops, and a standby that has all that it
+// wrote takes over at once.
 func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Planned switchover under load", &handover{c: c, answered: make(chan error, 1)})
 	s.ID = "DR-DB-008"

@@ -20,10 +20,10 @@ type clusterDrill struct {
 
 // The drills of one test share a cluster, whose start takes longer than most of them. It is as strict a test as a cluster for
 // each: a disaster meets a cluster that has been through others.
-func playOneByOne(t *testing.T, drills ...clusterDrill) {
+func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 	t.Helper()
 	t.Parallel()
-	c := startClustered(t, pgtest.Sync)
+	c := startClustered(t, pgtest.SyncQuorum, opts...)
 	for _, d := range drills {
 		t.Run(d.name, func(t *testing.T) {
 			c.anew(t, d.mode)
@@ -52,21 +52,17 @@ func (c *clustered) anew(t *testing.T, mode pgtest.Mode) {
 	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
 }
 
-// The drills on clusters take longest. They stand in a file with a late name, since go test was seen to begin the tests that run
-// side by side with the last ones.
-
-func TestConsensusLossFailsafe(t *testing.T) {
-	t.Parallel()
-	drtest.Run(t, consensusLossFailsafe(t, startClustered(t, pgtest.Sync, pgtest.Failsafe(), pgtest.StoreOfThree())))
-}
+// The drills on clusters take longest. They stand in the last file, since go test begins the tests that run side by side with the
+// first one and then from the last one on: a closed channel wakes the one that waited last first.
 
 // The leader gives up its lease by itself, keeps it, or is relieved of it.
 func TestClusterFailover(t *testing.T) {
-	playOneByOne(t,
+	playOneByOne(t, nil,
 		clusterDrill{name: "planned switchover", scenario: plannedSwitchover},
 		clusterDrill{name: "server crash", scenario: crashFailover},
 		clusterDrill{name: "page corruption", scenario: workflowsCorruption},
-		clusterDrill{name: "standby lost", scenario: standbyLoss},
+		clusterDrill{name: "consensus store lost", scenario: consensusLoss},
+		clusterDrill{name: "standby lost", mode: pgtest.Sync, scenario: standbyLoss},
 		clusterDrill{name: "all standbys lost", scenario: standbysLossStrict, repair: func(ctx context.Context, c *clustered) error {
 			return c.Others(c.leader)[1].Resume(ctx) // the runbook has started the other one
 		}},
@@ -79,10 +75,11 @@ func TestClusterFailover(t *testing.T) {
 	)
 }
 
-// The lease of the leader runs out.
+// The lease of the leader runs out. In failsafe mode it may lead on without one, as long as it reaches all others: not if it is cut off
+// from them.
 func TestClusterLease(t *testing.T) {
-	playOneByOne(t,
-		clusterDrill{name: "consensus store lost", scenario: consensusLoss},
+	playOneByOne(t, []pgtest.Option{pgtest.Failsafe(), pgtest.StoreOfThree()},
+		clusterDrill{name: "consensus store lost, failsafe mode", scenario: consensusLossFailsafe},
 		clusterDrill{name: "split brain", scenario: splitBrain},
 		clusterDrill{name: "node death", scenario: nodeFailover},
 	)

@@ -65,25 +65,6 @@ func TestFullRestore(t *testing.T) {
 	drtest.Run(t, s)
 }
 
-func TestFullRestoreFromS3(t *testing.T) {
-	t.Parallel()
-	network := containertest.NewNetwork(t)
-	s := fullRestore(t, startBackedUp(t, played.backup, pgtest.StartS3Repository(t, network), network, pgtest.Full, pgtest.Incremental))
-	s.ID += "/s3"
-	s.Title += ", from S3"
-	drtest.Run(t, s)
-}
-
-// PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
-func TestIncrementalRestore(t *testing.T) {
-	t.Parallel()
-	b := startBackedUp(t, played.backup, pgtest.NewBaseBackupRepository(t), containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental, pgtest.Incremental)
-	s := fullRestore(t, b)
-	s.ID += "/incremental"
-	s.Title += ", PostgreSQL's own incremental backups"
-	drtest.Run(t, s)
-}
-
 func TestFullRestoreSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("backup without its last file", func(t *testing.T) {

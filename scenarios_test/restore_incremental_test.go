@@ -1,0 +1,19 @@
+package scenarios
+
+import (
+	"testing"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
+)
+
+// PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
+func TestIncrementalRestore(t *testing.T) {
+	t.Parallel()
+	b := startBackedUp(t, played.backup, pgtest.NewBaseBackupRepository(t), containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental, pgtest.Incremental)
+	s := fullRestore(t, b)
+	s.ID += "/incremental"
+	s.Title += ", PostgreSQL's own incremental backups"
+	drtest.Run(t, s)
+}
