@@ -15,8 +15,8 @@ import (
 // pageScrubInterval is the time between two readings of all stored workflows.
 const pageScrubInterval = 500 * time.Millisecond
 
-// A page of a table rots on the leader's disk. A scrub finds it, and the automation leads the service to the synchronous
-// standby, whose page is good, and clones the rotten node anew.
+// A page of a table rots on the leader's disk. A scrub finds it, and the automation leads the service to a standby, whose
+// page is good, and clones the rotten node anew.
 func pageCorruption(c *clustered, table string) drtest.Scenario {
 	s := c.scenario("Database corruption", c.leader.Rot(table))
 	s.ID = "DR-DB-003"
