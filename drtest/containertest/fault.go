@@ -190,7 +190,8 @@ var (
 )
 
 // die ends a container by act and returns its death, with the exit code as receipt, as soon as the engine has seen it end as it
-// should. That may be long before act returns.
+// should. That may be long before act returns, which goes on until the engine has answered: a request that is cut off as its answer
+// comes takes the next one on its connection along, whose error is then that it was canceled.
 func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (death, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, want.within, fmt.Errorf("%s was not seen to end within %v", s.Name(), want.within))
 	defer cancel()
@@ -198,7 +199,11 @@ func (s *Service) die(ctx context.Context, id string, want end, act func(context
 	begin := time.Now()
 	seen := s.events(ctx, id, events.ActionDie)
 	acted := make(chan error, 1)
-	go func() { acted <- act(ctx) }()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), want.within)
+		defer cancel()
+		acted <- act(ctx)
+	}()
 	for {
 		select {
 		case e := <-seen.Messages:
