@@ -53,7 +53,8 @@ func (c *clustered) anew(t *testing.T, mode pgtest.Mode) {
 }
 
 // The drills on clusters take longest. They stand in the last file, since go test begins the tests that run side by side with the
-// first one and then from the last one on: a closed channel wakes the one that waited last first.
+// first one and then from the last one on: a closed channel wakes the one that waited last first. Nor do the restores stand in a
+// row, where one would wait for the slots of the others.
 
 // The leader gives up its lease by itself, keeps it, or is relieved of it.
 func TestClusterFailover(t *testing.T) {

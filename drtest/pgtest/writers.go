@@ -190,7 +190,7 @@ func (c *writer) dial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config.RuntimeParams["log_min_messages"] = "log" // that a standby takes no write is no news to its log, twenty times a second
+	config.RuntimeParams["log_min_messages"] = "log" // that a standby takes no write is no news to its log, ten times a second
 	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
 		if strings.Contains(n.Message, "synchronous replication") {
 			c.notice = fmt.Errorf("%s %s: %s", n.Severity, n.Code, n.Message)
