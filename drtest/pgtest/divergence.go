@@ -16,8 +16,7 @@ import (
 
 const (
 	walDir = "/var/lib/postgresql/data/pg_wal"
-	// keptDir holds copies of a node's WAL, each in a directory with a number for its name, from before pg_rewind
-	// replaced it.
+	// keptDir holds copies of a node's WAL from before pg_rewind replaced it, for each file the first one.
 	keptDir     = "/var/lib/postgresql/kept"
 	segmentSize = 16 << 20 // initdb's default
 )
@@ -54,8 +53,8 @@ func (d Divergence) String() string {
 
 // Divergence reads what the old primary committed on the timeline of its last acked write after the cluster had left
 // that timeline, as the history of the surviving primary tells. The old primary may be dead. Its WAL is taken from
-// the last copy that was kept in /var/lib/postgresql/kept and holds the fork, or else from the server's own
-// directory, which pg_rewind must not have changed.
+// /var/lib/postgresql/kept, if the file with the fork was kept there, or else from the server's own directory, which
+// pg_rewind must not have changed.
 //
 // It is an error when both are on one timeline, when the WAL does not reach from the fork to each write that the
 // node has acked, and when the commits and the rows that the survivor lacks do not tell the same.
@@ -88,25 +87,13 @@ func (l *WriteLog) divergence(ctx context.Context, old, survivor *Node) (*Diverg
 		return nil, err
 	}
 	defer survivor.service.Exec(context.WithoutCancel(ctx), "rm", "-rf", dir)
-	for _, from := range []string{walDir, keptDir} {
-		err := old.service.CopyTo(ctx, from, survivor.service, dir)
-		if err != nil && !(from == keptDir && errdefs.IsNotFound(err)) {
-			return nil, err
-		}
-	}
-	first := segment(d.Timeline, d.Fork)
-	found, err := survivor.service.Exec(ctx, "find", dir, "-name", first)
-	if err != nil {
+	if err := copyWAL(ctx, old, d.Timeline, d.Fork, survivor, dir); err != nil {
 		return nil, err
-	}
-	from := latest(dir, strings.Fields(found))
-	if from == "" {
-		return nil, fmt.Errorf("timeline %d forks at %v, and its WAL segment %s is not kept", d.Timeline, d.Fork, first)
 	}
 	// It always ends with an error, where the WAL ends if nothing else is wrong. The two outputs must not mix: they
 	// are cut in the middle of lines.
 	const waldump = `pg_waldump -p "$1" -t "$2" -s "$3" 2>"$4"; cat "$4"`
-	dump, err := survivor.service.Exec(ctx, "sh", "-c", waldump, "sh", from, strconv.Itoa(d.Timeline), d.Fork.String(), dir+"/errors")
+	dump, err := survivor.service.Exec(ctx, "sh", "-c", waldump, "sh", dir, strconv.Itoa(d.Timeline), d.Fork.String(), dir+"/errors")
 	if err != nil {
 		return nil, err
 	}
@@ -158,24 +145,26 @@ func segment(timeline int, l LSN) string {
 	return fmt.Sprintf("%08X%08X%08X", timeline, uint32(l>>32), uint32(l)/segmentSize)
 }
 
-// latest returns the directory of the one file to read: that of the copy with the highest number, or the server's.
-func latest(dir string, files []string) string {
-	best, from := -1, ""
-	for _, file := range files {
-		number := 0 // of the server's own directory: a copy is from before pg_rewind
-		if kept, ok := strings.CutPrefix(file, path.Join(dir, path.Base(keptDir))+"/"); ok {
-			name, _, _ := strings.Cut(kept, "/")
-			n, err := strconv.Atoi(name)
-			if err != nil {
-				continue
+// copyWAL copies what a node has of a timeline's WAL, from the file that holds an LSN on, to a folder of another one. Others
+// of its files would only take time: many of them, of 16 MB each, are from before.
+func copyWAL(ctx context.Context, of *Node, timeline int, from LSN, to *Node, dir string) error {
+	for _, source := range []string{keptDir, walDir} {
+		at := from
+		for {
+			err := of.service.CopyTo(ctx, path.Join(source, segment(timeline, at)), to.service, dir)
+			if errdefs.IsNotFound(err) {
+				break
 			}
-			number = n + 1
+			if err != nil {
+				return err
+			}
+			at += segmentSize
 		}
-		if number > best {
-			best, from = number, path.Dir(file)
+		if at != from {
+			return nil
 		}
 	}
-	return from
+	return fmt.Errorf("timeline %d forks at %v, and its WAL segment %s is not kept", timeline, from, segment(timeline, from))
 }
 
 var (

@@ -69,26 +69,6 @@ func TestFork(t *testing.T) {
 	}
 }
 
-func TestLatestCopy(t *testing.T) {
-	const own = "/tmp/wal/pg_wal/000000010000000000000001"
-	copied := func(number string) string { return "/tmp/wal/kept/" + number + "/000000010000000000000001" }
-	for _, c := range []struct {
-		reason string
-		files  []string
-		want   string
-	}{
-		{"no file", nil, ""},
-		{"the server's own", []string{own}, "/tmp/wal/pg_wal"},
-		{"a copy is from before pg_rewind", []string{copied("0"), own}, "/tmp/wal/kept/0"},
-		{"by number, not by name", []string{copied("9"), own, copied("10")}, "/tmp/wal/kept/10"},
-		{"a copy that is not finished has no number", []string{own, copied("tmp")}, "/tmp/wal/pg_wal"},
-	} {
-		if diff := cmp.Diff(c.want, latest("/tmp/wal", c.files)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
-		}
-	}
-}
-
 func TestCross(t *testing.T) {
 	ack := func(node string, seq, timeline int, xid uint64, lsn LSN) Write {
 		return Write{Node: node, Seq: seq, Timeline: timeline, XID: xid, LSN: lsn, Outcome: drtest.Acked}

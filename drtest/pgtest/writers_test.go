@@ -64,19 +64,22 @@ func TestNaivePromotion(t *testing.T) {
 	require.ErrorContains(t, err, "timeline 1 does not descend from timeline 2")
 
 	// Without the segment of the fork there is no proof, and with a copy of it there is one again.
-	first := walDir + "/" + segment(d.Timeline, d.Fork)
-	run(t, pg.Primary, "mkdir", "-p", keptDir+"/1", keptDir+"/2", keptDir+"/9", keptDir+"/10")
-	run(t, pg.Primary, "cp", first, "/tmp")
-	run(t, pg.Primary, "rm", first)
+	first := segment(d.Timeline, d.Fork)
+	run(t, pg.Primary, "mkdir", keptDir)
+	run(t, pg.Primary, "mv", walDir+"/"+first, "/tmp")
 	_, err = log.Divergence(t.Context(), pg.Primary, pg.Replica)
 	require.ErrorContains(t, err, "is not kept")
-	run(t, pg.Primary, "cp", "/tmp/"+segment(d.Timeline, d.Fork), keptDir+"/9")
+	run(t, pg.Primary, "cp", "/tmp/"+first, keptDir)
 	again, err := log.Divergence(t.Context(), pg.Primary, pg.Replica)
 	require.NoError(t, err)
 	require.Equal(t, d, again)
 
 	// pg_rewind puts the survivor's segment in its place, which knows nothing of the acked writes.
-	require.NoError(t, pg.Replica.service.CopyTo(t.Context(), first, pg.Primary.service, keptDir+"/10"))
+	require.NoError(t, pg.Replica.service.CopyTo(t.Context(), walDir+"/"+first, pg.Primary.service, walDir))
+	again, err = log.Divergence(t.Context(), pg.Primary, pg.Replica)
+	require.NoError(t, err)
+	require.Equal(t, d, again, "the copy counts")
+	run(t, pg.Primary, "rm", keptDir+"/"+first)
 	_, err = log.Divergence(t.Context(), pg.Primary, pg.Replica)
 	require.ErrorContains(t, err, fmt.Sprintf("lacks %d writes that were acked after the fork", len(want)))
 }

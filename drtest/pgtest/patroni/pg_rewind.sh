@@ -1,9 +1,14 @@
 #!/bin/sh
-# Keeps the WAL before it is rewound: it alone tells what this node committed after the cluster had left its timeline.
+# Keeps the WAL before it is rewound: it alone tells what this node committed after the cluster had left its timeline. What was
+# kept once stays as it is: a second attempt may find files that the first one has replaced.
 set -eu
 kept=/var/lib/postgresql/kept
-n=0
-while [ -e "$kept/$n" ]; do n=$((n + 1)); done
 mkdir -p "$kept"
-cp -a /var/lib/postgresql/data/pg_wal "$kept/$n"
+for file in /var/lib/postgresql/data/pg_wal/????????????????????????; do
+	name=${file##*/}
+	if [ ! -e "$kept/$name" ]; then
+		cp -a "$file" "$kept/part"
+		mv "$kept/part" "$kept/$name"
+	fi
+done
 exec /usr/lib/postgresql/17/bin/pg_rewind "$@"
