@@ -25,6 +25,7 @@ const (
 type Store struct {
 	Members []*containertest.Service
 	known   sync.Map // the address of each member, until it fails: the engine is slow to tell it
+	views   shared[*view]
 }
 
 // store describes a store of n members.
@@ -98,8 +99,11 @@ func (a agentView) String() string {
 	return strings.TrimSuffix(a.State+", "+a.Replication, ", ") + fmt.Sprintf(" on timeline %d", a.Timeline)
 }
 
-// view reads all keys of the cluster at one revision, from the first member of the store that answers.
-func (s *Store) view(ctx context.Context) (*view, error) {
+// view returns what the store holds at a moment after the call. Others may have the same one, so it must not be changed.
+func (s *Store) view(ctx context.Context) (*view, error) { return s.views.get(ctx, s.read) }
+
+// read reads all keys of the cluster at one revision, from the first member of the store that answers.
+func (s *Store) read(ctx context.Context) (*view, error) {
 	const prefix, end = "/service/" + scope + "/", "/service/" + scope + "0"
 	body, err := json.Marshal(map[string][]byte{"key": []byte(prefix), "range_end": []byte(end)})
 	if err != nil {
