@@ -5,15 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/containerd/errdefs"
-	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
@@ -22,10 +18,7 @@ import (
 	"github.com/moby/moby/client"
 )
 
-const (
-	readyInterval  = 50 * time.Millisecond
-	cleanupTimeout = 30 * time.Second
-)
+const readyInterval = 50 * time.Millisecond
 
 // NewNetwork makes a network for one test, which removes it. It returns its name, for [Config].
 func NewNetwork(t testing.TB) string {
@@ -36,12 +29,11 @@ func NewNetwork(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("network: %v", err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := cleanupContext(t)
-		defer cancel()
+	estateOf(t).add(func(ctx context.Context) error {
 		if _, err := engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil {
-			t.Logf("remove network: %v", err)
+			return fmt.Errorf("remove network: %w", err)
 		}
+		return nil
 	})
 	return name
 }
@@ -55,12 +47,11 @@ func NewVolume(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("volume: %v", err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := cleanupContext(t)
-		defer cancel()
+	estateOf(t).add(func(ctx context.Context) error {
 		if _, err := engine.VolumeRemove(ctx, v.Volume.Name, client.VolumeRemoveOptions{}); err != nil {
-			t.Logf("remove volume: %v", err)
+			return fmt.Errorf("remove volume: %w", err)
 		}
+		return nil
 	})
 	return v.Volume.Name
 }
@@ -96,7 +87,7 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 		}
 		services[i] = &Service{engine: engine, config: cs[i]}
 	}
-	t.Cleanup(func() { cleanUp(t, services) })
+	estateOf(t).add(nil, services...)
 	errs := make([]error, len(cs))
 	var starts sync.WaitGroup
 	for i, s := range services {
@@ -189,65 +180,4 @@ func (s *Service) ended(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// cleanUp removes containers, also those that are dead, and keeps their logs if t has failed. It fails
-// nothing: the reaper removes what is left.
-func cleanUp(t testing.TB, services []*Service) {
-	ctx, cancel := cleanupContext(t)
-	defer cancel()
-	if t.Failed() {
-		if err := keepLogs(ctx, t, services); err != nil {
-			t.Logf("keep container logs: %v", err)
-		}
-	}
-	var removals sync.WaitGroup
-	for _, s := range services {
-		remove := func(what, id string) {
-			removals.Go(func() {
-				err := s.removeContainer(ctx, id)
-				if err != nil && !errdefs.IsNotFound(err) { // it may have been destroyed
-					t.Logf("remove %s: %v", what, err)
-				}
-			})
-		}
-		s.mu.Lock()
-		destroyed := s.removal
-		s.mu.Unlock()
-		if destroyed != nil {
-			if err := destroyed.wait(ctx); err != nil {
-				t.Logf("remove %s: %v", s.Name(), err)
-			}
-		}
-		if s.id != "" {
-			remove(s.Name(), s.id)
-		}
-		if s.firewall != nil {
-			remove("firewall of "+s.Name(), s.firewall.ID)
-			s.firewall.Close()
-		}
-	}
-	removals.Wait()
-}
-
-// cleanupContext outlives the context of t, which ends before its cleanups run.
-func cleanupContext(t testing.TB) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(t.Context()), cleanupTimeout)
-}
-
-// keepLogs saves what services have printed among the evidence of t.
-func keepLogs(ctx context.Context, t testing.TB, services []*Service) error {
-	dir, err := drtest.EvidenceDir(t)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, s := range services {
-		if s.id == "" {
-			continue
-		}
-		log, err := s.Logs(ctx)
-		errs = append(errs, err, os.WriteFile(filepath.Join(dir, s.Name()+".log"), []byte(log), 0o644))
-	}
-	return errors.Join(errs...)
 }
