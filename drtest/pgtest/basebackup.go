@@ -24,13 +24,14 @@ func NewBaseBackupRepository(t testing.TB) *Repository {
 type baseBackups struct{}
 
 const (
-	walFolder  = repositoryPath + "/wal"
-	baseFolder = repositoryPath + "/base"
+	walFolder    = repositoryPath + "/wal"
+	baseFolder   = repositoryPath + "/base"
+	backupScript = "/etc/postgresql/basebackup.sh"
 )
 
 // script asks the node's basebackup.sh.
 func (baseBackups) script(ctx context.Context, n *Node, args ...string) (string, error) {
-	out, err := n.service.Exec(ctx, append([]string{"sh", "/etc/postgresql/basebackup.sh"}, args...)...)
+	out, err := n.service.Exec(ctx, append([]string{"sh", backupScript}, args...)...)
 	return strings.TrimSpace(out), err
 }
 
@@ -95,13 +96,12 @@ func (b baseBackups) archived(ctx context.Context, n *Node) (LSN, error) {
 	return segmentEnd(name)
 }
 
-func (tool baseBackups) restore(ctx context.Context, n *Node, folder string, b Backup, to Target) error {
+func (baseBackups) restore(folder string, b Backup, to Target) []string {
 	settings, signal := setting("restore_command", `cp `+walFolder+`/%f "%p"`), "standby.signal"
 	if to.kind != endOfArchive {
 		signal = "recovery.signal"
 		settings += setting("recovery_target_"+to.kind.pgBackRest(), to.value) + setting("recovery_target_timeline", "current") +
 			setting("recovery_target_inclusive", fmt.Sprint(!to.exclusive())) + setting("recovery_target_action", "pause")
 	}
-	_, err := tool.script(ctx, n, "restore", b.Label, folder, settings, signal)
-	return err
+	return []string{"sh", backupScript, "restore", b.Label, folder, settings, signal}
 }

@@ -14,18 +14,18 @@ type Pace struct {
 	// Fetch is what it takes to fetch the backup.
 	Fetch time.Duration
 	// Plain is what it takes to copy the files of the backup with cp and flush each of them to the disk, and to decompress
-	// them once from Zstandard, at pgBackRest's level here, with a single process. The shell times it, so that starting the
-	// shell is no part of it.
+	// them once from Zstandard, at pgBackRest's level here, with a single process. One shell times both, so that what the engine
+	// takes to start it is no part of either.
 	Plain time.Duration
 }
 
 const (
-	paceRounds = 3
+	paceRounds = 2
 	paceFolder = "/var/lib/postgresql/pace"
 )
 
 // Pace fetches the backup of a server that was restored again, into a folder beside the server's, and has cp and one
-// decompression of the same bytes follow, three times in turn. The least time of either counts: whatever runs on the machine
+// decompression of the same bytes follow, twice in turn. The least time of either counts: whatever runs on the machine
 // meanwhile can only lengthen it. Flushing is no part of cp, and is counted with it because it is one of a restore. It needs
 // three times [Restore].Size on the server's disk, for the time that it takes.
 func (s *Spare) Pace(ctx context.Context) (Pace, error) {
@@ -42,27 +42,23 @@ func (s *Spare) Pace(ctx context.Context) (Pace, error) {
 }
 
 func (s *Spare) paceRound(ctx context.Context) (fetch, plain time.Duration, err error) {
-	const prepare = "mkdir -p " + paceFolder + " && cd " + paceFolder + " && rm -rf data copy && mkdir -m 700 data"
-	if _, err := s.service.Exec(ctx, "sh", "-c", prepare); err != nil {
-		return 0, 0, err
-	}
-	begin := time.Now()
-	if err := s.repository.tool.restore(ctx, s.Node, paceFolder+"/data", s.backup, s.target); err != nil {
-		return 0, 0, err
-	}
-	fetch = time.Since(begin)
-	// Times are in nanoseconds.
-	const measure = `set -e -o pipefail; cd ` + paceFolder + `
-a=$(date +%s%N); cp -r data copy; find copy -type f -exec sync {} +; b=$(date +%s%N)
+	// Its arguments are the command that fetches. Times are in nanoseconds.
+	const measure = `set -e -o pipefail; mkdir -p ` + paceFolder + `; cd ` + paceFolder + `; rm -rf data copy; mkdir -m 700 data
+a=$(date +%s%N); "$@" >&2; b=$(date +%s%N)
+cp -r data copy; find copy -type f -exec sync {} +; c=$(date +%s%N)
 [ -e copy.zst ] || tar -cf - copy | zstd -q -1 -T0 -o copy.zst
-c=$(date +%s%N); zstd -q -dc copy.zst >/dev/null; d=$(date +%s%N)
-echo $((b - a + d - c))`
-	out, err := s.service.Exec(ctx, "bash", "-c", measure)
+d=$(date +%s%N); zstd -q -dc copy.zst >/dev/null; e=$(date +%s%N)
+echo fetch $((b - a)) plain $((c - b + e - d))`
+	command := append([]string{"bash", "-c", measure, "bash"}, s.repository.tool.restore(paceFolder+"/data", s.backup, s.target)...)
+	out, err := s.service.Exec(ctx, command...)
 	if err != nil {
 		return 0, 0, err
 	}
-	plain, err = time.ParseDuration(strings.TrimSpace(out) + "ns")
-	return fetch, plain, err
+	times := out[max(0, strings.LastIndex(out, "fetch ")):] // beside what the command says
+	if _, err := fmt.Sscanf(times, "fetch %d plain %d", &fetch, &plain); err != nil {
+		return 0, 0, fmt.Errorf("%q: %w", out, err)
+	}
+	return fetch, plain, nil
 }
 
 // Ratio is the throughput of the fetch, in that of cp and one decompression.

@@ -122,7 +122,7 @@ func (p pgBackRest) archived(ctx context.Context, n *Node) (LSN, error) {
 	return segmentEnd(info.Archive[len(info.Archive)-1].Max)
 }
 
-func (pgBackRest) restore(ctx context.Context, n *Node, folder string, b Backup, to Target) error {
+func (pgBackRest) restore(folder string, b Backup, to Target) []string {
 	args := []string{"pgbackrest", "--set=" + b.Label, "--pg1-path=" + folder}
 	switch to.kind {
 	case endOfArchive:
@@ -134,8 +134,7 @@ func (pgBackRest) restore(ctx context.Context, n *Node, folder string, b Backup,
 			args = append(args, "--target-exclusive")
 		}
 	}
-	_, err := n.service.Exec(ctx, append(args, "restore")...)
-	return err
+	return append(args, "restore")
 }
 
 // folder is where a backup lies.

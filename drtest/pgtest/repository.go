@@ -40,8 +40,8 @@ type tool interface {
 	backup(context.Context, *Node, BackupKind) (Backup, error)
 	archived(context.Context, *Node) (LSN, error) // the end of the archive
 	folder(Backup) string                         // where the backup lies
-	// restore fills an empty folder with what a server needs that is to recover up to the target.
-	restore(ctx context.Context, n *Node, folder string, b Backup, to Target) error
+	// restore is the command that fills an empty folder with what a server needs that is to recover up to the target.
+	restore(folder string, b Backup, to Target) []string
 }
 
 // NewRepository makes a repository of pgBackRest in a Docker volume, which is removed with t.

@@ -61,7 +61,7 @@ func StartSpare(t testing.TB, r *Repository, opts ...Option) *Spare {
 // replayed. A backup that is not complete and intact is an error.
 func (s *Spare) Fetch(ctx context.Context, b Backup, to Target) error {
 	begin := time.Now()
-	if err := s.repository.tool.restore(ctx, s.Node, dataFolder, b, to); err != nil {
+	if _, err := s.service.Exec(ctx, s.repository.tool.restore(dataFolder, b, to)...); err != nil {
 		return fmt.Errorf("fetch backup %s: %w", b.Label, err)
 	}
 	s.backup, s.target = b, to
