@@ -39,7 +39,7 @@ func markPoint(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
 func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 	load := steadyLoad
 	load.Steady = 3 * time.Second // longer than what can be given up
-	b.long(12, load)              // 1.8 s
+	b.long(6, load)               // 1.8 s
 	return drtest.Scenario{
 		ID:         "DR-BACKUP-002",
 		Title:      "Point-in-time recovery",
@@ -50,7 +50,7 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 		Health:     b.app.Ready,
 		Fault:      b.deploy(m),
 		Runbook:    b.runbook(),
-		Proofs:     append(b.proofs(), drtest.Proof{Name: "ends before the statement", Examine: b.endsBeforeDeploy}),
+		Proofs:     append(b.proofs(pgtest.Full), drtest.Proof{Name: "ends before the statement", Examine: b.endsBeforeDeploy}),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second + archiveLoss), // as with a cut connection, once the statement is in the archive
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
@@ -158,7 +158,7 @@ func TestPointInTime(t *testing.T) {
 	t.Parallel()
 	repository, network := newVolume(t)
 	b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
-	drills := 0
+	lost := false // the server, in the drill before
 	for _, way := range []struct {
 		id, name string
 		mark     mark
@@ -167,11 +167,12 @@ func TestPointInTime(t *testing.T) {
 		{"DR-BACKUP-002/lsn", "by LSN", markLSN},
 		{"DR-BACKUP-002/restore-point", "by restore point", markPoint},
 	} {
-		if drills > 0 {
+		if lost {
 			b.again(t)
 		}
+		lost = false
 		t.Run(way.name, func(t *testing.T) {
-			drills++
+			lost = true
 			s := pointInTime(t, b, way.mark)
 			s.ID = way.id
 			s.Title += ", " + way.name
