@@ -74,7 +74,7 @@ func (r *activeActive) startInstances(t *testing.T) {
 	t.Helper()
 	configs := []containertest.Config{{
 		Name: "llm", Image: containertest.Build(t, fakeLLM()), Network: r.networks[witness], Networks: r.networks[:witness],
-		Port: 8080, Env: map[string]string{"LATENCY": stepLatency.String()}, Ready: answers("/healthz"),
+		Port: 8080, Env: map[string]string{"LATENCY": calmLatency.String()}, Ready: answers("/healthz"),
 	}}
 	left := r.survivor()
 	for i, network := range []string{r.networks[r.lost], r.networks[left], r.networks[left], r.networks[left]} {

@@ -41,13 +41,6 @@ func applicationCrash(t testing.TB, app *orchestrator) drtest.Scenario {
 	}
 }
 
-func TestApplicationCrash(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	drtest.Run(t, applicationCrash(t, startOrchestrator(t, proxy, pg, variant{})))
-}
-
 func TestApplicationCrashSabotaged(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ sabotage, objective, reason string }{

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
@@ -15,6 +16,12 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+)
+
+// Workflows take as long as those of most drills, with half of the calls: the processors are for the restore.
+const (
+	backedUpSteps   = 5
+	backedUpLatency = 300 * time.Millisecond
 )
 
 // A backedUp is an orchestrator with a database that is backed up, and a spare machine for it.
@@ -40,7 +47,8 @@ func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, netw
 	b.primary = pgtest.StartPrimary(t, pgtest.ArchiveTo(repository), pgtest.OnNetwork(network))
 	proxy := proxytest.Start(t, network)
 	b.db = proxy.Link(t, "database", b.primary)
-	b.app = startOrchestrator(t, proxy, b.db, variant{})
+	b.app = startOrchestrator(t, proxy, b.db, variant{latency: backedUpLatency})
+	b.app.steps = backedUpSteps
 	for _, kind := range kinds {
 		b.grow(t, size)
 		size = played.backup / 4
@@ -172,20 +180,21 @@ func (b *backedUp) verify(ctx context.Context) error {
 	return err
 }
 
-// proofs are what is examined after any restore.
-func (b *backedUp) proofs() []drtest.Proof {
+// proofs are what is examined after any restore: the restored server makes a backup of that kind.
+func (b *backedUp) proofs(next pgtest.BackupKind) []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
 			var err error
-			b.next, err = b.repository.Backup(ctx, b.spare.Node, pgtest.Full)
+			b.next, err = b.repository.Backup(ctx, b.spare.Node, next)
 			return fmt.Sprintf("%v; the restore %v", b.next, b.spare.Restored()), err
 		}},
 	}
 }
 
-// long has the load ask, until its fault, for workflows that take so many steps.
+// long has the load ask for workflows that take so many steps, until its fault, also when the steady state comes late. Requests of the
+// outage, which are rejected, use up what is left.
 func (b *backedUp) long(steps int, load drtest.Load) {
-	b.app.ask(slices.Repeat([]job{{steps: steps}}, int(load.Steady/load.Every))...)
+	b.app.ask(slices.Repeat([]job{{steps: steps}}, 2*int(load.Steady/load.Every))...)
 }
 
 // affected demands that at least so many workflows were in flight.

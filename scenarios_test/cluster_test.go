@@ -13,10 +13,13 @@ import (
 )
 
 // calmLoad is half of [steadyLoad]: a cluster recovers within seconds, so a tenth of one is exact enough, and leaves the
-// processors to its nodes. With fifteen steps, 2.25 s, more than twenty workflows are in flight at any moment.
+// processors to its nodes. With five steps of 450 ms, 2.25 s, more than twenty workflows are in flight at any moment.
 var calmLoad = drtest.Load{Every: 100 * time.Millisecond, Timeout: time.Second, Steady: 2500 * time.Millisecond}
 
-const calmSteps = 15
+const (
+	calmSteps   = 5
+	calmLatency = 450 * time.Millisecond
+)
 
 // patience is how long a client that is pinned to one node waits for an answer.
 const patience = time.Second
@@ -48,7 +51,9 @@ func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {
 	t.Helper()
 	proxy := proxytest.Start(t, c.Members[0].Network())
 	// A connection is tried at one member after the other: with two that are silent, a request must still be in time.
-	c.app = startOrchestrator(t, proxy, c.Members[0], variant{env: map[string]string{"DATABASE_URL": dsn, "CONNECT_TIMEOUT": "300ms"}})
+	c.app = startOrchestrator(t, proxy, c.Members[0], variant{
+		latency: calmLatency, env: map[string]string{"DATABASE_URL": dsn, "CONNECT_TIMEOUT": "300ms"},
+	})
 	c.load, c.app.steps = calmLoad, calmSteps
 	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
 	var err error

@@ -39,14 +39,6 @@ func connectionLoss(t testing.TB, db *proxytest.Link, app *orchestrator) drtest.
 	}
 }
 
-func TestConnectionLoss(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	db := proxy.Link(t, "database", pg)
-	drtest.Run(t, connectionLoss(t, db, startOrchestrator(t, proxy, db, variant{})))
-}
-
 func TestConnectionLossSabotaged(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ sabotage, objective, reason string }{

@@ -51,16 +51,6 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 	}
 }
 
-func TestCorruptedJSON(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	app := startOrchestrator(t, proxy, pg, variant{env: frequentScrub()})
-	drtest.Run(t, corruptedJSON(t, pg, app))
-	requireLogged(t, app, "checkpoint is corrupt.*got number, want string")
-	requireLogged(t, app, "checkpoint is corrupt.*missing propert")
-}
-
 func TestCorruptedJSONSabotaged(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)

@@ -52,15 +52,6 @@ func frequentCheckpoints() map[string]string {
 	return map[string]string{"CHECKPOINT_INTERVAL": frequently.String()}
 }
 
-func TestCorruptedState(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	app := startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints()})
-	drtest.Run(t, corruptedState(t, pg, app))
-	requireLogged(t, app, "checkpoint is corrupt.*checksum mismatch")
-}
-
 func TestCorruptedStateSabotaged(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)

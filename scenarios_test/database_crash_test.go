@@ -41,13 +41,6 @@ func databaseCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 	}
 }
 
-func TestDatabaseCrash(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	drtest.Run(t, databaseCrash(t, pg, startOrchestrator(t, proxy, pg, variant{})))
-}
-
 func TestDatabaseCrashSabotaged(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -95,16 +95,6 @@ func beganAgain(l *drtest.Ledger) error {
 	return nil
 }
 
-func TestEarlyCrash(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	app := startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints})
-	report := drtest.Run(t, earlyCrash(t, pg, app))
-	require.NotZero(t, report.Figures.LostWork.Hi, "a crash before the first checkpoint must cost work")
-}
-
-// Units that go on from a checkpoint, or from where they were, fail the check.
 func TestBeganAgainSabotaged(t *testing.T) {
 	t.Parallel()
 	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }

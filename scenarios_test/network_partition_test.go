@@ -43,13 +43,6 @@ func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.S
 	}
 }
 
-func TestNetworkPartition(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	drtest.Run(t, networkPartition(t, pg, startOrchestrator(t, proxy, pg, variant{firewall: true})))
-}
-
 func TestNetworkPartitionSabotaged(t *testing.T) {
 	t.Parallel()
 	pg := pgtest.StartPrimary(t)

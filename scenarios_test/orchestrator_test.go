@@ -66,13 +66,42 @@ type variant struct {
 	firewall     bool              // it can be partitioned
 	unsupervised bool              // nobody starts it again
 	resolver     netip.Addr        // whom it asks for names, instead of the host's
+	latency      time.Duration     // of the provider; 0: that of most
 }
 
 // startOrchestrator starts the provider and an orchestrator on the database's network, and returns when it is
 // ready.
 func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.Upstream, v variant) *orchestrator {
 	t.Helper()
-	network := database.Network()
+	services := containertest.StartAll(t, v.llm(t, database.Network()), v.orchestrator(t, database))
+	return newOrchestrator(services[1], services[0], proxy.Link(t, "front", services[1]))
+}
+
+func newOrchestrator(service, provider *containertest.Service, front *proxytest.Link) *orchestrator {
+	return &orchestrator{
+		service:  service,
+		provider: provider,
+		front:    front,
+		client:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		jobs:     map[string]job{},
+	}
+}
+
+// llm is the provider.
+func (v variant) llm(t testing.TB, network string) containertest.Config {
+	t.Helper()
+	return containertest.Config{
+		Name:    "llm",
+		Image:   containertest.Build(t, fakeLLM()),
+		Network: network,
+		Port:    8080,
+		Env:     map[string]string{"LATENCY": cmp.Or(v.latency, stepLatency).String()},
+		Ready:   answers("/healthz"),
+	}
+}
+
+func (v variant) orchestrator(t testing.TB, database proxytest.Upstream) containertest.Config {
+	t.Helper()
 	env := map[string]string{
 		"DATABASE_URL":        pgtest.DSN(database.Addr()),
 		"LLM_URL":             "http://llm:8080",
@@ -84,36 +113,25 @@ func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.
 	if v.unsupervised {
 		restart = containertest.NeverRestart
 	}
-	services := containertest.StartAll(t,
-		containertest.Config{
-			Name:    "llm",
-			Image:   containertest.Build(t, fakeLLM()),
-			Network: network,
-			Port:    8080,
-			Env:     map[string]string{"LATENCY": stepLatency.String()},
-			Ready:   answers("/healthz"),
-		},
-		containertest.Config{
-			Name:     "orchestrator",
-			Image:    containertest.Build(t, v.image()),
-			Network:  network,
-			Port:     8080,
-			Env:      env,
-			Restart:  restart,
-			Ready:    answers("/readyz"),
-			Memory:   v.memory,
-			Firewall: v.firewall,
-			Resolver: v.resolver,
-		},
-	)
-	return &orchestrator{
-		service:  services[1],
-		provider: services[0],
-		front:    proxy.Link(t, "front", services[1]),
-		client:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-		jobs:     map[string]job{},
+	return containertest.Config{
+		Name:     "orchestrator",
+		Image:    containertest.Build(t, v.image()),
+		Network:  database.Network(),
+		Port:     8080,
+		Env:      env,
+		Restart:  restart,
+		Ready:    answers("/readyz"),
+		Memory:   v.memory,
+		Firewall: v.firewall,
+		Resolver: v.resolver,
 	}
 }
+
+// A place is where something on a network is going to be.
+type place struct{ addr, network string }
+
+func (p place) Addr() string    { return p.addr }
+func (p place) Network() string { return p.network }
 
 // A job is what one request asks for.
 type job struct {
@@ -278,6 +296,7 @@ func (o *orchestrator) metrics(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	req.Header.Set("Accept-Encoding", "identity") // to compress it takes longer than to send it
 	resp, err := o.pooled().Do(req)
 	if err != nil {
 		return "", err

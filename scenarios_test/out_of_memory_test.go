@@ -81,13 +81,6 @@ func alertBeforeKill(l *drtest.Ledger) error {
 	return errors.New("it never said that anything was wrong")
 }
 
-func TestOutOfMemory(t *testing.T) {
-	t.Parallel()
-	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	drtest.Run(t, outOfMemory(t, startOrchestrator(t, proxy, pg, growing)))
-}
-
 func TestOutOfMemorySabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("limit not raised", func(t *testing.T) {

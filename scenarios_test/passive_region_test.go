@@ -46,9 +46,10 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	world := containertest.NewNetwork(t)
 	r := &activePassive{}
 	r.active.network, r.passive.network = containertest.NewNetwork(t), containertest.NewNetwork(t)
+	var wan *proxytest.Proxy
 	r.pg = pgtest.StartPair(t, pgtest.Async, pgtest.OnNetwork(r.active.network), pgtest.ReplicaOn(r.passive.network),
 		pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
-			wan := proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network))
+			wan = proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network))
 			r.replication = wan.Link(t, "replication", primary)
 			inject(t, r.replication.Slow(wanLatency))
 			return r.replication.Addr()
@@ -62,7 +63,7 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	r.passive.gate = gates[1].Link(t, "gate of the passive region", r.second)
 	inject(t, r.active.gate.Slow(wanLatency))
 	inject(t, r.passive.gate.Slow(wanLatency))
-	r.sight = proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network)).Link(t, "sight", r.first)
+	r.sight = wan.Link(t, "sight", r.first)
 	inject(t, r.sight.Slow(wanLatency))
 
 	zone := dnstest.Start(t, world, played.ttl, opts...)

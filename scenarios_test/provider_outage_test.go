@@ -107,15 +107,6 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 	}
 }
 
-// An orchestrator goes through one after the other.
-func TestProviderOutage(t *testing.T) {
-	t.Parallel()
-	app, link := startWithProviderLink(t, "")
-	for _, way := range []outage{providerCutOff, providerRateLimit, providerError, providerHang} {
-		t.Run(way.what, func(t *testing.T) { drtest.Run(t, providerOutage(t, app, link, way)) })
-	}
-}
-
 func TestProviderOutageSabotaged(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -127,30 +118,24 @@ func TestProviderOutageSabotaged(t *testing.T) {
 	} {
 		t.Run("retry-storm, "+c.way.what, func(t *testing.T) {
 			t.Parallel()
-			app, link := startWithProviderLink(t, "retry-storm")
+			app, _, llm := startLinked(t, "retry-storm")
 			c.way.hold = 5 * time.Second // the storm is a load on everybody's machine
-			requireFailure(t, providerOutage(t, app, link, c.way), "no stampede", c.reason)
+			requireFailure(t, providerOutage(t, app, llm, c.way), "no stampede", c.reason)
 		})
 	}
 }
 
-// startWithProviderLink starts an orchestrator that reaches its provider through a link.
-func startWithProviderLink(t *testing.T, sabotage string) (*orchestrator, *proxytest.Link) {
+// startLinked starts an orchestrator that reaches its database and its provider through links.
+func startLinked(t *testing.T, sabotage string) (app *orchestrator, db, llm *proxytest.Link) {
 	t.Helper()
 	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network())
-	link := proxy.Link(t, "provider", provider(pg.Network()))
-	return startOrchestrator(t, proxy, pg, variant{sabotage: sabotage, env: map[string]string{
-		"LLM_URL":     "http://" + link.Addr(),
+	proxy := proxytest.Start(t, pg.Network(), proxytest.Links(3))
+	db, llm = proxy.Link(t, "database", pg), proxy.Link(t, "provider", place{"llm:8080", pg.Network()})
+	return startOrchestrator(t, proxy, db, variant{sabotage: sabotage, env: map[string]string{
+		"LLM_URL":     "http://" + llm.Addr(),
 		"LLM_TIMEOUT": providerPatience.String(),
-	}}), link
+	}}), db, llm
 }
-
-// A provider is where the LLM provider of a network is going to be.
-type provider string
-
-func (provider) Addr() string      { return "llm:8080" }
-func (p provider) Network() string { return string(p) }
 
 // providerFault has the provider fail until it is healed. The receipt is what a call of the drill's own met.
 func (o *orchestrator) providerFault(name, fault string, met func(context.Context, *orchestrator) (drtest.Receipt, error)) drtest.Fault {

@@ -22,7 +22,7 @@ const archiveLoss = 2*pgtest.ArchiveInterval + 500*time.Millisecond
 func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 	load := steadyLoad
 	load.Every, load.Steady = 40*time.Millisecond, 3*time.Second // longer than what can be lost
-	b.long(30, load)                                             // 4.5 s
+	b.long(15, load)                                             // 4.5 s
 	return drtest.Scenario{
 		ID:         "DR-BACKUP-001",
 		Title:      "Full backup restore",
@@ -33,7 +33,7 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 		Health:     b.app.Ready,
 		Fault:      b.primary.Destroy(),
 		Runbook:    b.runbook(),
-		Proofs:     b.proofs(),
+		Proofs:     b.proofs(pgtest.Full),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
@@ -54,8 +54,9 @@ func TestFullRestore(t *testing.T) {
 	repository, network := newVolume(t)
 	b := startBackedUp(t, played.measured, repository, network, pgtest.Full)
 	s := fullRestore(t, b)
-	// The ratio is reported, and not judged: it is one of the machine's disk, too.
-	s.Proofs = append(s.Proofs, drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
+	// Only what has changed since is worth a backup of so much. The ratio is reported, and not judged: it is one of the machine's
+	// disk, too.
+	s.Proofs = append(b.proofs(pgtest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
 		pace, err := b.spare.Pace(ctx)
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
