@@ -195,6 +195,9 @@ var (
 func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (death, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, want.within, fmt.Errorf("%s was not seen to end within %v", s.Name(), want.within))
 	defer cancel()
+	if ctx.Err() != nil { // act would go on without it
+		return death{}, context.Cause(ctx)
+	}
 	s.forgetPorts()
 	begin := time.Now()
 	seen := s.events(ctx, id, events.ActionDie)
