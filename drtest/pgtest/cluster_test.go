@@ -102,6 +102,11 @@ func TestQuorum(t *testing.T) {
 	require.NoError(t, err)
 	ahead := c.Others(first, behind)[0]
 	require.NoError(t, first.exec(t.Context(), "CREATE TABLE letters (letter text)"))
+	// Its agent asks whether it could be rewound while its server runs: that is too early to keep its WAL.
+	_, err = first.service.Exec(t.Context(), "pg_rewind", "--help")
+	require.NoError(t, err)
+	_, err = first.service.Exec(t.Context(), "test", "!", "-e", keptDir)
+	require.NoError(t, err)
 
 	partition := behind.Partition(first)
 	_, err = partition.Inject(t.Context())

@@ -148,23 +148,22 @@ func segment(timeline int, l LSN) string {
 // copyWAL copies what a node has of a timeline's WAL, from the file that holds an LSN on, to a folder of another one. Others
 // of its files would only take time: many of them, of 16 MB each, are from before.
 func copyWAL(ctx context.Context, of *Node, timeline int, from LSN, to *Node, dir string) error {
+	var err error
 	for _, source := range []string{keptDir, walDir} {
 		at := from
-		for {
-			err := of.service.CopyTo(ctx, path.Join(source, segment(timeline, at)), to.service, dir)
-			if errdefs.IsNotFound(err) {
+		for ; ; at += segmentSize {
+			if err = of.service.CopyTo(ctx, path.Join(source, segment(timeline, at)), to.service, dir); err != nil {
 				break
 			}
-			if err != nil {
-				return err
-			}
-			at += segmentSize
 		}
-		if at != from {
+		switch {
+		case !errdefs.IsNotFound(err):
+			return err
+		case at != from:
 			return nil
 		}
 	}
-	return fmt.Errorf("timeline %d forks at %v, and its WAL segment %s is not kept", timeline, from, segment(timeline, from))
+	return fmt.Errorf("timeline %d forks at %v, and its WAL segment is not kept: %w", timeline, from, err)
 }
 
 var (
