@@ -16,7 +16,10 @@ import (
 	"github.com/moby/moby/client"
 )
 
-const removalPoll = 5 * time.Millisecond
+const (
+	removalPoll    = 5 * time.Millisecond
+	removalTimeout = 30 * time.Second
+)
 
 // Destroy returns the loss of the service's node with its storage: the container is killed and removed with all its
 // files, except those in volumes from [NewVolume]. Peers see what they see after [Service.Kill]. Nothing brings it back;
@@ -62,7 +65,7 @@ func (s *Service) destroy(ctx context.Context) (death, error) {
 	defer fail(nil)
 	go func() {
 		defer close(removal.ended)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalTimeout)
 		defer cancel()
 		if removal.err = s.removeContainer(ctx, s.id); removal.err != nil {
 			fail(removal.err)
