@@ -42,7 +42,6 @@ type backedUp struct {
 // grows by a quarter of a backup's least size before each backup but the first, and by another that only WAL has.
 func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
 	t.Helper()
-	restoreSlots.have(t)
 	b := &backedUp{repository: repository}
 	b.primary = pgtest.StartPrimary(t, pgtest.ArchiveTo(repository), pgtest.OnNetwork(network))
 	proxy := proxytest.Start(t, network)
@@ -207,7 +206,9 @@ func affected(atLeast int) drtest.Objective {
 	})
 }
 
-// newVolume is a repository in a Docker volume, and a network.
+// newVolume is a repository in a Docker volume, and a network, for one of the tests that may restore at a time.
 func newVolume(t *testing.T) (*pgtest.Repository, string) {
+	t.Helper()
+	restoreSlots.have(t)
 	return pgtest.NewRepository(t), containertest.NewNetwork(t)
 }

@@ -95,6 +95,7 @@ func beganAgain(l *drtest.Ledger) error {
 	return nil
 }
 
+// Units that go on from a checkpoint, or from where they were, fail the check.
 func TestBeganAgainSabotaged(t *testing.T) {
 	t.Parallel()
 	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -11,6 +11,7 @@ import (
 // The repository is in S3-compatible storage, reached over TLS.
 func TestFullRestoreFromS3(t *testing.T) {
 	t.Parallel()
+	restoreSlots.have(t)
 	network := containertest.NewNetwork(t)
 	s := fullRestore(t, startBackedUp(t, played.backup, pgtest.StartS3Repository(t, network), network, pgtest.Full, pgtest.Incremental))
 	s.ID += "/s3"

@@ -13,7 +13,7 @@ import (
 )
 
 // A workflow makes its worker dereference nil, each time that it is executed, and the process dies of it. Its supervisor
-// starts it again until the orchestrator has set that workflow aside, after three deaths, which takes no more than twelve
+// starts it again until the orchestrator has set that workflow aside, after three deaths, which takes no more than ten
 // seconds. All others finish.
 func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 	poison := job{prompt: " <<panic>>", steps: steps, fails: "set aside after 3 attempts"}
@@ -37,15 +37,14 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.Detection(time.Second), // the poison is asked for within 100 ms and executed at once; then nobody answers
 			// Three deaths, with Docker's back-off of 100, 200 and 400 ms, and 0.5 s for each start: 2.2 s. After the
 			// second one all that were in flight are suspects, some 18, and tried one after the other, for a step of
-			// 150 ms each, so that the poison may be met after 2.7 s: 4.9 s, and as long again for a busy machine, on which
-			// starts take three times as long.
-			drtest.RTO(12 * time.Second),
+			// 150 ms each, so that the poison may be met after 2.7 s: 4.9 s, and as long again for a busy machine.
+			drtest.RTO(10 * time.Second),
 			drtest.RPO(0),
-			drtest.WorkRTO(14 * time.Second), // the same, and steps that are done again
+			drtest.WorkRTO(12 * time.Second), // the same, and steps that are done again
 			drtest.LostWork(2 * played.checkpoint),
 			drtest.AllRecovered(8),
 			drtest.NoDuplicates(),
-			drtest.Reached("poison set aside", 12*time.Second),
+			drtest.Reached("poison set aside", 10*time.Second),
 		},
 		Targets:  targets(t, "DR-APP-004"),
 		Deadline: time.Minute,

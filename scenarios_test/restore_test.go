@@ -77,6 +77,7 @@ func TestFullRestoreSabotaged(t *testing.T) {
 	})
 	t.Run("incremental backup without its last file", func(t *testing.T) {
 		t.Parallel()
+		restoreSlots.have(t)
 		repository := pgtest.NewBaseBackupRepository(t)
 		b := startBackedUp(t, played.backup, repository, containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))

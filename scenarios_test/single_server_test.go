@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/drtest/suite/drtest"
@@ -29,9 +30,16 @@ func startSingleServer(t *testing.T) *singleServer {
 	}
 }
 
-// orchestrator starts the one of t, which is over before that of another test starts.
+// orchestrator starts the one of t, which is over before that of another test starts. What a drill that failed has left to do is
+// no business of the next one.
 func (s *singleServer) orchestrator(t *testing.T, v variant) *orchestrator {
 	t.Helper()
+	conn, err := s.pg.Connect(t.Context())
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `DO $$ BEGIN
+		IF to_regclass('workflows') IS NOT NULL THEN DELETE FROM workflows WHERE status = 'open'; END IF;
+	END $$`)
+	require.NoError(t, errors.Join(err, conn.Close(t.Context())))
 	return newOrchestrator(containertest.Start(t, v.orchestrator(t, s.pg)), s.provider, s.front)
 }
 
@@ -41,11 +49,13 @@ func TestSingleServer(t *testing.T) {
 	t.Parallel()
 	s := startSingleServer(t)
 	t.Run("restart", func(t *testing.T) {
-		app := s.orchestrator(t, variant{firewall: true})
+		app := s.orchestrator(t, variant{})
 		t.Run("application crash", func(t *testing.T) { drtest.Run(t, applicationCrash(t, app)) })
 		t.Run("database crash", func(t *testing.T) { drtest.Run(t, databaseCrash(t, s.pg, app)) })
-		t.Run("network partition", func(t *testing.T) { drtest.Run(t, networkPartition(t, s.pg, app)) })
 		t.Run("shutdown", func(t *testing.T) { shutdown(t, app) })
+	})
+	t.Run("network partition", func(t *testing.T) {
+		drtest.Run(t, networkPartition(t, s.pg, s.orchestrator(t, variant{firewall: true})))
 	})
 	t.Run("crash before checkpoint", func(t *testing.T) {
 		report := drtest.Run(t, earlyCrash(t, s.pg, s.orchestrator(t, variant{env: rareCheckpoints})))

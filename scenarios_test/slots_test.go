@@ -11,7 +11,7 @@ var (
 	restoreSlots = make(slots, 2) // the disk as well
 )
 
-// have waits for a slot, which is free again once t and what it has started are gone.
+// have waits for a slot, which is free again once t and what it has made after the call are gone.
 func (s slots) have(t testing.TB) {
 	s <- struct{}{}
 	t.Cleanup(func() { <-s })
