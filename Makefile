@@ -30,7 +30,8 @@ drill: which images ## play one scenario: make drill RUN=TestPrimaryFailover, RU
 
 which:
 	@test -n "$(RUN)" || { echo "which one? make drill RUN=TestPrimaryFailover"; echo "there are:"; \
-		go test -list '^Test' ./scenarios_test | grep '^Test' | grep -vE '$(CHECKS)' | sed 's/^/  /'; exit 2; }
+		go test -list '^Test' ./scenarios_test | grep '^Test' | grep -vE '$(CHECKS)' | sed 's/^/  /'; \
+		echo "and parts of them, by the names in a report: make drill RUN='TestSingleServer/panic'"; exit 2; }
 
 # The scenarios by themselves, so that no other test's containers run beside a drill.
 test: images ## run all tests, those that sabotage the system among them
