@@ -16,10 +16,7 @@ import (
 	"github.com/moby/moby/client"
 )
 
-const (
-	removalPoll    = 5 * time.Millisecond
-	removalTimeout = 30 * time.Second
-)
+const removalPoll = 5 * time.Millisecond
 
 // Destroy returns the loss of the service's node with its storage: the container is killed and removed with all its
 // files, except those in volumes from [NewVolume]. Peers see what they see after [Service.Kill]. Nothing brings it back;
@@ -65,7 +62,7 @@ func (s *Service) destroy(ctx context.Context) (death, error) {
 	defer fail(nil)
 	go func() {
 		defer close(removal.ended)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
 		if removal.err = s.removeContainer(ctx, s.id); removal.err != nil {
 			fail(removal.err)

@@ -5,11 +5,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
+	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
@@ -18,7 +22,10 @@ import (
 	"github.com/moby/moby/client"
 )
 
-const readyInterval = 50 * time.Millisecond
+const (
+	readyInterval  = 50 * time.Millisecond
+	cleanupTimeout = 30 * time.Second
+)
 
 // NewNetwork makes a network for one test, which removes it. It returns its name, for [Config].
 func NewNetwork(t testing.TB) string {
@@ -29,11 +36,12 @@ func NewNetwork(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("network: %v", err)
 	}
-	estateOf(t).add(func(ctx context.Context) error {
+	t.Cleanup(func() {
+		ctx, cancel := cleanupContext(t)
+		defer cancel()
 		if _, err := engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil {
-			return fmt.Errorf("remove network: %w", err)
+			t.Logf("remove network: %v", err)
 		}
-		return nil
 	})
 	return name
 }
@@ -47,11 +55,12 @@ func NewVolume(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("volume: %v", err)
 	}
-	estateOf(t).add(func(ctx context.Context) error {
+	t.Cleanup(func() {
+		ctx, cancel := cleanupContext(t)
+		defer cancel()
 		if _, err := engine.VolumeRemove(ctx, v.Volume.Name, client.VolumeRemoveOptions{}); err != nil {
-			return fmt.Errorf("remove volume: %w", err)
+			t.Logf("remove volume: %v", err)
 		}
-		return nil
 	})
 	return v.Volume.Name
 }
@@ -87,7 +96,7 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 		}
 		services[i] = &Service{engine: engine, config: cs[i]}
 	}
-	estateOf(t).add(nil, services...)
+	t.Cleanup(func() { cleanUp(t, services) })
 	errs := make([]error, len(cs))
 	var starts sync.WaitGroup
 	for i, s := range services {
@@ -180,4 +189,65 @@ func (s *Service) ended(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// cleanUp removes containers, also those that are dead, and keeps their logs if t has failed. It fails
+// nothing: the reaper removes what is left.
+func cleanUp(t testing.TB, services []*Service) {
+	ctx, cancel := cleanupContext(t)
+	defer cancel()
+	if t.Failed() {
+		if err := keepLogs(ctx, t, services); err != nil {
+			t.Logf("keep container logs: %v", err)
+		}
+	}
+	var removals sync.WaitGroup
+	for _, s := range services {
+		remove := func(what, id string) {
+			removals.Go(func() {
+				err := s.removeContainer(ctx, id)
+				if err != nil && !errdefs.IsNotFound(err) { // it may have been destroyed
+					t.Logf("remove %s: %v", what, err)
+				}
+			})
+		}
+		s.mu.Lock()
+		destroyed := s.removal
+		s.mu.Unlock()
+		if destroyed != nil {
+			if err := destroyed.wait(ctx); err != nil {
+				t.Logf("remove %s: %v", s.Name(), err)
+			}
+		}
+		if s.id != "" {
+			remove(s.Name(), s.id)
+		}
+		if s.firewall != nil {
+			remove("firewall of "+s.Name(), s.firewall.ID)
+			s.firewall.Close()
+		}
+	}
+	removals.Wait()
+}
+
+// cleanupContext outlives the context of t, which ends before its cleanups run.
+func cleanupContext(t testing.TB) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), cleanupTimeout)
+}
+
+// keepLogs saves what services have printed among the evidence of t.
+func keepLogs(ctx context.Context, t testing.TB, services []*Service) error {
+	dir, err := drtest.EvidenceDir(t)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range services {
+		if s.id == "" {
+			continue
+		}
+		log, err := s.Logs(ctx)
+		errs = append(errs, err, os.WriteFile(filepath.Join(dir, s.Name()+".log"), []byte(log), 0o644))
+	}
+	return errors.Join(errs...)
 }
