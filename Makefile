@@ -7,7 +7,7 @@ RUN     ?=
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
 # Drills wait more than they work, and few of them run whole clusters: see scenarios_test/slots_test.go. With four side by side two
-# slow processors are busy four fifths of the time, and of 39 results one to four were seen to be marked as measured on an overloaded
+# slow processors are busy four fifths of the time, and of 39 results two to eight were seen to be marked as measured on an overloaded
 # machine. With five it took as long, some twenty were marked and one missed a limit. The restores of the production profile have the
 # disk to themselves most of the time with two.
 PARALLEL ?= $(if $(filter production,$(PROFILE)),2,4)
