@@ -1,12 +1,13 @@
 # Everything here works on a fresh clone: what is missing is installed or built first, and said.
 
 OUT     ?= dr-results
-TIMEOUT ?= 30m
+TIMEOUT ?= 60m
 RUN     ?=
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/profile_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
-# Drills wait more than they work, and few of them run whole clusters: see scenarios_test/slots_test.go. With four side by side two
+# At most: a machine that cannot carry so many plays fewer, see containertest.Main. Drills wait more than they work, and few of them
+# run whole clusters: see scenarios_test/slots_test.go. With four side by side two
 # slow processors are busy four fifths of the time, and of 39 results two to eight were seen to be marked as measured on an overloaded
 # machine. With five it took as long, some twenty were marked and one missed a limit. The restores of the production profile have the
 # disk to themselves most of the time with two.

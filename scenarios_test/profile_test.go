@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
 )
 
 // A profile says how large a drill is. DRTEST_PROFILE names it.
@@ -49,5 +51,5 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "DRTEST_PROFILE=%s: there is no such profile, only fast and production\n", os.Getenv("DRTEST_PROFILE"))
 		os.Exit(2)
 	}
-	os.Exit(m.Run())
+	os.Exit(containertest.Main(m))
 }

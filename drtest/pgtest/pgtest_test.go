@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
+
+func TestMain(m *testing.M) { os.Exit(containertest.Main(m)) }
 
 func TestPrimary(t *testing.T) {
 	t.Parallel()
