@@ -27,7 +27,7 @@ func TestCrash(t *testing.T) {
 		eventually(t, func(ctx context.Context) error { return ask(ctx, s) })
 		confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
 		require.NoError(t, err)
-		require.Regexp(t, fmt.Sprintf(`^restart count %d, running again \d+ms after the death$`, n), confirmed)
+		require.Regexp(t, fmt.Sprintf(`^restart count %d, running again [\d.]+m?s after the death$`, n), confirmed)
 		require.NoError(t, f.Heal(t.Context()))
 	}
 }
