@@ -7,11 +7,11 @@ RUN     ?=
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
 # At most: a machine that cannot carry so many plays fewer, see containertest.Main. Drills wait more than they work, and few of them
-# run whole clusters: see scenarios_test/slots_test.go. With four side by side two
-# slow processors are busy four fifths of the time, and of 39 results two to eight were seen to be marked as measured on an overloaded
-# machine. With five it took as long, some twenty were marked and one missed a limit. The restores of the production profile have the
-# disk to themselves most of the time with two.
-PARALLEL ?= $(if $(filter production,$(PROFILE)),2,4)
+# run whole clusters: see scenarios_test/slots_test.go. With four side by side two slow processors are busy four fifths of the time,
+# and of 39 results two to eight were seen to be marked as measured on an overloaded machine. With five it took as long, some twenty
+# were marked and one missed a limit. The production profile plays one after the other: a restore of 250 MB keeps the disk so busy
+# that beside it a drill's statements were seen to time out.
+PARALLEL ?= $(if $(filter production,$(PROFILE)),1,4)
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
