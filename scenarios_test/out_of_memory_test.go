@@ -99,6 +99,7 @@ func TestOutOfMemorySabotaged(t *testing.T) {
 		v := growing
 		v.env = map[string]string{"MEMORY_ALERT_RATIO": "1"}
 		s := outOfMemory(t, startOrchestrator(t, proxy, pg, v))
-		requireFailure(t, s, "alert before the kill", "the first that it said was: .*(refused|EOF|reset)")
+		// Killed, or so short of memory before that that it answers nobody.
+		requireFailure(t, s, "alert before the kill", "the first that it said was: .*(refused|EOF|reset|deadline exceeded)")
 	})
 }
