@@ -82,7 +82,11 @@ func (b *backedUp) again(t *testing.T) {
 	b.prepare(t, 1e6) // not much more, so that the drills are of one size
 }
 
-// grow adds rows to the history, a table that nobody changes any more. What they hold is the same in each run, and cannot be
+// parts is how many tables the history is spread over. PostgreSQL keeps a table in files of at most a gigabyte, and the processes of a
+// restore share files: a large database has many, this one is to have some as well.
+const parts = 4
+
+// grow adds rows to the history, tables that nobody changes any more. What they hold is the same in each run, and cannot be
 // compressed to less than size: each has 512 random bytes, as 1024 hexadecimal digits.
 func (b *backedUp) grow(t *testing.T, size int64) {
 	t.Helper()
@@ -91,14 +95,24 @@ func (b *backedUp) grow(t *testing.T, size int64) {
 	defer conn.Close(t.Context())
 	tx, err := conn.Begin(t.Context())
 	require.NoError(t, err)
-	copying := "COPY history (body) FROM STDIN"
-	if b.grown == 0 {
-		_, err = tx.Exec(t.Context(), "CREATE TABLE history (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL)")
+	exec := func(sql string) {
+		t.Helper()
+		_, err := tx.Exec(t.Context(), sql)
 		require.NoError(t, err)
-		copying += " (FREEZE)" // what first reads a row that is not frozen writes its whole page to WAL
 	}
-	_, err = conn.PgConn().CopyFrom(t.Context(), &rows{rand.NewChaCha8([32]byte{b.grown}), size}, copying)
-	require.NoError(t, err)
+	if b.grown == 0 {
+		exec("CREATE TABLE history (part int, id bigint GENERATED ALWAYS AS IDENTITY, body text NOT NULL, PRIMARY KEY (part, id)) PARTITION BY LIST (part)")
+	}
+	random := rand.NewChaCha8([32]byte{b.grown})
+	for part := range parts {
+		copying := fmt.Sprintf("COPY history_%d (body) FROM STDIN", part)
+		if b.grown == 0 {
+			exec(fmt.Sprintf("CREATE TABLE history_%d PARTITION OF history (part DEFAULT %[1]d) FOR VALUES IN (%[1]d)", part))
+			copying += " (FREEZE)" // what first reads a row that is not frozen writes its whole page to WAL
+		}
+		_, err = conn.PgConn().CopyFrom(t.Context(), &rows{random, size / parts}, copying)
+		require.NoError(t, err)
+	}
 	require.NoError(t, tx.Commit(t.Context()))
 	b.grown++
 }
