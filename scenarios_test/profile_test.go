@@ -52,5 +52,6 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "DRTEST_PROFILE=%s: there is no such profile, only fast and production\n", os.Getenv("DRTEST_PROFILE"))
 		os.Exit(2)
 	}
+	leaveOutSabotages()
 	os.Exit(containertest.Main(m))
 }

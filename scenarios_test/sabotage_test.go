@@ -1,12 +1,33 @@
 package scenarios
 
 import (
+	"flag"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/stretchr/testify/require"
 )
+
+// sabotagesTake is how much time go test must give to a run of all tests, for those that sabotage a system to be a part of it. With
+// the drills they take a quarter of an hour on two processors, or more.
+const sabotagesTake = 30 * time.Minute
+
+// leaveOutSabotages has a run of all tests play the drills alone, and says so, where go test's -timeout, of ten minutes unless
+// something else is said, would end it halfway.
+func leaveOutSabotages() {
+	flag.Parse()
+	asked := func(name string) any { return flag.Lookup("test." + name).Value.(flag.Getter).Get() }
+	timeout := asked("timeout").(time.Duration)
+	chosen := asked("run") != "" || asked("skip") != "" || asked("list") != "" || testing.Short()
+	if chosen || timeout == 0 || timeout >= sabotagesTake {
+		return
+	}
+	flag.Set("test.skip", "Sabotaged$")
+	fmt.Printf("drtest: the tests that sabotage a system are left out, since a -timeout of %v is too short for all: "+
+		"go test -timeout 1h plays them, and make test\n", timeout)
+}
 
 // requireFailure plays the scenario of a system that was broken on purpose. The drill itself must hold, and
 // the objective must fail, for the reason: anything else means that the scenario would not notice.
