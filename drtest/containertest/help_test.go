@@ -65,7 +65,7 @@ const roleVariable = "DRTEST_TEST_ROLE"
 
 // child returns the command of a process that runs TestChild in a role. Its evidence lies in tmp.
 func child(ctx context.Context, tmp, role string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"-test.run=^TestChild$", "-test.v"}, args...)...)
+	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"-test.run=^TestChild$", "-test.v", "-test.parallel=1"}, args...)...)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role, "TMPDIR="+tmp)
 	return cmd
 }

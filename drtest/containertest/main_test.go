@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(containertest.Main(m)) }
 
-// A test process whose machine takes 50 ms for each process plays one test at a time, and one that cannot be measured as many as it
-// was told.
+// A test process whose machine takes 50 ms for each process plays one test at a time and says so, one that cannot be measured plays
+// as many as it was told and says so, and one that only lists its tests says nothing else.
 func TestMainLimits(t *testing.T) {
 	const child = "CONTAINERTEST_CHILD"
 	if os.Getenv(child) != "" {
@@ -30,32 +30,38 @@ func TestMainLimits(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(slow, "true"), []byte("#!/bin/sh\nexec "+sleep+" 0.05\n"), 0o755))
-	for _, c := range []struct{ name, path, want string }{
-		{"slow", slow, "1 of 3 came together\n"},
-		{"unmeasured", unmeasured, "3 of 3 came together\n"},
+	for _, c := range []struct{ name, path, arg, want string }{
+		{"slow", slow, "-test.parallel=3", `^drtest: tests side by side: 1 instead of 3, since this machine starts \d+ processes a second and each test needs 250\n` +
+			`1 of 3 came together\nPASS\n$`},
+		{"unmeasured", unmeasured, "-test.parallel=3", `^drtest: tests side by side: 3, on a machine that cannot be measured: exec: "true": executable file not found in \$PATH\n` +
+			`3 of 3 came together\nPASS\n$`},
+		{"lists", slow, "-test.list=^TestMainLimits$", `^TestMainLimits\n$`},
 	} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestMainLimits$", "-test.parallel=3")
-		cmd.Env = append(os.Environ(), child+"=1", "PATH="+c.path)
-		said, err := cmd.Output()
-		require.NoError(t, err, string(said))
-		require.Regexp(t, c.want, string(said))
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestMainLimits$", c.arg)
+			cmd.Env = append(os.Environ(), child+"=1", "PATH="+c.path, "GOMAXPROCS=2") // at most 40 starts a second
+			said, err := cmd.Output()
+			require.NoError(t, err, string(said))
+			require.Regexp(t, c.want, string(said))
+		})
 	}
 }
 
 // crowd prints how many of n tests that wait for each other come together.
-func crowd(t *testing.T, n int) {
+func crowd(t *testing.T, n int64) {
 	var here, most atomic.Int64
 	t.Run("all", func(t *testing.T) {
 		for i := range n {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				here.Add(1)
+				now := here.Add(1)
 				defer here.Add(-1)
+				for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				wait.For(ctx, time.Millisecond, func(context.Context) error {
-					most.Store(max(most.Load(), here.Load()))
-					if most.Load() < int64(n) {
+					if most.Load() < n {
 						return errors.New("not all")
 					}
 					return nil

@@ -110,7 +110,7 @@ func TestBadSetting(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a container engine")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBadSetting$", "-test.timeout=30s")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBadSetting$", "-test.timeout=30s", "-test.parallel=1")
 	cmd.Env = append(os.Environ(), "PGTEST_BAD_SETTING=1", "TMPDIR="+t.TempDir()) // its evidence is no one else's
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
