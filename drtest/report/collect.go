@@ -59,7 +59,9 @@ func Collect(dir string) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collect journals: %w", err)
 	}
-	return assemble(run, append(results, transcript.rows(journals)...)), nil
+	r := assemble(run, append(results, transcript.rows(journals)...))
+	r.Notes = transcript.notes()
+	return r, nil
 }
 
 // assemble adds to the results what only the run tells.

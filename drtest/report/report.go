@@ -31,6 +31,8 @@ type Report struct {
 	*Run            // nil when the report is made of journals alone
 	Complete   bool `json:"complete"`
 	Incomplete Text `json:"incomplete"` // why it is not complete
+	// Notes are what the harness said of the run: that fewer drills were played side by side than were asked for.
+	Notes []Text `json:"notes"`
 	// Summary is over all results, and each of Categories over its own.
 	Summary    Tally      `json:"summary"`
 	Categories []Category `json:"categories"`
@@ -83,7 +85,7 @@ type Category struct {
 
 // newReport orders the results and counts them. Run may be nil.
 func newReport(run *Run, results []Result, incomplete string) *Report {
-	r := &Report{Version: Version, Run: run, Complete: incomplete == "", Incomplete: Text(incomplete)}
+	r := &Report{Version: Version, Run: run, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: []Text{}}
 	r.Categories, r.Results = []Category{}, []Result{}
 	results = slices.SortedStableFunc(slices.Values(results), func(a, b Result) int {
 		return cmp.Or(cmp.Compare(natural(a.ID), natural(b.ID)), cmp.Compare(a.Journal, b.Journal))

@@ -28,6 +28,7 @@ type test struct {
 	pkg, name string
 	state     string   // "pass", "fail" or "skip"; empty while it has not ended
 	partial   string   // what stands after the last line break
+	notes     []string // of a package: what the harness said of the run
 	output    []string // the lines that were not shown as they came
 }
 
@@ -91,6 +92,9 @@ func (t *test) say(output string) (shown string) {
 		t.partial = after
 		if m := progress.FindStringSubmatch(line); m != nil {
 			shown += m[1] + m[2] + "\n"
+			if m[2] != "" && t.name == "" {
+				t.notes = append(t.notes, strings.TrimPrefix(m[2], "drtest: "))
+			}
 		} else if !strings.HasPrefix(line, "=== ") {
 			t.output = append(t.output, line)
 		}
@@ -103,6 +107,19 @@ func (t *test) rest() string {
 		return ""
 	}
 	return strings.Join(t.output, "\n") + "\n"
+}
+
+// notes are what the harness said of the run, each once.
+func (t *Transcript) notes() []Text {
+	notes := []Text{}
+	for _, x := range t.order {
+		for _, note := range x.notes {
+			if !slices.Contains(notes, Text(note)) {
+				notes = append(notes, Text(note))
+			}
+		}
+	}
+	return notes
 }
 
 // why says in one line what the test said: its panic, or the end of its output.
