@@ -184,7 +184,7 @@ report: OUT/RUN/report.md
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `"command": "DRTEST_PROFILE=production go test -json -count=1 -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 30m0s -run TestLoss -skip Control$ ./scenarios_test"`
+			want := `"command": "DRTEST_PROFILE=production go test -json -count=1 -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 1h0m0s -run TestLoss -skip Control$ ./scenarios_test"`
 			if !strings.Contains(stamp.ReplaceAllString(string(data), "RUN"), want) {
 				t.Errorf("report.json has no %s", want)
 			}

@@ -25,8 +25,8 @@ func (c command) run(args []string) (int, error) {
 	out := fs.String("out", "dr-results", "the `directory` that gets a directory for each run")
 	only := fs.String("run", "", "run only tests that match `regexp`")
 	skip := fs.String("skip", "", "leave out tests that match `regexp`")
-	timeout := fs.Duration("timeout", 30*time.Minute, "the `limit` of each package's tests")
-	parallel := fs.Int("parallel", 0, "play at most `n` drills of a package at a time; 0 is one for each processor")
+	timeout := fs.Duration("timeout", time.Hour, "the `limit` of each package's tests")
+	parallel := fs.Int("parallel", 0, "play at most `n` tests of a package at a time, where the machine carries them; 0 is one for each processor")
 	packages, err := parse(fs, args, 0)
 	if err != nil {
 		return trouble, err
