@@ -11,7 +11,8 @@ export DRTEST_PROFILE := $(PROFILE)
 # and of 39 results two to eight were seen to be marked as measured on an overloaded machine. With five it took as long, some twenty
 # were marked and one missed a limit. The production profile plays one after the other: a restore of 250 MB keeps the disk so busy
 # that beside it a drill's statements were seen to time out.
-PARALLEL ?= $(if $(filter production,$(PROFILE)),1,4)
+BUSY     := $(filter production,$(PROFILE))
+PARALLEL ?= $(if $(BUSY),1,4)
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
@@ -27,7 +28,7 @@ dr: images ## play all scenarios and write the report to dr-results/latest
 	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
 
 drill: which images ## play one scenario: make drill RUN=TestPrimaryFailover, RUN='TestClusterLease/node death'
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -run '^($(subst /,$(BETWEEN),$(RUN)))$$' ./scenarios_test
+	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -run '^($(subst /,$(BETWEEN),$(RUN)))$$' ./scenarios_test
 
 which:
 	@test -n "$(RUN)" || { echo "which one? make drill RUN=TestPrimaryFailover"; echo "there are:"; \
@@ -36,11 +37,11 @@ which:
 
 # The scenarios by themselves, so that no other test's containers run beside a drill.
 test: images ## run all tests, those that sabotage the system among them
-	go test -count=1 -timeout $(TIMEOUT) -parallel 3 $$(go list ./... | grep -v /scenarios_test)
-	go test -count=1 -timeout $(TIMEOUT) -parallel 3 ./scenarios_test
+	go test -count=1 -timeout $(TIMEOUT) -parallel $(if $(BUSY),1,3) $$(go list ./... | grep -v /scenarios_test)
+	go test -count=1 -timeout $(TIMEOUT) -parallel $(if $(BUSY),1,3) ./scenarios_test
 
 images: engine ## build the container images, where they are missing
-	@go test -v -count=1 -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
+	@go test -v -count=1 -timeout $(TIMEOUT) -parallel 1 -run '^TestImages$$$$' ./scenarios_test
 
 # Without an image registry the base image is made with mmdebstrap. The engine's own answer is left to the
 # tests, which say what to do when there is none.
