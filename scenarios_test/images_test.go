@@ -13,12 +13,10 @@ import (
 
 // TestImages makes the images that the drills run on. `make images` calls it, so that it can be seen at work.
 func TestImages(t *testing.T) {
-	ours := []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image()}
+	ours := []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image(), containertest.FirewallImage()}
 	for _, image := range slices.Concat(pgtest.Images(t), []containertest.Image{proxytest.Image(t), dnstest.Image(t)}, ours) {
 		t.Log(containertest.Build(t, image))
 	}
-	// That of a firewall is made for the first service that has one.
-	containertest.Start(t, containertest.Config{Name: "llm", Image: containertest.Build(t, fakeLLM()), Firewall: true})
 }
 
 // BenchmarkSetUp measures how long a drill waits for its system once the images exist, and which part of that
