@@ -31,7 +31,7 @@ type Report struct {
 	*Run            // nil when the report is made of journals alone
 	Complete   bool `json:"complete"`
 	Incomplete Text `json:"incomplete"` // why it is not complete
-	// Notes are what the harness said of the run: that fewer drills were played side by side than were asked for.
+	// Notes are what the harness said of the run, such as that fewer drills were played side by side than were asked for.
 	Notes []Text `json:"notes"`
 	// Summary is over all results, and each of Categories over its own.
 	Summary    Tally      `json:"summary"`

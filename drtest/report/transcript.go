@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,7 +29,7 @@ type test struct {
 	pkg, name string
 	state     string   // "pass", "fail" or "skip"; empty while it has not ended
 	partial   string   // what stands after the last line break
-	notes     []string // of a package: what the harness said of the run
+	notes     []string // what the harness said of the run
 	output    []string // the lines that were not shown as they came
 }
 
@@ -92,8 +93,8 @@ func (t *test) say(output string) (shown string) {
 		t.partial = after
 		if m := progress.FindStringSubmatch(line); m != nil {
 			shown += m[1] + m[2] + "\n"
-			if m[2] != "" && t.name == "" {
-				t.notes = append(t.notes, strings.TrimPrefix(m[2], "drtest: "))
+			if note, is := strings.CutPrefix(m[2], "drtest: note: "); is {
+				t.notes = append(t.notes, note)
 			}
 		} else if !strings.HasPrefix(line, "=== ") {
 			t.output = append(t.output, line)
@@ -109,14 +110,12 @@ func (t *test) rest() string {
 	return strings.Join(t.output, "\n") + "\n"
 }
 
-// notes are what the harness said of the run, each once.
+// notes are what the harness said of the run, with the package in which it did.
 func (t *Transcript) notes() []Text {
 	notes := []Text{}
 	for _, x := range t.order {
 		for _, note := range x.notes {
-			if !slices.Contains(notes, Text(note)) {
-				notes = append(notes, Text(note))
-			}
+			notes = append(notes, Text(path.Base(x.pkg)+": "+note))
 		}
 	}
 	return notes
