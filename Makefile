@@ -6,13 +6,12 @@ RUN     ?=
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/profile_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
-# At most: a machine that cannot carry so many plays fewer, see containertest.Main. Drills wait more than they work, and few of them
-# run whole clusters: see scenarios_test/slots_test.go. With four side by side two slow processors are busy four fifths of the time,
-# and of 39 results two to eight were seen to be marked as measured on an overloaded machine. With five it took as long, some twenty
-# were marked and one missed a limit. The production profile plays one after the other: a restore of 250 MB keeps the disk so busy
-# that beside it a drill's statements were seen to time out.
-BUSY     := $(filter production,$(PROFILE))
-PARALLEL ?= $(if $(BUSY),1,4)
+# At most: a machine that cannot carry so many plays fewer, see startsForEach in drtest/containertest/main.go, which also tells what
+# more cost. Drills wait more than they work, and few of them run whole clusters: see scenarios_test/slots_test.go. The production
+# profile plays one after the other: a restore of 250 MB keeps the disk so busy that beside it a drill's statements were seen to time
+# out.
+ONE_BY_ONE := $(filter production,$(PROFILE))
+PARALLEL   ?= $(if $(ONE_BY_ONE),1,4)
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
@@ -37,9 +36,10 @@ which:
 
 # The scenarios by themselves, so that no other test's containers run beside a drill.
 test: images ## run all tests, those that sabotage the system among them
-	go test -count=1 -timeout $(TIMEOUT) -parallel $(if $(BUSY),1,3) $$(go list ./... | grep -v /scenarios_test)
-	go test -count=1 -timeout $(TIMEOUT) -parallel $(if $(BUSY),1,3) ./scenarios_test
+	go test -count=1 -timeout $(TIMEOUT) -parallel 3 $$(go list ./... | grep -v /scenarios_test)
+	go test -count=1 -timeout $(TIMEOUT) -parallel $(if $(ONE_BY_ONE),1,3) ./scenarios_test
 
+# Its one test needs no measure of the machine, so it asks for one at a time.
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -timeout $(TIMEOUT) -parallel 1 -run '^TestImages$$$$' ./scenarios_test
 
