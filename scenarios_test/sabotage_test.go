@@ -10,24 +10,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sabotagesTake is how much time go test must give to a run of all tests, for those that sabotage a system to be a part of it. With
-// the drills they take a quarter of an hour on two processors, or more.
-const sabotagesTake = 30 * time.Minute
+// allTests is how much time go test must give to a run of all tests of this package, for those that sabotage a system to be a part
+// of it: they take a quarter of an hour where some can be played side by side, and 38 minutes one by one on a slow machine.
+const allTests = 45 * time.Minute
 
-// leaveOutSabotages has a run of all tests play the drills alone, and says so, where go test's -timeout, of ten minutes unless
-// something else is said, would end it halfway.
+// leaveOutSabotages has a run of all tests play the drills alone, and says so, as go test -v and reports show, where go test's
+// -timeout, of ten minutes unless something else is said, would end it halfway.
 func leaveOutSabotages() {
 	flag.Parse()
 	asked := func(name string) any { return flag.Lookup("test." + name).Value.(flag.Getter).Get() }
 	timeout := asked("timeout").(time.Duration)
 	chosen := asked("run") != "" || asked("skip") != "" || asked("list") != "" || testing.Short()
-	if chosen || timeout == 0 || timeout >= sabotagesTake {
+	if chosen || enough(timeout) {
 		return
 	}
 	flag.Set("test.skip", "Sabotaged$")
-	fmt.Printf("drtest: the tests that sabotage a system are left out, since a -timeout of %v is too short for all: "+
+	fmt.Printf("drtest: note: the tests that sabotage a system are left out, since a -timeout of %v is too short for all: "+
 		"go test -timeout 1h plays them, and make test\n", timeout)
 }
+
+// enough says whether a -timeout is, for all tests. Zero is none.
+func enough(timeout time.Duration) bool { return timeout == 0 || timeout >= allTests }
 
 // requireFailure plays the scenario of a system that was broken on purpose. The drill itself must hold, and
 // the objective must fail, for the reason: anything else means that the scenario would not notice.
@@ -79,4 +82,11 @@ func requireLogged(t *testing.T, app *orchestrator, line string) {
 	log, err := app.service.Logs(t.Context())
 	require.NoError(t, err)
 	require.Regexp(t, line, log)
+}
+
+// Ten minutes, go test's own, are not enough for all, and the hour that make gives is.
+func TestEnoughControl(t *testing.T) {
+	for timeout, want := range map[time.Duration]bool{0: true, 10 * time.Minute: false, 44 * time.Minute: false, 45 * time.Minute: true, time.Hour: true} {
+		require.Equal(t, want, enough(timeout), "%v", timeout)
+	}
 }
