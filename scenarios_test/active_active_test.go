@@ -48,13 +48,19 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 	for i := range r.networks {
 		r.networks[i] = containertest.NewNetwork(t)
 	}
+	var routes []proxytest.Route
+	var ways []**proxytest.StandIn // of the routes
 	for i, here := range r.networks {
 		for j, there := range r.networks {
 			if i != j {
-				r.ways[i][j] = proxytest.StartStandIn(t, here, there, pgtest.RegionAddrs(j)...)
-				inject(t, r.ways[i][j].Slow(wanLatency))
+				routes = append(routes, proxytest.Route{Network: here, Of: there, Addrs: pgtest.RegionAddrs(j)})
+				ways = append(ways, &r.ways[i][j])
 			}
 		}
+	}
+	for i, s := range proxytest.StartStandIns(t, routes...) {
+		*ways[i] = s
+		inject(t, s.Slow(wanLatency))
 	}
 	r.clustered = &clustered{load: calmLoad, Cluster: pgtest.StartCluster(t, pgtest.SyncBestEffort,
 		append(opts, pgtest.Across(r.networks[regionA], r.networks[regionB], r.networks[witness]))...)}

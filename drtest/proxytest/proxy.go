@@ -91,7 +91,7 @@ func Start(t testing.TB, network string, opts ...Option) *Proxy {
 	for i := range o.links {
 		c.ExtraPorts = append(c.ExtraPorts, firstLinkPort+i)
 	}
-	p := start(t, c)
+	p := start(t, c)[0]
 	for _, port := range c.ExtraPorts {
 		host, err := p.service.HostAddrOf(t.Context(), port)
 		if err != nil {
@@ -128,15 +128,20 @@ func config(t testing.TB, network string, relays int) containertest.Config {
 	}
 }
 
-func start(t testing.TB, c containertest.Config) *Proxy {
+// start starts proxies at the same time.
+func start(t testing.TB, cs ...containertest.Config) []*Proxy {
 	t.Helper()
-	p := &Proxy{service: containertest.Start(t, c), reached: slices.Concat([]string{c.Network}, c.Networks)}
-	var err error
-	if p.api, err = p.service.HostAddr(t.Context()); err != nil {
-		t.Fatal(err)
+	var proxies []*Proxy
+	for i, s := range containertest.StartAll(t, cs...) {
+		p := &Proxy{service: s, reached: slices.Concat([]string{cs[i].Network}, cs[i].Networks)}
+		var err error
+		if p.api, err = s.HostAddr(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.client = toxiproxy.NewClient(p.api)
+		proxies = append(proxies, p)
 	}
-	p.client = toxiproxy.NewClient(p.api)
-	return p
+	return proxies
 }
 
 // answers is ready once the proxy's API answers.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 )
 
 // A StandIn is a proxy that has the names and the ports of services on another network, so that those who know only the
@@ -17,34 +18,52 @@ type StandIn struct {
 	links []*Link // named after their addresses
 }
 
-// StartStandIn starts a proxy on a network that stands in for the services at addrs, such as "node-1:5432", on another. The
-// services may start later. No two of addrs have the same port. It ends with t.
-func StartStandIn(t testing.TB, network, of string, addrs ...string) *StandIn {
+// A Route is a way that a [StandIn] is for.
+type Route struct {
+	// Network is the network of the clients.
+	Network string
+	// Of is the network of the services.
+	Of string
+	// Addrs are the addresses of the services there, such as "node-1:5432". No two have the same port.
+	Addrs []string
+}
+
+// StartStandIns starts a proxy for each route, all at the same time, and returns them in the order of routes. The services may
+// start later. The proxies end with t.
+func StartStandIns(t testing.TB, routes ...Route) []*StandIn {
 	t.Helper()
-	c := config(t, network, len(addrs))
-	c.Networks = []string{of}
-	var ports []string
-	for _, addr := range addrs {
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			t.Fatalf("stand in for %q: %v", addr, err)
+	var configs []containertest.Config
+	var ports [][]string // of the services of each route
+	for _, r := range routes {
+		c := config(t, r.Network, len(r.Addrs))
+		c.Networks = []string{r.Of}
+		var listened []string
+		for _, addr := range r.Addrs {
+			host, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				t.Fatalf("stand in for %q: %v", addr, err)
+			}
+			c.Aliases, listened = append(c.Aliases, host), append(listened, port)
 		}
-		c.Aliases, ports = append(c.Aliases, host), append(ports, port)
+		configs, ports = append(configs, c), append(ports, listened)
 	}
-	p := start(t, c)
-	s := &StandIn{}
-	for i, addr := range addrs {
-		l := &Link{proxy: p, name: addr, index: i}
-		err := l.leadTo(t.Context(), net.JoinHostPort(c.Aliases[i]+"."+of, ports[i])) // the name alone is the proxy's as well
-		if err == nil {
-			err = l.listen(t.Context(), ports[i])
+	var all []*StandIn
+	for i, p := range start(t, configs...) {
+		s := &StandIn{}
+		for j, addr := range routes[i].Addrs {
+			l := &Link{proxy: p, name: addr, index: j}
+			err := l.leadTo(t.Context(), net.JoinHostPort(configs[i].Aliases[j]+"."+routes[i].Of, ports[i][j])) // the name alone is the proxy's as well
+			if err == nil {
+				err = l.listen(t.Context(), ports[i][j])
+			}
+			if err != nil {
+				t.Fatalf("stand in for %s: %v", addr, err)
+			}
+			s.links = append(s.links, l)
 		}
-		if err != nil {
-			t.Fatalf("stand in for %s: %v", addr, err)
-		}
-		s.links = append(s.links, l)
+		all = append(all, s)
 	}
-	return s
+	return all
 }
 
 // Cut returns a cut of all its ways: see [Link.Cut].

@@ -15,7 +15,7 @@ import (
 func TestStandIn(t *testing.T) {
 	client := services(t, "client")[0]
 	far := containertest.NewNetwork(t)
-	s := proxytest.StartStandIn(t, client.Network(), far, "server:7777")
+	s := proxytest.StartStandIns(t, proxytest.Route{Network: client.Network(), Of: far, Addrs: []string{"server:7777"}})[0]
 	ask := func() error {
 		_, err := client.Exec(t.Context(), "/echo", "ask", "server:7777", "hello")
 		return err
