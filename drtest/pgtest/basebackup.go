@@ -86,6 +86,11 @@ func (b baseBackups) backup(ctx context.Context, n *Node, kind BackupKind) (Back
 	return made, err
 }
 
+func (baseBackups) compressed(_ Backup, copied string) string { return compress(copied) }
+
+// compress is a script that writes a folder, compressed as pgBackRest does it here, to its standard output.
+func compress(folder string) string { return "tar -cf - " + folder + " | zstd -q -1 -T0" }
+
 func (baseBackups) folder(b Backup) string { return path.Join(baseFolder, b.Label) }
 
 func (b baseBackups) archived(ctx context.Context, n *Node) (LSN, error) {

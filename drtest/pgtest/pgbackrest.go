@@ -142,6 +142,14 @@ func (p pgBackRest) folder(b Backup) string {
 	return path.Join("/", p.under, repositoryPath, "backup", stanza, b.Label)
 }
 
+// compressed has no need of the copy where a repository is in reach that has all files of the backup: a frame for each.
+func (p pgBackRest) compressed(b Backup, copied string) string {
+	if p.under != "" || b.Kind != Full {
+		return compress(copied)
+	}
+	return "cd " + p.folder(b) + " && find bundle pg_data -type f -exec cat {} +" // small files are bundled
+}
+
 // segmentEnd returns the LSN at which a file of WAL ends, by its name: timeline, and the number of the segment in two parts.
 func segmentEnd(name string) (LSN, error) {
 	var timeline, high, low uint32

@@ -40,6 +40,8 @@ type tool interface {
 	backup(context.Context, *Node, BackupKind) (Backup, error)
 	archived(context.Context, *Node) (LSN, error) // the end of the archive
 	folder(Backup) string                         // where the backup lies
+	// compressed is a script that writes a backup, compressed with Zstandard, to its standard output; copied has its files.
+	compressed(b Backup, copied string) string
 	// restore is the command that fills an empty folder with what a server needs that is to recover up to the target.
 	restore(folder string, b Backup, to Target) []string
 }
