@@ -12,13 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// calmLoad is half of [steadyLoad]: a cluster recovers within seconds, so a tenth of one is exact enough, and leaves the
-// processors to its nodes. With five steps of 450 ms, 2.25 s, more than twenty workflows are in flight at any moment.
-var calmLoad = drtest.Load{Every: 100 * time.Millisecond, Timeout: time.Second, Steady: 2500 * time.Millisecond}
+// calmLoad is two thirds of [steadyLoad]: a cluster recovers within seconds, so 75 ms are exact enough, and leave the
+// processors to its nodes. With four steps of 420 ms, 1.68 s, more than twenty workflows are in flight at any moment.
+var calmLoad = drtest.Load{Every: 75 * time.Millisecond, Timeout: time.Second, Steady: 1800 * time.Millisecond}
 
 const (
-	calmSteps   = 5
-	calmLatency = 450 * time.Millisecond
+	calmSteps   = 4
+	calmLatency = 420 * time.Millisecond
 )
 
 // patience is how long a client that is pinned to one node waits for an answer.

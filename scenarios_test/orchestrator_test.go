@@ -34,7 +34,7 @@ const (
 	stepLatency = 150 * time.Millisecond
 )
 
-var steadyLoad = drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second, Steady: 2 * time.Second}
+var steadyLoad = drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second, Steady: 1600 * time.Millisecond}
 
 // An orchestrator is the system under test as its clients see it, through a link that stays, whatever happens to the container
 // behind it. Every other request takes a new connection, as those of new clients do, and the others one that was kept, if

@@ -79,13 +79,15 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 	t.Helper()
 	began, err := app.arrivals(t.Context())
 	require.NoError(t, err)
+	load := steadyLoad
+	load.Steady = 2 * time.Second // the orchestrator forgets with its calls how many were under way in the drill before
 	return drtest.Scenario{
 		ID:         "DR-LLM-001" + way.suffix,
 		Title:      "LLM provider outage: " + way.what,
 		Category:   "LLM Provider Failures",
 		Durability: "no process ends, so nothing can be lost that was ever written",
 		Workload:   app,
-		Load:       steadyLoad,
+		Load:       load,
 		Health:     app.providerAnswers(),
 		Fault:      &countedOutage{Fault: way.fault(app, link), app: app, began: began},
 		HealAfter:  way.hold,
