@@ -7,7 +7,7 @@ RUN     ?=
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
 # At most: a machine that cannot carry so many plays fewer, see startsForEach in drtest/containertest/main.go, which also tells what
-# more cost. Drills wait more than they work, and few of them run whole clusters: see scenarios_test/slots_test.go. The production
+# more cost. Drills wait more than they work, and few of them run whole clusters: see scenarios_test/turns_test.go. The production
 # profile plays one after the other: a restore of 250 MB keeps the disk so busy that beside it a drill's statements were seen to time
 # out.
 ONE_BY_ONE := $(filter production,$(PROFILE))

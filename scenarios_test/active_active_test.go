@@ -298,7 +298,7 @@ func (r *activeActive) drained() func(context.Context) error {
 
 // A region is lost, and after that it comes back.
 func TestActiveActive(t *testing.T) {
-	t.Parallel()
+	inTurn(t, clusterSlots)
 	r := startActiveActive(t)
 	t.Run("failover", func(t *testing.T) { drtest.Run(t, activeActiveFailover(t, r)) })
 	t.Run("failback", func(t *testing.T) {

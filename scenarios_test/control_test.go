@@ -11,7 +11,7 @@ import (
 
 // Nothing happens to the system. The same engine that measures disasters must measure no outage and no loss.
 func TestNoFaultControl(t *testing.T) {
-	t.Parallel()
+	inTurn(t, nil)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	db := proxy.Link(t, "database", pg)

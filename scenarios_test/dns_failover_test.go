@@ -43,7 +43,7 @@ func startDNSFailover(t testing.TB, opts ...dnstest.Option) drtest.Scenario {
 }
 
 func TestDNSFailover(t *testing.T) {
-	t.Parallel()
+	inTurn(t, nil)
 	drtest.Run(t, startDNSFailover(t))
 }
 

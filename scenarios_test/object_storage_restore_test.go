@@ -10,7 +10,7 @@ import (
 
 // The repository is in S3-compatible storage, reached over TLS.
 func TestFullRestoreFromS3(t *testing.T) {
-	t.Parallel()
+	inTurn(t, restoreSlots)
 	restoreSlots.have(t)
 	network := containertest.NewNetwork(t)
 	s := fullRestore(t, startBackedUp(t, played.backup, pgtest.StartS3Repository(t, network), network, pgtest.Full, pgtest.Incremental))

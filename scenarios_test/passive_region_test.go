@@ -226,7 +226,7 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 }
 
 func TestActivePassiveFailover(t *testing.T) {
-	t.Parallel()
+	inTurn(t, nil)
 	drtest.Run(t, activePassiveFailover(t, startActivePassive(t)))
 }
 

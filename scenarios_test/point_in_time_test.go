@@ -155,7 +155,7 @@ func keptBefore() drtest.Objective {
 
 // Each server that was restored is the next one to be lost.
 func TestPointInTime(t *testing.T) {
-	t.Parallel()
+	inTurn(t, restoreSlots)
 	repository, network := newVolume(t)
 	b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 	lost := false // the server, in the drill before

@@ -62,7 +62,7 @@ func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxyt
 }
 
 func TestPrimaryFailover(t *testing.T) {
-	t.Parallel()
+	inTurn(t, nil)
 	pg := pgtest.StartPair(t, pgtest.Sync)
 	proxy := proxytest.Start(t, pg.Primary.Network())
 	db := proxy.Link(t, "database", pg.Primary)
@@ -70,7 +70,7 @@ func TestPrimaryFailover(t *testing.T) {
 }
 
 func TestAsynchronousPrimaryFailover(t *testing.T) {
-	t.Parallel()
+	inTurn(t, nil)
 	pg, proxy, replication := startAsynchronousPair(t)
 	inject(t, replication.Slow(replicationDelay))
 	db := proxy.Link(t, "database", pg.Primary)

@@ -54,5 +54,5 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	}
 	leaveOutSabotages()
-	os.Exit(containertest.Main(m))
+	os.Exit(containertest.Main(run{m}))
 }

@@ -49,7 +49,7 @@ func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 }
 
 func TestInstanceCrashes(t *testing.T) {
-	t.Parallel()
+	inTurn(t, nil)
 	drtest.Run(t, instanceCrashes(startInstances(t, ""), rand.Uint64()))
 }
 

@@ -50,7 +50,7 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 }
 
 func TestFullRestore(t *testing.T) {
-	t.Parallel()
+	inTurn(t, restoreSlots)
 	repository, network := newVolume(t)
 	b := startBackedUp(t, played.measured, repository, network, pgtest.Full)
 	s := fullRestore(t, b)

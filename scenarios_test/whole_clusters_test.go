@@ -22,7 +22,7 @@ type clusterDrill struct {
 // each: a disaster meets a cluster that has been through others.
 func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 	t.Helper()
-	t.Parallel()
+	inTurn(t, clusterSlots)
 	c := startClustered(t, pgtest.SyncQuorum, opts...)
 	for _, d := range drills {
 		t.Run(d.name, func(t *testing.T) {
@@ -51,10 +51,6 @@ func (c *clustered) anew(t *testing.T, mode pgtest.Mode) {
 	c.writers.Stop()
 	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
 }
-
-// The drills on clusters take longest. They stand in the last file, since go test begins the tests that run side by side with the
-// first one and then from the last one on: a closed channel wakes the one that waited last first. Nor do the restores stand in a
-// row, where one would wait for the slots of the others.
 
 // The leader gives up its lease by itself, keeps it, or is relieved of it.
 func TestClusterFailover(t *testing.T) {
