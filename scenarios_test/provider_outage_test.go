@@ -80,7 +80,9 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 	began, err := app.arrivals(t.Context())
 	require.NoError(t, err)
 	load := steadyLoad
-	load.Steady = 2 * time.Second // the orchestrator forgets with its calls how many were under way in the drill before
+	// The orchestrator comes back to the most calls that were under way lately, and forgets them with each answer: what was under way
+	// after the outage before counts for more than a third of that after two seconds of load, and for a sixth after three.
+	load.Steady = 3 * time.Second
 	return drtest.Scenario{
 		ID:         "DR-LLM-001" + way.suffix,
 		Title:      "LLM provider outage: " + way.what,
