@@ -14,6 +14,9 @@ import (
 // of it: they take a quarter of an hour where some can be played side by side, and 38 minutes one by one on a slow machine.
 const allTests = 45 * time.Minute
 
+// sabotages is how the tests that sabotage a system are left out, here and by make dr.
+const sabotages = "Sabotaged$"
+
 // leaveOutSabotages has a run of all tests play the drills alone, and says so, as go test -v and reports show, where go test's
 // -timeout, of ten minutes unless something else is said, would end it halfway.
 func leaveOutSabotages() {
@@ -24,7 +27,7 @@ func leaveOutSabotages() {
 	if chosen || enough(timeout) {
 		return
 	}
-	flag.Set("test.skip", "Sabotaged$")
+	flag.Set("test.skip", sabotages)
 	fmt.Printf("drtest: note: the tests that sabotage a system are left out, since a -timeout of %v is too short for all: "+
 		"go test -timeout 1h plays them, and make test\n", timeout)
 }

@@ -81,7 +81,7 @@ type run struct{ *testing.M }
 func (r run) Run() int {
 	parallel := flag.Lookup("test.parallel").Value
 	places, err := strconv.Atoi(parallel.String())
-	if err == nil && places > 1 && strings.Contains(flag.Lookup("test.skip").Value.String(), "Sabotaged$") {
+	if err == nil && places > 1 && strings.Contains(flag.Lookup("test.skip").Value.String(), sabotages) {
 		drills.give(places)
 		parallel.Set("1000")
 	}
