@@ -14,8 +14,8 @@ type Pace struct {
 	// Fetch is what it takes to fetch the backup.
 	Fetch time.Duration
 	// Plain is what it takes to copy the files of the backup with cp and flush each of them to the disk, and to decompress
-	// them once from Zstandard, with a single process: what the repository has, or, where that is not compressed, the same at
-	// pgBackRest's level here. One shell times both, so that what the engine takes to start it is no part of either.
+	// them once from Zstandard, with a single process: what the repository has, or the same at pgBackRest's level here, where no
+	// single folder has all of it, compressed. One shell times both, so that what the engine takes to start it is no part of either.
 	Plain time.Duration
 }
 
@@ -46,7 +46,7 @@ func (s *Spare) paceRound(ctx context.Context) (fetch, plain time.Duration, err 
 	measure := `set -e -o pipefail; mkdir -p ` + paceFolder + `; cd ` + paceFolder + `; rm -rf data copy; mkdir -m 700 data
 a=$(date +%s%N); "$@" >&2; b=$(date +%s%N)
 cp -r data copy; find copy -type f -exec sync {} +; c=$(date +%s%N)
-[ -e copy.zst ] || (` + s.repository.tool.compressed(s.backup, "copy") + `) >copy.zst
+[ -e copy.zst ] || (` + s.repository.tool.compressed(s.backup, "copy") + `) >copy.zst; [ "$(zstd -q -dc copy.zst | wc -c)" -ge ` + fmt.Sprint(s.restore.Size) + ` ]
 d=$(date +%s%N); zstd -q -dc copy.zst >/dev/null; e=$(date +%s%N)
 echo fetch $((b - a)) plain $((c - b + e - d))`
 	command := append([]string{"bash", "-c", measure, "bash"}, s.repository.tool.restore(paceFolder+"/data", s.backup, s.target)...)
