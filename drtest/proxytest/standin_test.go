@@ -14,8 +14,12 @@ import (
 // that: a cut and a delay of the stand-in hold for it.
 func TestStandIn(t *testing.T) {
 	client := services(t, "client")[0]
-	far := containertest.NewNetwork(t)
-	s := proxytest.StartStandIns(t, proxytest.Route{Network: client.Network(), Of: far, Addrs: []string{"server:7777"}})[0]
+	far, other := containertest.NewNetwork(t), containertest.NewNetwork(t)
+	standIns := proxytest.StartStandIns(t,
+		proxytest.Route{Network: client.Network(), Of: other, Addrs: []string{"elsewhere:7777"}},
+		proxytest.Route{Network: client.Network(), Of: far, Addrs: []string{"server:7777"}})
+	require.Equal(t, "cut the stand-in for elsewhere:7777", standIns[0].Cut().String())
+	s := standIns[1]
 	ask := func() error {
 		_, err := client.Exec(t.Context(), "/echo", "ask", "server:7777", "hello")
 		return err
