@@ -20,7 +20,7 @@ const startsForEach = 250
 // does not get done in time is measured as part of a recovery. It measures the machine for a third of a second, lowers go test's
 // -parallel where that asks for more, also where the command line does, and says so, as go test -v and reports show: to one, on
 // a machine that cannot be measured. It is about one package: go test runs as many packages at a time as its -p says. It returns the
-// exit code. M is a [testing.M], or has one.
+// exit code. M is a [testing.M], or wraps one.
 //
 //	func TestMain(m *testing.M) { os.Exit(containertest.Main(m)) }
 func Main(m interface{ Run() int }) int {
