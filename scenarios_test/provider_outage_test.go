@@ -80,8 +80,8 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 	began, err := app.arrivals(t.Context())
 	require.NoError(t, err)
 	load := steadyLoad
-	// The orchestrator comes back to the most calls that were under way lately, and forgets them with each answer: what was under way
-	// after the outage before counts for more than a third of that after two seconds of load, and for a sixth after three.
+	// The orchestrator comes back to the most calls that were under way lately, and forgets a 256th with each answer: of what was
+	// under way after the outage before more than a third is left after two seconds of load, some 250 answers, and a sixth after three.
 	load.Steady = 3 * time.Second
 	return drtest.Scenario{
 		ID:         "DR-LLM-001" + way.suffix,

@@ -62,7 +62,7 @@ var order = []string{
 var drills = turns{order: order}
 
 // inTurn has a drill run in parallel with others, with a slot where it needs one, as t.Parallel does, but when its turn comes. Go test
-// counts what it waits in what it takes, so that is logged, and as running, when its -timeout is over.
+// counts what it waits in what it takes, so that is logged; when its -timeout is over, it names those that wait as running.
 func inTurn(t *testing.T, needs slots) {
 	t.Helper()
 	begin := drills.enter(t.Name(), needs)
@@ -227,7 +227,7 @@ func TestTurnsControl(t *testing.T) {
 func TestOrderControl(t *testing.T) {
 	files, err := filepath.Glob("*_test.go")
 	require.NoError(t, err)
-	var drills []string
+	var found []string
 	for _, file := range files {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 		require.NoError(t, err)
@@ -245,14 +245,14 @@ func TestOrderControl(t *testing.T) {
 					case "t.Parallel":
 						require.Equal(t, "inTurn", f.Name.Name, "%s: only inTurn calls t.Parallel", file)
 					case "inTurn", "playOneByOne":
-						drills = append(drills, f.Name.Name)
+						found = append(found, f.Name.Name)
 					}
 				}
 				return true
 			})
 		}
 	}
-	require.ElementsMatch(t, append(slices.Clone(order), "playOneByOne"), drills)
+	require.ElementsMatch(t, append(slices.Clone(order), "playOneByOne"), found)
 }
 
 // Make leaves the sabotages out in a way that is seen.
