@@ -55,6 +55,24 @@
 //     own: a pass with its evidence, a failure with what refutes it.
 //   - Availability: the share of requests that were acked, over the drill.
 //
+// # The machine
+//
+// A time says something about the system only when the machine could keep up. A drill takes a [Reading] of it four times a
+// second, and each time is judged with the [Strain] of its own window: from the fault to what was measured, for instance.
+// The machine did not keep up when, in that window,
+//
+//   - some task was ready to run and had no processor for more than two fifths of the time (the kernel's pressure stall
+//     information, which counts tasks that a quota holds back as well), or
+//   - the host of a virtual machine took more than a tenth of its processors (steal), or
+//   - the test process stood still for more than a tenth of it, or
+//   - more than one request in twenty, and at least two, left more than half a period late.
+//
+// A drill by itself on an idle machine of two processors stays below these. A time that meets its limit passes all the same: its strict end held.
+// A time that misses it is untrusted: inconclusive, with the machine as the reason. It still fails when it misses the limit without
+// all that can have been the machine's doing: the time in which some task waited, was kept from a processor, or stood still, and
+// in which the engine was starting a container that the recovery needs. So are [Transparent], and the verdicts of a drill that did not come to its end.
+// Losses, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses them.
+//
 // A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or
 // unknown (anything else, such as a timeout). Only acked units can be lost. An unknown unit may turn up later
 // or not; it is never lost and never a duplicate by itself.

@@ -23,6 +23,7 @@ type record struct {
 	Outcome   *opEnded   `json:"outcome,omitempty"`
 	Event     *Event     `json:"event,omitempty"`
 	Sample    *Sample    `json:"sample,omitempty"`
+	Reading   *Reading   `json:"machine,omitempty"`
 	Survivors *survivors `json:"survivors,omitempty"`
 	Bill      *Bill      `json:"bill,omitempty"`
 	End       *ending    `json:"end,omitempty"`
@@ -114,6 +115,11 @@ func (r *Report) add(rec record) error {
 			return errors.New("a sample ends before it begins")
 		}
 		l.Samples = append(l.Samples, *rec.Sample)
+	case rec.Reading != nil:
+		if err := rec.Reading.follows(l.Readings); err != nil {
+			return err
+		}
+		l.Readings = append(l.Readings, *rec.Reading)
 	case rec.Survivors != nil:
 		l.Survivors = append([]string{}, rec.Survivors.IDs...)
 	case rec.Bill != nil:
@@ -139,7 +145,7 @@ func (r *Report) add(rec record) error {
 func (rec record) fields() int {
 	n := 0
 	for _, set := range []bool{rec.Journal != nil, rec.Op != nil, rec.Outcome != nil, rec.Event != nil,
-		rec.Sample != nil, rec.Survivors != nil, rec.Bill != nil, rec.End != nil, rec.Verdicts != nil} {
+		rec.Sample != nil, rec.Reading != nil, rec.Survivors != nil, rec.Bill != nil, rec.End != nil, rec.Verdicts != nil} {
 		if set {
 			n++
 		}
@@ -210,6 +216,9 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	}
 	for i := range l.Samples {
 		put(record{Sample: &l.Samples[i]})
+	}
+	for i := range l.Readings {
+		put(record{Reading: &l.Readings[i]})
 	}
 	if l.Survivors != nil {
 		put(record{Survivors: &survivors{l.Survivors}})

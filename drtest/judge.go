@@ -48,15 +48,21 @@ type Verdict struct {
 	Limit     *time.Duration `json:"limit,omitempty"`  // what was allowed, where the objective has a limit
 	Got       *Interval      `json:"got,omitempty"`    // what was measured, where it is a time
 	Why       string         `json:"why"`              // "got 2.413s (2.391s..2.413s), want at most 5s"
+	// Untrusted says of an inconclusive verdict that it was the machine that did not keep up: played again on one that
+	// does, the same drill may show it.
+	Untrusted bool `json:"untrusted,omitempty"`
 }
 
 // String reads "RTO: fail: got 38.412s (38.391s..38.412s), want at most 10s".
 func (v Verdict) String() string {
-	name := v.Objective
+	name, status := v.Objective, v.Status.String()
 	if v.Target {
 		name = "target " + name
 	}
-	return fmt.Sprintf("%s: %v: %s", name, v.Status, v.Why)
+	if v.Untrusted {
+		status = "untrusted"
+	}
+	return fmt.Sprintf("%s: %s: %s", name, status, v.Why)
 }
 
 // A Report is a ledger and what was concluded from it.
@@ -83,6 +89,13 @@ func (r *Report) Status() Status {
 	return status
 }
 
+// Untrusted says whether nothing but the machine stands between this report and a verdict: none fails, and each that does not
+// pass is untrusted.
+func (r *Report) Untrusted() bool {
+	return r.Status() == Inconclusive && len(r.Verdicts) > 0 &&
+		!slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Status != Pass && !v.Untrusted })
+}
+
 // Judge applies objectives to a ledger. It touches nothing else. Rejected work that the system holds
 // nevertheless is always judged: no recovery excuses it. So are each [Proof], by what its examination found, and
 // the [Model], by the measured RTO.
@@ -101,12 +114,45 @@ func Judge(l *Ledger, objectives ...Objective) *Report {
 		if o.bounded {
 			v.Limit = &o.limit
 		}
-		if why := l.unfinished(); why != "" && v.Status == Pass {
-			v.Status, v.Why = Inconclusive, v.Why+", but "+why
+		if why := l.unfinished(); why != "" && v.Status != Fail {
+			v = l.distrustUnfinished(v, why)
 		}
 		r.Verdicts = append(r.Verdicts, v)
 	}
 	return r
+}
+
+// distrustUnfinished takes the pass from a verdict on a drill that did not get to its end. Where the machine did not keep up, that
+// is why.
+func (l *Ledger) distrustUnfinished(v Verdict, why string) Verdict {
+	if v.Status == Pass {
+		v.Status, v.Why = Inconclusive, v.Why+", but "+why
+	}
+	if strain := l.Strain(Interval{0, Forever}); !v.Untrusted && !strain.KeptUp() && l.Ended {
+		v.Untrusted, v.Why = true, v.Why+": "+strain.why()
+	}
+	return v
+}
+
+// distrust takes back that a verdict failed, or could not be told, for a time that was measured in a window in which the machine
+// did not keep up. It stays a failure where what is certainly not the machine's part of the window misses the limit as
+// well: at is the least that was measured.
+func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration) Verdict {
+	strain := l.Strain(window)
+	if v.Status == Pass || strain.KeptUp() {
+		return v
+	}
+	if without := least - strain.Machine(); v.Status == Fail && without > limit {
+		v.Why += fmt.Sprintf("; the machine did not keep up (%s), and without its %s it still is more than %s", strain.Why(), seconds(strain.Machine()), seconds(without))
+		return v
+	}
+	v.Status, v.Untrusted, v.Why = Inconclusive, true, v.Why+": "+strain.why()
+	return v
+}
+
+// why says in a sentence that the machine did not keep up, and how much of the time may have been its doing.
+func (s Strain) why() string {
+	return fmt.Sprintf("the machine did not keep up: %s, so that up to %s of %s may be its doing", s.Why(), seconds(s.Machine()), seconds(s.Over))
 }
 
 // unfinished says why a ledger cannot pass anything, or nothing.

@@ -13,6 +13,8 @@ type Ledger struct {
 	Ops     []Op     // in the order in which they were due
 	Events  []Event  // in the order in which they were seen
 	Samples []Sample // of running work, where the workload is a [Tracker]
+	// Readings are of the machine, in their order. Ledgers of older versions have none.
+	Readings []Reading
 	// Survivors holds every unit that the system held at the end, repeats included. It is nil when two
 	// successive readings never agreed.
 	Survivors []string
@@ -112,13 +114,15 @@ const (
 	StepDone       EventKind = "step done" // from the step's start to its end
 	StageReached   EventKind = "reached"   // from the last poll that found it missing to the first that did not
 	StageMissed    EventKind = "missed"    // the last poll of a stage that was never reached
-	SteadyAgain    EventKind = "steady again"
-	DeadlinePassed EventKind = "deadline"
-	SurvivorsRead  EventKind = "survivors"
-	BillRead       EventKind = "bill"
-	Proved         EventKind = "proved"     // from the start of the examination to its end
-	Refuted        EventKind = "refuted"    // likewise
-	NotProved      EventKind = "not proved" // likewise: it showed nothing either way
+	// ContainerStarted is the work of the engine on a container that starts: see [NoteStart].
+	ContainerStarted EventKind = "container start"
+	SteadyAgain      EventKind = "steady again"
+	DeadlinePassed   EventKind = "deadline"
+	SurvivorsRead    EventKind = "survivors"
+	BillRead         EventKind = "bill"
+	Proved           EventKind = "proved"     // from the start of the examination to its end
+	Refuted          EventKind = "refuted"    // likewise
+	NotProved        EventKind = "not proved" // likewise: it showed nothing either way
 )
 
 // A Sample is one reading of progress, taken within its interval. Units holds the units that changed
@@ -126,17 +130,6 @@ const (
 type Sample struct {
 	Interval
 	Units map[string]Progress `json:"units,omitempty"`
-}
-
-// Machine is what the test machine was doing during the drill: figures from a machine that was too busy
-// say as much about it as about the system.
-type Machine struct {
-	CPUs int `json:"cpus"`
-	// Busy is the share of all processor time that was used, from 0 to 1.
-	Busy float64 `json:"busy"`
-	// Stalled is the share of the time in which some task waited for a processor (pressure stall
-	// information), from 0 to 1. It is 0 where the kernel does not tell.
-	Stalled float64 `json:"stalled"`
 }
 
 // Late is how many requests of the load left more than half a period late, and the worst of them.
@@ -149,14 +142,6 @@ func (l *Ledger) Late() (ops int, worst time.Duration) {
 		worst = max(worst, late)
 	}
 	return ops, worst
-}
-
-// Overloaded says whether the machine was too busy for the figures to be a baseline: more than one request in
-// twenty left late, or the processors were busy for more than nine tenths of the time. They hold nevertheless, since
-// they use the real times.
-func (l *Ledger) Overloaded() bool {
-	late, _ := l.Late()
-	return late*20 > len(l.Ops) || l.Machine.Busy > 0.9
 }
 
 // Event returns the interval of the first event of a kind.

@@ -1,55 +1,241 @@
 package drtest
 
 import (
-	"bufio"
-	"bytes"
-	"os"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/drtest/suite/internal/machine"
 )
 
-// cpuTimes are the kernel's running totals: ticks of all processors, those of them that were idle, and
-// the microseconds in which some task waited for a processor.
-type cpuTimes struct{ all, idle, stalled float64 }
-
-// readCPU reads /proc/stat and /proc/pressure/cpu (see proc(5) and the kernel's psi.rst). Where there are
-// none it returns zeros.
-func readCPU() cpuTimes {
-	var t cpuTimes
-	if stat, err := os.ReadFile("/proc/stat"); err == nil {
-		line, _, _ := bytes.Cut(stat, []byte("\n"))
-		for i, field := range strings.Fields(string(line)) {
-			n, err := strconv.ParseFloat(field, 64)
-			if err != nil || i > 8 { // "cpu"; guest times are part of user times
-				continue
-			}
-			t.all += n
-			if i == 4 || i == 5 { // idle, iowait
-				t.idle += n
-			}
-		}
-	}
-	if psi, err := os.ReadFile("/proc/pressure/cpu"); err == nil {
-		for lines := bufio.NewScanner(bytes.NewReader(psi)); lines.Scan(); {
-			if some, ok := strings.CutPrefix(lines.Text(), "some "); ok {
-				_, total, _ := strings.Cut(some, "total=")
-				t.stalled, _ = strconv.ParseFloat(total, 64)
-			}
-		}
-	}
-	return t
+// Machine is what the test machine was doing during the drill: figures from a machine that was too busy
+// say as much about it as about the system.
+type Machine struct {
+	CPUs int `json:"cpus"`
+	// Busy is the share of all processor time that was used, from 0 to 1.
+	Busy float64 `json:"busy"`
+	// Stalled is the share of the time in which some task waited for a processor (pressure stall
+	// information), from 0 to 1. It is 0 where the kernel does not tell.
+	Stalled float64 `json:"stalled"`
 }
 
-// since says what the machine did between two readings.
-func (t cpuTimes) since(before cpuTimes, elapsed time.Duration) Machine {
-	m := Machine{CPUs: runtime.NumCPU()}
-	if all := t.all - before.all; all > 0 {
-		m.Busy = 1 - (t.idle-before.idle)/all
-	}
-	if elapsed > 0 {
-		m.Stalled = min(1, (t.stalled-before.stalled)/float64(elapsed.Microseconds()+1))
+// machineSince says what the machine did between an earlier reading and now.
+func machineSince(before machine.Totals, elapsed time.Duration) Machine {
+	now, m := machine.Read(), Machine{CPUs: runtime.NumCPU()}
+	if m.Busy = now.Busy(before); elapsed > 0 {
+		waited, _ := now.Lost(before, elapsed)
+		m.Stalled = float64(waited) / float64(elapsed)
 	}
 	return m
 }
+
+// A Reading is what the machine had done by one moment of the drill. Its durations count from the start of the drill. They
+// stay at 0 where the kernel does not tell them.
+type Reading struct {
+	At time.Duration `json:"at"`
+	// Waited is how long some task was ready to run and had no processor: "some" of /proc/pressure/cpu, see the kernel's
+	// psi.rst. Tasks that a quota holds back count as well.
+	Waited time.Duration `json:"waited,omitempty"`
+	// Stolen is how long the host of a virtual machine kept a processor from it, on the average of all processors: "steal" of
+	// /proc/stat, see proc(5).
+	Stolen time.Duration `json:"stolen,omitempty"`
+	// Stopped is how long the test process did not run when it should have: how late its readings were, added up.
+	Stopped time.Duration `json:"stopped,omitempty"`
+}
+
+// follows refuses a reading that cannot come after those before it.
+func (r Reading) follows(before []Reading) error {
+	var last Reading
+	if n := len(before); n > 0 {
+		last = before[n-1]
+	}
+	if r.At < last.At || r.Waited < last.Waited || r.Stolen < last.Stolen || r.Stopped < last.Stopped {
+		return errors.New("a reading of the machine is less than the one before it")
+	}
+	return nil
+}
+
+const (
+	// readingEvery is the time between two readings. Each takes a tenth of a millisecond.
+	readingEvery = 250 * time.Millisecond
+	// punctual is how late a reading may be without a mention.
+	punctual = 25 * time.Millisecond
+)
+
+// watchMachine takes readings, and a last one when ctx ends.
+func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
+	var last Reading
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for due := p.now(); ; {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		now, stopped := p.now(), last.Stopped
+		if late := now - due; late > punctual {
+			stopped += late
+		}
+		waited, stolen := machine.Read().Lost(start, now)
+		// The host's part is a share of the time so far, which may sink by a rounding.
+		next := Reading{At: now, Waited: max(waited, last.Waited), Stolen: max(stolen, last.Stolen), Stopped: stopped}
+		last = next
+		p.emit(record{Reading: &next})
+		if ctx.Err() != nil {
+			return
+		}
+		due = now + readingEvery
+		timer.Reset(readingEvery)
+	}
+}
+
+// playerKey is that of the player in the context of what it calls.
+type playerKey struct{}
+
+// NoteStart tells the drill that has called Inject, Heal or a step with ctx that the engine took from one moment to another to
+// start a container. It is a part of the recovery that a faster machine would make shorter: see [Strain]. Outside of a
+// drill, and once it has ended, it does nothing.
+func NoteStart(ctx context.Context, container string, from, to time.Time) {
+	if p, ok := ctx.Value(playerKey{}).(*player); ok && !to.Before(from) && !from.Before(p.start) {
+		p.emitUnlessEnded(record{Event: &Event{Kind: ContainerStarted, Interval: Interval{from.Sub(p.start), to.Sub(p.start)}, Note: container}})
+	}
+}
+
+// Strain is what kept a machine from its work during a window of a drill, each as a part of that window.
+type Strain struct {
+	Over    time.Duration // how long the window is
+	Waited  time.Duration // see [Reading]
+	Stolen  time.Duration // likewise
+	Stopped time.Duration // likewise
+	Starts  time.Duration // in which the engine was starting a container that the drill had lost or asked for
+	Late    int           // requests that left more than half a period late
+	Sent    int           // all requests
+	Known   bool          // whether there are readings of the machine at all
+}
+
+// A machine could not keep up with a drill when one of these shares of a window is exceeded.
+//
+// After its fault a drill by itself on an idle machine of two processors has some task wait for a seventh of the time, one of a cluster for a
+// quarter, and a restore with several processes for a third. From two fifths on the length of the window is that of a queue. Time that is stolen or in which the test process stood still is lost whole, so a
+// tenth of it is more than the margin of a limit. A load that leaves late in one of twenty cases is not the load that was asked for.
+const (
+	mostWaited  = 0.4
+	mostStolen  = 0.1
+	mostStopped = 0.1
+	mostLate    = 0.05
+)
+
+// KeptUp says whether the machine could keep up with the drill, so that a time that misses its limit tells of the system.
+func (s Strain) KeptUp() bool { return s.Why() == "" }
+
+// Why says what kept the machine from keeping up, or nothing.
+func (s Strain) Why() string {
+	var why []string
+	over := func(d time.Duration, most float64) bool { return s.Over > 0 && float64(d) > most*float64(s.Over) }
+	share := func(d time.Duration) string { return fmt.Sprintf("%.0f %%", 100*float64(d)/float64(s.Over)) }
+	if over(s.Waited, mostWaited) {
+		why = append(why, "some task waited for a processor "+share(s.Waited)+" of the time")
+	}
+	if over(s.Stolen, mostStolen) {
+		why = append(why, "the host of the virtual machine took "+share(s.Stolen)+" of its processors")
+	}
+	if over(s.Stopped, mostStopped) {
+		why = append(why, "the test process stood still "+share(s.Stopped)+" of the time")
+	}
+	if s.Late > 1 && float64(s.Late) > mostLate*float64(s.Sent) {
+		why = append(why, fmt.Sprintf("%d of %d requests left late", s.Late, s.Sent))
+	}
+	return strings.Join(why, ", ")
+}
+
+// Machine returns the most of the window that can have been the machine's doing: what is left of it is the system's. It is
+// the whole window where nothing is known of the machine but that it did not keep up.
+func (s Strain) Machine() time.Duration {
+	if !s.Known && !s.KeptUp() {
+		return s.Over
+	}
+	return min(s.Over, s.Waited+s.Stolen+s.Stopped+s.Starts)
+}
+
+// Strain returns what kept the machine from its work during a window.
+func (l *Ledger) Strain(window Interval) Strain {
+	window.Hi = min(window.Hi, l.end())
+	s := Strain{Over: max(0, window.Hi-window.Lo), Known: len(l.Readings) > 0}
+	from, to := l.reading(window.Lo), l.reading(window.Hi)
+	s.Waited, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Stolen-from.Stolen, to.Stopped-from.Stopped
+	for _, e := range l.Events {
+		if e.Kind == ContainerStarted {
+			s.Starts += max(0, min(e.Hi, window.Hi)-max(e.Lo, window.Lo))
+		}
+	}
+	for _, op := range l.Ops {
+		if op.Due < window.Lo || op.Due > window.Hi {
+			continue
+		}
+		s.Sent++
+		if op.Start-op.Due > l.Drill.Every/2 {
+			s.Late++
+		}
+	}
+	return s
+}
+
+// end is the last moment of which the ledger tells.
+func (l *Ledger) end() (last time.Duration) {
+	for _, e := range l.Events {
+		if e.Hi != Forever {
+			last = max(last, e.Hi)
+		}
+	}
+	for _, op := range l.Ops {
+		if op.End != Forever {
+			last = max(last, op.End)
+		}
+	}
+	if n := len(l.Readings); n > 0 {
+		last = max(last, l.Readings[n-1].At)
+	}
+	return last
+}
+
+// reading returns what the machine had done at a moment, which lies between two readings, or after the last.
+func (l *Ledger) reading(at time.Duration) Reading {
+	n, found := slices.BinarySearchFunc(l.Readings, at, func(r Reading, at time.Duration) int { return cmp.Compare(r.At, at) })
+	switch {
+	case found:
+		return l.Readings[n]
+	case n == len(l.Readings) && n == 0:
+		return Reading{At: at}
+	case n == len(l.Readings):
+		return l.Readings[n-1]
+	}
+	var before Reading
+	if n > 0 {
+		before = l.Readings[n-1]
+	}
+	after := l.Readings[n]
+	part := float64(at-before.At) / float64(after.At-before.At)
+	between := func(a, b time.Duration) time.Duration { return a + time.Duration(part*float64(b-a)) }
+	return Reading{at, between(before.Waited, after.Waited), between(before.Stolen, after.Stolen), between(before.Stopped, after.Stopped)}
+}
+
+// recovery is the window that tells of a recovery: from the fault until service was back, or until the end of the drill.
+func (l *Ledger) recovery(f Figures) Interval {
+	fault, ok := l.Event(FaultInjected)
+	if !ok {
+		return Interval{0, l.end()}
+	}
+	window := Interval{fault.Lo, l.end()}
+	if f.RTO.Known && f.RTO.Hi != Forever {
+		window.Hi = fault.Lo + f.RTO.Hi
+	}
+	return window
+}
+
+// Strained returns what kept the machine from its work from the fault until service was back.
+func (r *Report) Strained() Strain { return r.Ledger.Strain(r.Ledger.recovery(r.Figures)) }

@@ -72,6 +72,9 @@ func (m Model) explains() Objective {
 		} else if v.Status == Inconclusive {
 			v.Why += ": too coarse to tell, with " + resolution(l)
 		}
-		return v
+		if got.Lo < want.Lo && got.Hi < want.Hi { // too fast is no matter of the machine
+			return v
+		}
+		return l.distrust(v, since(FaultInjected)(l, got), got.Lo, want.Hi)
 	}}
 }

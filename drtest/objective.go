@@ -22,7 +22,7 @@ type Objective struct {
 //
 // With a [Model] a limit that is not the configuration's worst case is pointed out.
 func RTO(limit time.Duration) Objective {
-	o := within("RTO", limit, func(f Figures) Figure { return f.RTO })
+	o := within("RTO", limit, since(FaultInjected), func(f Figures) Figure { return f.RTO })
 	timely := o.judge
 	o.judge = func(l *Ledger, f Figures) Verdict {
 		v := timely(l, f)
@@ -34,12 +34,12 @@ func RTO(limit time.Duration) Objective {
 
 // Detection requires the system's own Health to turn bad within limit of the fault.
 func Detection(limit time.Duration) Objective {
-	return within("detection", limit, func(f Figures) Figure { return f.Detection })
+	return within("detection", limit, since(FaultInjected), func(f Figures) Figure { return f.Detection })
 }
 
 // Reached requires the scenario's stage of that name to be reached within limit of the fault.
 func Reached(stage string, limit time.Duration) Objective {
-	return within(stage, limit, func(f Figures) Figure {
+	return within(stage, limit, since(FaultInjected), func(f Figures) Figure {
 		for _, s := range f.Stages {
 			if s.Name == stage {
 				return s.Figure
@@ -51,54 +51,54 @@ func Reached(stage string, limit time.Duration) Objective {
 
 // HealLag requires service to be back within limit of the fault being healed.
 func HealLag(limit time.Duration) Objective {
-	return within("heal lag", limit, func(f Figures) Figure { return f.HealLag })
+	return within("heal lag", limit, since(FaultHealed), func(f Figures) Figure { return f.HealLag })
 }
 
 // WorkRTO requires every unit that was in flight at the fault to be past its progress at the fault within
 // limit of it.
 func WorkRTO(limit time.Duration) Objective {
-	return within("work RTO", limit, func(f Figures) Figure { return f.WorkRTO })
+	return within("work RTO", limit, since(FaultInjected), func(f Figures) Figure { return f.WorkRTO })
 }
 
 // LostWork requires that no unit in flight was rolled back by more than limit: by progress that clients
 // had seen longer than that before the fault.
 func LostWork(limit time.Duration) Objective {
-	return within("lost work", limit, func(f Figures) Figure { return f.LostWork })
+	return within("lost work", limit, before, func(f Figures) Figure { return f.LostWork })
 }
 
 // RPO requires every acked unit to survive, except those acked within the window before the fault. Work
 // acked after the fault and lost always fails. RPO(0) forgives nothing.
 func RPO(window time.Duration) Objective {
-	o := within("RPO", window, func(f Figures) Figure { return f.RPO })
-	timely := o.judge
-	o.judge = func(l *Ledger, f Figures) Verdict {
+	return Objective{name: "RPO", limit: window, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RPO.Known {
 			return Verdict{Why: f.RPO.Why}
 		}
-		if len(f.Lost) == 0 {
+		v := Verdict{Status: f.RPO.judge(window), Got: &f.RPO.Interval, Why: wanted(f.RPO.Interval, window)}
+		switch {
+		case len(f.Lost) == 0:
 			return Verdict{Status: Pass, Got: &f.RPO.Interval, Why: fmt.Sprintf("lost none of %d acked", f.Acked)}
-		}
-		v := timely(l, f)
-		if f.LostDuring > 0 && v.Status == Pass {
+		case window == 0 || f.LostAfter > 0:
+			v.Status = Fail
+		case v.Status == Inconclusive:
+			v.Why += ": too coarse to tell, with " + resolution(l)
+		case f.LostDuring > 0 && v.Status == Pass:
 			v.Status = Inconclusive
 			v.Why += fmt.Sprintf(": %d of them were under way when the fault took effect, and may have been acked after it", f.LostDuring)
-		}
-		if window == 0 || f.LostAfter > 0 {
-			v = Verdict{Status: Fail, Got: v.Got, Why: wanted(f.RPO.Interval, window)}
 		}
 		v.Why = fmt.Sprintf("lost %d of %d acked (%s): %s", len(f.Lost), f.Acked, some(f.Lost), v.Why)
 		if f.LostAfter > 0 {
 			v.Why += fmt.Sprintf("; %d of them were acked after the fault", f.LostAfter)
 		}
 		return v
-	}
-	return o
+	}}
 }
 
 // AllRecovered requires that at least atLeast units were in flight at the fault, and that every one of them
 // finished with its right result, exactly once. With fewer in flight the drill shows nothing.
+//
+// Units that have merely not finished by the deadline, on a machine that did not keep up, are no failure but untrusted.
 func AllRecovered(atLeast int) Objective {
-	return Objective{name: "all recovered", judge: func(_ *Ledger, f Figures) Verdict {
+	return Objective{name: "all recovered", judge: func(l *Ledger, f Figures) Verdict {
 		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
 		case !f.WorkKnown:
 			return Verdict{Why: f.WorkWhy}
@@ -107,7 +107,12 @@ func AllRecovered(atLeast int) Objective {
 			for _, u := range f.Unrecovered {
 				ids = append(ids, fmt.Sprintf("%s (%s)", u.ID, u.Why))
 			}
-			return Verdict{Status: Fail, Why: fmt.Sprintf("%s; not %s", why, some(ids))}
+			v := Verdict{Status: Fail, Why: fmt.Sprintf("%s; not %s", why, some(ids))}
+			_, late := l.Event(DeadlinePassed)
+			if late && !slices.ContainsFunc(f.Unrecovered, func(u Unrecovered) bool { return u.Why != notFinished }) {
+				return l.distrust(v, since(FaultInjected)(l, Interval{Hi: Forever}), 0, 0)
+			}
+			return v
 		case len(f.Affected) < max(1, atLeast):
 			return Verdict{Why: fmt.Sprintf("%s, want at least %d in flight at the fault", why, max(1, atLeast))}
 		default:
@@ -147,7 +152,8 @@ func RepeatedCalls(atMost int) Objective {
 	}}
 }
 
-// Transparent requires that no client sees the fault at all.
+// Transparent requires that no client sees the fault at all. A request that fails on a machine that does not keep up may
+// have failed for that, so it is no failure then but untrusted.
 func Transparent() Objective {
 	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
@@ -155,7 +161,8 @@ func Transparent() Objective {
 		case !injected:
 			return Verdict{Why: "no fault was injected"}
 		case f.Failed > 0:
-			return Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d requests failed after the fault", f.Failed, len(l.Ops))}
+			v := Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d requests failed after the fault", f.Failed, len(l.Ops))}
+			return l.distrust(v, since(FaultInjected)(l, Interval{Hi: Forever}), 0, 0)
 		case !slices.ContainsFunc(l.Ops, func(op Op) bool { return op.Start >= fault.Hi && op.Outcome == Acked }):
 			return Verdict{Why: "no request was sent and acked after the fault"}
 		}
@@ -216,8 +223,8 @@ func proved(proof string) Objective {
 	}}
 }
 
-// within makes an objective of a figure that is a time.
-func within(name string, limit time.Duration, figure func(Figures) Figure) Objective {
+// within makes an objective of a figure that is a time, measured in a window.
+func within(name string, limit time.Duration, window func(*Ledger, Interval) Interval, figure func(Figures) Figure) Objective {
 	return Objective{name: name, limit: limit, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		fig := figure(f)
 		if !fig.Known {
@@ -230,8 +237,25 @@ func within(name string, limit time.Duration, figure func(Figures) Figure) Objec
 		} else if v.Status == Inconclusive {
 			v.Why += ": too coarse to tell, with " + resolution(l)
 		}
-		return v
+		return l.distrust(v, window(l, fig.Interval), fig.Lo, limit)
 	}}
+}
+
+// since is the window of a time that counts from the first event of a kind.
+func since(kind EventKind) func(*Ledger, Interval) Interval {
+	return func(l *Ledger, got Interval) Interval {
+		from, _ := l.Event(kind)
+		if got.Hi == Forever {
+			return Interval{from.Lo, Forever}
+		}
+		return Interval{from.Lo, from.Lo + got.Hi}
+	}
+}
+
+// before is the window of a time that counts back from the fault.
+func before(l *Ledger, got Interval) Interval {
+	fault, _ := l.Event(FaultInjected)
+	return Interval{max(0, fault.Lo-min(got.Hi, fault.Lo)), fault.Hi}
 }
 
 func wanted(got Interval, limit time.Duration) string {

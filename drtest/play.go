@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/drtest/suite/internal/machine"
+	"github.com/drtest/suite/internal/measured"
 )
 
 const (
@@ -45,7 +48,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		asked:    map[string]bool{},
 		sampling: make(chan struct{}, 1),
 	}
-	busy := readCPU()
+	p.busy = machine.Read()
 	_, tracked := s.Workload.(Tracker)
 	_, billed := s.Workload.(Biller)
 	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
@@ -55,7 +58,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		Proofs: proofNames(s.Proofs), Model: s.Model, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
 	}}})
 	err := p.drill(ctx)
-	end := &ending{Machine: readCPU().since(busy, p.now())}
+	end := &ending{Machine: machineSince(p.busy, p.now())}
 	if err != nil {
 		end.Broken = err.Error()
 	}
@@ -68,6 +71,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 type player struct {
 	Scenario
 	start time.Time
+	busy  machine.Totals // at the start
 	sink  func(record)
 
 	mu      sync.Mutex
@@ -84,6 +88,20 @@ func (p *player) now() time.Duration { return time.Since(p.start) }
 func (p *player) emit(rec record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.add(rec)
+}
+
+// emitUnlessEnded is for what others tell, who may do so when the drill is over.
+func (p *player) emitUnlessEnded(rec record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.report.Ledger.Ended {
+		p.add(rec)
+	}
+}
+
+// add is emit for who holds mu.
+func (p *player) add(rec record) {
 	if err := p.report.add(rec); err != nil {
 		panic("drtest: the player wrote what its own reader refuses: " + err.Error())
 	}
@@ -134,6 +152,7 @@ func call(ctx context.Context, limit time.Duration, f func(context.Context) erro
 
 // drill takes the drill through its phases.
 func (p *player) drill(parent context.Context) (err error) {
+	parent = context.WithValue(parent, playerKey{}, p)
 	ctx, cancel := context.WithTimeout(parent, p.Deadline)
 	defer cancel()
 
@@ -145,6 +164,7 @@ func (p *player) drill(parent context.Context) (err error) {
 	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
 	var load, observers sync.WaitGroup
 	load.Go(func() { p.load(loading) })
+	observers.Go(func() { p.watchMachine(observing, p.busy) })
 	if p.Health != nil {
 		observers.Go(func() { p.watchHealth(observing) })
 	}
@@ -162,6 +182,8 @@ func (p *player) drill(parent context.Context) (err error) {
 	if err := p.reachSteady(ctx); err != nil {
 		return err
 	}
+	served := measured.Drills.Begin()
+	defer served()
 	heal, err := p.inject(ctx)
 	defer func() {
 		end()
@@ -179,6 +201,7 @@ func (p *player) drill(parent context.Context) (err error) {
 	if err := p.recover(ctx); err != nil {
 		return err
 	}
+	served()
 	stopLoad()
 	load.Wait()
 	if err := p.settle(parent, ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,9 @@ type TB interface {
 // Run plays s and fails t for every objective that is not met. While it plays, it logs one line for each
 // phase of the drill and appends to a journal, which stays as evidence when the test fails: see
 // [EvidenceDir] and [ReadReport].
+//
+// A drill that the machine kept from its verdict fails t, too, and says how to play it again, alone; "drreport run" does so by
+// itself.
 func Run(t TB, s Scenario) *Report {
 	t.Helper()
 	if err := s.validate(); err != nil {
@@ -40,7 +44,7 @@ func Run(t TB, s Scenario) *Report {
 	t.Cleanup(func() { j.close(t) })
 	ledger, broken := play(t.Context(), s, func(rec record) {
 		j.write(rec)
-		if rec.Event != nil && rec.Event.Kind != HealthKept {
+		if rec.Event != nil && rec.Event.Kind != HealthKept && rec.Event.Kind != ContainerStarted {
 			t.Logf("%s", phase(s.ID, *rec.Event))
 		}
 	})
@@ -63,10 +67,18 @@ func Run(t TB, s Scenario) *Report {
 	if r.Status() != Pass {
 		t.Logf("%s", evidence(r, j.path))
 	}
+	if r.Untrusted() {
+		t.Logf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run '%s'", pattern(t.Name()))
+	}
 	if broken != nil {
 		t.Fatalf("drtest: the drill broke, so its figures show nothing: %v", broken)
 	}
 	return r
+}
+
+// pattern is what go test -run takes for one test.
+func pattern(name string) string {
+	return "^" + strings.ReplaceAll(regexp.QuoteMeta(name), "/", "$/^") + "$"
 }
 
 // phase is the line that Run logs for an event as it happens.

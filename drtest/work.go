@@ -47,6 +47,9 @@ func (u unit) most(first Interval) int {
 	return most
 }
 
+// notFinished is why a unit is not recovered that had not come to its end by the end of the drill.
+const notFinished = "not finished"
+
 // work follows the units that were in flight at the fault.
 func (l *Ledger) work(fault Interval, f *Figures) {
 	switch {
@@ -79,7 +82,7 @@ func (l *Ledger) work(fault Interval, f *Figures) {
 		case held[u.id] > 1:
 			not("held more than once")
 		case !last.Finished:
-			not("not finished")
+			not(notFinished)
 		case last.Wrong != "":
 			not(last.Wrong)
 		default:

@@ -1,0 +1,183 @@
+package drtest_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/google/go-cmp/cmp"
+)
+
+// A planted machine did what is said here during a drill: for so much of each second some task waited, and so on.
+type planted struct {
+	waited, stolen, stopped float64
+	late                    int // of the requests after the fault
+	starts                  time.Duration
+	silent                  bool // the kernel tells nothing
+}
+
+// drill returns a drill whose service was back so long after the fault, at +2 s of some, on that machine.
+func (m planted) drill(back time.Duration) *drtest.Ledger {
+	const every = 100 * ms
+	fault := drtest.Interval{Lo: 2 * time.Second, Hi: 2 * time.Second}
+	l := &drtest.Ledger{
+		Drill:  drtest.Drill{ID: "DR-1", Fault: "kill", Every: every, Timeout: 500 * ms, Steady: time.Second, Deadline: time.Minute},
+		Events: []drtest.Event{{Kind: drtest.FaultInjected, Interval: fault, Note: "kill", Receipt: "exit code 137"}},
+		Ended:  true,
+	}
+	if m.starts > 0 {
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.ContainerStarted, Interval: drtest.Interval{Lo: fault.Hi, Hi: fault.Hi + m.starts}, Note: "app"})
+	}
+	late := m.late
+	for due := time.Duration(0); due < fault.Hi+back+3*time.Second; due += every {
+		op := drtest.Op{ID: due.String(), Due: due, Start: due, End: due + 5*ms, Outcome: drtest.Acked}
+		if due >= fault.Hi && due < fault.Hi+back {
+			op.Outcome, op.Err = drtest.Unknown, "connection refused"
+		}
+		if due >= fault.Hi && late > 0 {
+			late--
+			op.Start, op.End = op.Start+60*ms, op.End+60*ms
+		}
+		if op.Outcome == drtest.Acked {
+			l.Survivors = append(l.Survivors, op.ID)
+		}
+		l.Ops = append(l.Ops, op)
+	}
+	for at := time.Duration(0); !m.silent && at < fault.Hi+back+3*time.Second; at += 250 * ms {
+		part := func(share float64) time.Duration { return time.Duration(share * float64(at)) }
+		l.Readings = append(l.Readings, drtest.Reading{At: at, Waited: part(m.waited), Stolen: part(m.stolen), Stopped: part(m.stopped)})
+	}
+	return l
+}
+
+// A time that misses its limit is trusted as far as the machine kept up, and a time that meets it always.
+func TestUntrustedMachine(t *testing.T) {
+	const limit = 5 * time.Second
+	for _, c := range []struct {
+		reason  string
+		machine planted
+		back    time.Duration
+		want    string
+	}{
+		{"met, quiet", planted{waited: 0.1}, 3 * time.Second, "pass: got 3.005s (2.900s..3.005s), want at most 5s"},
+		{"met, busy", planted{waited: 0.9, late: 30}, 3 * time.Second, "pass: got 3.005s (2.960s..3.005s), want at most 5s"},
+		{"missed, quiet", planted{waited: 0.39, stolen: 0.09, late: 3}, 6 * time.Second, "fail: got 6.005s (5.900s..6.005s), want at most 5s"},
+		{"missed, and it waited", planted{waited: 0.5}, 6 * time.Second,
+			"untrusted: got 6.005s (5.900s..6.005s), want at most 5s: the machine did not keep up: some task waited for a processor 50 % of the time, so that up to 3.002s of 6.005s may be its doing"},
+		{"missed, and its host took from it", planted{stolen: 0.2}, 6 * time.Second,
+			"untrusted: got 6.005s (5.900s..6.005s), want at most 5s: the machine did not keep up: the host of the virtual machine took 20 % of its processors, so that up to 1.201s of 6.005s may be its doing"},
+		{"missed, and the test stood still", planted{stopped: 0.2}, 6 * time.Second,
+			"untrusted: got 6.005s (5.900s..6.005s), want at most 5s: the machine did not keep up: the test process stood still 20 % of the time, so that up to 1.201s of 6.005s may be its doing"},
+		{"missed, and the load left late, of which nothing else tells", planted{late: 4, silent: true}, 6 * time.Second,
+			"untrusted: got 6.005s (5.900s..6.005s), want at most 5s: the machine did not keep up: 4 of 61 requests left late, so that up to 6.005s of 6.005s may be its doing"},
+		{"missed by far, though it waited", planted{waited: 0.5}, 12 * time.Second,
+			"fail: got 12.005s (11.900s..12.005s), want at most 5s; the machine did not keep up (some task waited for a processor 50 % of the time), and without its 6.003s it still is more than 5.897s"},
+		{"missed by less than it waited, and than a container took to start", planted{waited: 0.5, starts: time.Second}, 12 * time.Second,
+			"untrusted: got 12.005s (11.900s..12.005s), want at most 5s: the machine did not keep up: some task waited for a processor 50 % of the time, so that up to 7.003s of 12.005s may be its doing"},
+		{"too coarse to tell, and it waited", planted{waited: 0.8}, 5 * time.Second,
+			"untrusted: got 5.005s (4.900s..5.005s), want at most 5s: too coarse to tell, with a fault that took 0.000s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms: " +
+				"the machine did not keep up: some task waited for a processor 80 % of the time, so that up to 4.004s of 5.005s may be its doing"},
+	} {
+		r := drtest.Judge(c.machine.drill(c.back), drtest.RTO(limit))
+		if diff := cmp.Diff("RTO: "+c.want, r.Verdicts[0].String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+		}
+		if untrusted := strings.HasPrefix(c.want, "untrusted"); r.Untrusted() != untrusted || untrusted && r.Status() != drtest.Inconclusive {
+			t.Errorf("%s: the report is untrusted: %v, status %v", c.reason, r.Untrusted(), r.Status())
+		}
+	}
+}
+
+// What does not depend on the clock is judged as ever: a loss on a busy machine is a loss.
+func TestUntrustedMachineExcusesNoLoss(t *testing.T) {
+	l := planted{waited: 0.9, stolen: 0.5, late: 30}.drill(6 * time.Second)
+	l.Survivors = append(l.Survivors[5:], l.Survivors[10]) // five are lost, one is held twice
+	l.Drill.Proofs = []string{"no second writer"}
+	l.Events = append(l.Events, drtest.Event{Kind: drtest.Refuted, Note: "no second writer", Evidence: "two writers"})
+	r := drtest.Judge(l, drtest.RPO(0), drtest.NoDuplicates(), drtest.Transparent(),
+		drtest.Check("breaker opened", func(*drtest.Ledger) error { return errors.New("never") }))
+	var got []string
+	for _, v := range r.Verdicts {
+		status, _, _ := strings.Cut(v.String(), ": got")
+		got = append(got, status)
+	}
+	want := []string{
+		"RPO: fail: lost 5 of 50 acked (0s 100ms 200ms 300ms 400ms)",
+		"no duplicates: fail: 1 units are held more than once: 1s",
+		"transparent: untrusted: 60 of 110 requests failed after the fault: the machine did not keep up: some task waited for a processor 88 % of the time, the host of the virtual machine took 49 % of its processors, 30 of 90 requests left late, so that up to 8.905s of 8.905s may be its doing",
+		"breaker opened: fail: never",
+		"rejected stays rejected: pass: none of 0 rejected units is held",
+		"no second writer: fail: two writers",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if r.Untrusted() {
+		t.Error("a failure is not untrusted")
+	}
+}
+
+// Of a drill that did not get to its end, the machine is the reason where it did not keep up; and no reason where it did.
+func TestUntrustedMachineAtTheDeadline(t *testing.T) {
+	for _, c := range []struct {
+		waited float64
+		want   bool
+	}{{0.1, false}, {0.9, true}} {
+		l := planted{waited: c.waited}.drill(6 * time.Second)
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.DeadlinePassed, Note: "not steady again"})
+		if r := drtest.Judge(l, drtest.RPO(0)); r.Untrusted() != c.want || r.Status() != drtest.Inconclusive {
+			t.Errorf("waited %v: untrusted %v, status %v", c.waited, r.Untrusted(), r.Status())
+		}
+	}
+}
+
+// A drill takes readings of the machine, and what the engine takes to start containers during it, but not after it.
+func TestMachineIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(system)
+		var inject, step context.Context
+		sc := s.scenario(func(sc *drtest.Scenario) {
+			cut := s.cut()
+			sc.Fault = drtest.NewFault("cut", func(ctx context.Context) (drtest.Receipt, error) {
+				inject = ctx
+				return cut.Inject(ctx)
+			}, cut.Heal)
+			sc.Runbook = []drtest.Step{{Name: "start", Do: func(ctx context.Context) error {
+				step = ctx
+				now := time.Now()
+				time.Sleep(200 * ms)
+				drtest.NoteStart(ctx, "app", now, time.Now())
+				drtest.NoteStart(inject, "app", now, now.Add(-time.Second))    // backwards
+				drtest.NoteStart(inject, "app", now.Add(-time.Hour), now)      // from before the drill
+				drtest.NoteStart(context.Background(), "app", now, time.Now()) // of no drill
+				return nil
+			}}}
+		})
+		l, err := drtest.Play(t.Context(), sc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		drtest.NoteStart(step, "late", time.Now(), time.Now())
+		var starts []string
+		for _, e := range l.Events {
+			if e.Kind == drtest.ContainerStarted {
+				starts = append(starts, e.Note+" "+(e.Hi-e.Lo).String())
+			}
+		}
+		if diff := cmp.Diff([]string{"app 200ms"}, starts); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		for i, r := range l.Readings {
+			if want := time.Duration(i) * 250 * ms; r.At != want && i != len(l.Readings)-1 {
+				t.Errorf("reading %d at %v, want %v", i, r.At, want)
+			}
+		}
+		if n := len(l.Readings); n < 20 {
+			t.Errorf("only %d readings", n)
+		}
+	})
+}
