@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,5 +189,79 @@ func TestCollectNothing(t *testing.T) {
 	}
 	if _, err := Collect(dir); err == nil || !strings.Contains(err.Error(), "read run") {
 		t.Errorf("damaged description of the run: %v", err)
+	}
+}
+
+// What is untrusted is played again, and then the second run decides; what failed in the first one stays failed.
+func TestCollectPlayedAgain(t *testing.T) {
+	const line = `{"Action":%q,"Package":"p","Test":%q,"Output":%q,"Path":%q}` + "\n"
+	dir := t.TempDir()
+	// plays writes down a test of a run, and the journal of its drill, if it has one.
+	plays := func(part, name, outcome, said string, r *drtest.Report) {
+		t.Helper()
+		artifacts := filepath.Join(dir, part, "_artifacts", strings.ReplaceAll(name, "/", "-"))
+		lines := fmt.Sprintf(line, "run", name, "", "") + fmt.Sprintf(line, "artifacts", name, "", artifacts)
+		if said != "" {
+			lines += fmt.Sprintf(line, "output", name, said, "")
+		}
+		lines += fmt.Sprintf(line, outcome, name, "", "")
+		if r != nil {
+			saveJournal(t, filepath.Join(artifacts, "drill.ndjson"), r)
+		} else if err := os.MkdirAll(filepath.Join(dir, part), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(filepath.Join(dir, part, TranscriptFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err == nil {
+			_, err = f.WriteString(lines)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rto := objectives{drtest.RTO(500 * ms)}
+	busy := func(id string, back int) *drtest.Report {
+		l := drill(id, id, "Database Failures", back, 4000)
+		for at := 0; at < 4000; at += 250 {
+			l.Readings = append(l.Readings, drtest.Reading{At: time.Duration(at) * ms, Waited: time.Duration(at) * ms * 3 / 4})
+		}
+		return judge(l, rto, nil)
+	}
+	quiet := func(id string, back int) *drtest.Report {
+		return judge(drill(id, id, "Database Failures", back, 4000), rto, nil)
+	}
+	const slow = "    start.go:80: untrusted: start primary: the machine did not keep up\n"
+
+	plays("", "TestPasses", "pass", "", quiet("DR-1", 1200))
+	plays("", "TestFails", "fail", "", quiet("DR-2", 2000))
+	plays("", "TestSlow/one", "fail", "", busy("DR-3", 1700))
+	plays("", "TestSlow/two", "fail", "", busy("DR-4", 1700))
+	plays("", "TestSlow/three", "fail", "", busy("DR-5", 1700))
+	plays("", "TestSlow", "fail", "", nil)
+	plays("", "TestGroup", "fail", slow, nil)
+	plays("", "TestSetUp", "fail", slow, nil)
+	about(t, dir, Run{When: began, CPUs: 2, Exit: new(1)})
+	r := collect(t, dir)
+	want := "^TestGroup$|^TestSetUp$|^TestSlow$/^one$|^TestSlow$/^three$|^TestSlow$/^two$"
+	if got := r.UntrustedTests(); got != want || r.Untrusted() || r.Passed() || r.Summary.Untrusted != 5 {
+		t.Fatalf("to be played again: %s, want %s\n%s", got, want, r.Table())
+	}
+
+	plays(AgainDir, "TestSlow/one", "pass", "", quiet("DR-3", 1200))
+	plays(AgainDir, "TestSlow/two", "fail", "", quiet("DR-4", 2000))
+	plays(AgainDir, "TestSlow/three", "fail", "", busy("DR-5", 1700))
+	plays(AgainDir, "TestSlow", "fail", "", nil)
+	plays(AgainDir, "TestGroup/one", "pass", "", quiet("DR-6", 1200))
+	plays(AgainDir, "TestGroup/two", "skip", "", nil)
+	plays(AgainDir, "TestGroup", "pass", "", nil)
+	plays(AgainDir, "TestSetUp", "pass", "", nil)
+	about(t, filepath.Join(dir, AgainDir), Run{When: began, CPUs: 2, Exit: new(1)})
+	r = collect(t, dir)
+	golden(t, "again.txt", r.Table())
+	if r.Untrusted() || r.Passed() || r.Summary.Failed != 2 || r.Summary.Untrusted != 1 {
+		t.Errorf("untrusted %v, passed %v, summary %+v", r.Untrusted(), r.Passed(), r.Summary)
+	}
+	if data, err := r.JSON(); err != nil || valid(t, data) != nil {
+		t.Errorf("no valid JSON: %v, %v", err, valid(t, data))
 	}
 }

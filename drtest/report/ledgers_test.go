@@ -113,10 +113,12 @@ func drills() []*drtest.Report {
 	coarse.Drill.Fault = "cut link"
 	coarse.Events[1].Note, coarse.Events[1].Receipt = "cut link", "dial a|b\nrefused"
 	coarse.Events = append(coarse.Events, drtest.Event{Kind: drtest.FaultHealed, Interval: at(1500, 1505)})
-	for i := range coarse.Ops[:3] {
-		coarse.Ops[i].Start += 60 * ms
-		coarse.Ops[i].End += 60 * ms
+	for i := range 3 {
+		coarse.Ops[12+i].Start += 60 * ms
+		coarse.Ops[12+i].End += 60 * ms
 	}
+	coarse.Readings = []drtest.Reading{{}, {At: 1000 * ms, Waited: 100 * ms}, {At: 2000 * ms, Waited: 500 * ms, Stolen: 100 * ms}, {At: 3000 * ms, Waited: 550 * ms, Stolen: 200 * ms}}
+	coarse.Events = append(coarse.Events, drtest.Event{Kind: drtest.ContainerStarted, Interval: at(1400, 1450), Note: "app"})
 	coarse.Survivors = append(coarse.Survivors, "op-05")
 
 	down := drill("DR-DB-002", "Database crash during execution", "Database Failures", 9999, 3000)

@@ -57,12 +57,12 @@ func rows(r Result) []row {
 		row := row{metric, "–", "–", measured, "–"}
 		limit, target := r.verdict(objective, false), r.verdict(objective, true)
 		if target != nil {
-			row.Target, row.Status = bound(r.Targets, objective, demand), mark(target.Status)
+			row.Target, row.Status = bound(r.Targets, objective, demand), target.mark()
 		}
 		if limit != nil {
-			row.Limit, row.Status = bound(r.Limits, objective, demand), mark(limit.Status)
+			row.Limit, row.Status = bound(r.Limits, objective, demand), limit.mark()
 			if target != nil && target.Status != limit.Status {
-				row.Status += ", target: " + mark(target.Status)
+				row.Status += ", target: " + target.mark()
 			}
 		}
 		rows = append(rows, row)
@@ -246,6 +246,24 @@ func share(part, whole int) string {
 	}
 	return fmt.Sprintf("%d of %d (%.1f%%)", part, whole, 100*float64(part)/float64(whole))
 }
+
+// mark marks a verdict.
+func (v Verdict) mark() string {
+	if v.Untrusted {
+		return untrustedMark
+	}
+	return mark(v.Status)
+}
+
+// Mark marks a result.
+func (r Result) Mark() string {
+	if r.Untrusted {
+		return untrustedMark
+	}
+	return mark(r.Status)
+}
+
+const untrustedMark = "⚠️ UNTRUSTED"
 
 func mark(s drtest.Status) string {
 	switch s {

@@ -27,8 +27,10 @@ var Schema string
 
 // A Report is what a run of drills showed.
 type Report struct {
-	Version    int  `json:"version"`
-	*Run            // nil when the report is made of journals alone
+	Version int `json:"version"`
+	*Run        // nil when the report is made of journals alone
+	// Again is the run that played the untrusted results of the first one again, alone. It is nil when there was none.
+	Again      *Run `json:"again"`
 	Complete   bool `json:"complete"`
 	Incomplete Text `json:"incomplete"` // why it is not complete
 	// Notes are what the harness said of the run, such as that fewer drills were played side by side than were asked for.
@@ -60,6 +62,8 @@ type Tally struct {
 	Passed       int `json:"passed"`
 	Failed       int `json:"failed"`
 	Inconclusive int `json:"inconclusive"`
+	Untrusted    int `json:"untrusted"` // of those that are inconclusive
+	Again        int `json:"again"`     // those that were played again, alone
 	Overloaded   int `json:"overloaded"`
 	// LossKnown counts the results that show whether acked work was lost, and Lossless those in which
 	// none was.
@@ -117,6 +121,12 @@ func tally(results []Result) Tally {
 		default:
 			t.Inconclusive++
 		}
+		if r.Untrusted {
+			t.Untrusted++
+		}
+		if r.First != nil {
+			t.Again++
+		}
 		if r.Machine != nil && r.Machine.Overloaded {
 			t.Overloaded++
 		}
@@ -152,7 +162,28 @@ func tally(results []Result) Tally {
 // Passed says whether there are results, all of them passed, and nothing else went wrong in the run.
 func (r *Report) Passed() bool {
 	return r.Complete && r.Summary.Results > 0 && r.Summary.Passed == r.Summary.Results &&
-		(r.Run == nil || *r.Exit == 0)
+		(r.Run == nil || *r.Run.Exit == 0 || r.Again != nil && *r.Again.Exit == 0)
+}
+
+// Untrusted says whether nothing but the machine stands between the report and a pass.
+func (r *Report) Untrusted() bool {
+	return r.Complete && r.Summary.Untrusted > 0 && r.Summary.Passed+r.Summary.Untrusted == r.Summary.Results
+}
+
+// UntrustedTests returns the tests whose results are untrusted, in the form that go test -run takes.
+func (r *Report) UntrustedTests() (pattern string) {
+	var tests []string
+	for _, x := range r.Results {
+		if x.Untrusted && x.Test != "" {
+			parts := strings.Split(string(x.Test), "/")
+			for i := range parts {
+				parts[i] = "^" + regexp.QuoteMeta(parts[i]) + "$"
+			}
+			tests = append(tests, strings.Join(parts, "/"))
+		}
+	}
+	slices.Sort(tests)
+	return strings.Join(slices.Compact(tests), "|")
 }
 
 // JSON returns the report after [Schema].

@@ -14,18 +14,21 @@ import (
 // A Result is what one drill showed, or a test that left no journal of a drill. In JSON, what was not
 // measured is null.
 type Result struct {
-	ID         string        `json:"id"`
-	Title      string        `json:"title"`
-	Category   string        `json:"category"`
-	Status     drtest.Status `json:"status"`
-	Reason     Text          `json:"reason"` // why the drill broke, was cut off, or left no journal
-	Test       Text          `json:"test"`
-	Journal    Text          `json:"journal"` // relative to the report
-	Began      *time.Time    `json:"began"`
-	Fault      Text          `json:"fault"`
-	Receipt    Text          `json:"receipt"`
-	Confirmed  Text          `json:"confirmed"`
-	Durability Text          `json:"durability"`
+	ID       string        `json:"id"`
+	Title    string        `json:"title"`
+	Category string        `json:"category"`
+	Status   drtest.Status `json:"status"`
+	// Untrusted says of an inconclusive result that nothing but the machine stands between it and a verdict.
+	Untrusted  bool       `json:"untrusted"`
+	First      *First     `json:"first"`  // the run before this one, where the drill was played again
+	Reason     Text       `json:"reason"` // why the drill broke, was cut off, or left no journal
+	Test       Text       `json:"test"`
+	Journal    Text       `json:"journal"` // relative to the report
+	Began      *time.Time `json:"began"`
+	Fault      Text       `json:"fault"`
+	Receipt    Text       `json:"receipt"`
+	Confirmed  Text       `json:"confirmed"`
+	Durability Text       `json:"durability"`
 	Figures
 	Why          map[string]string  `json:"why"` // by figure: why it is null, or what is remarkable about it
 	Limits       map[string]Seconds `json:"limits"`
@@ -47,7 +50,14 @@ type Result struct {
 	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
 	Machine      *Machine           `json:"machine"`
 
-	cut bool // something of it did not come to its end
+	cut bool  // something of it did not come to its end
+	of  *test // that left the journal, or nil
+}
+
+// First is how the first run of a drill ended that was played again, alone, since that run was untrusted.
+type First struct {
+	Why     Text `json:"why"`
+	Journal Text `json:"journal"` // relative to the report
 }
 
 // notMeasured is the category of what has no journal that names one.
@@ -88,11 +98,12 @@ type Verdict struct {
 	Status    drtest.Status `json:"status"`
 	Why       string        `json:"why"`
 	Target    bool          `json:"target"`
+	Untrusted bool          `json:"untrusted"`
 }
 
 // String reads "RTO: fail: got 38.412s (38.391s..38.412s), want at most 10s".
 func (v Verdict) String() string {
-	return drtest.Verdict{Objective: v.Objective, Status: v.Status, Target: v.Target, Why: v.Why}.String()
+	return drtest.Verdict{Objective: v.Objective, Status: v.Status, Target: v.Target, Why: v.Why, Untrusted: v.Untrusted}.String()
 }
 
 // Requests counts the requests of the load.
@@ -159,13 +170,29 @@ type Term struct {
 // Machine is what the test machine was doing. The readings of the kernel are nil for a drill that was
 // cut off.
 type Machine struct {
-	CPUs       *int     `json:"cpus"`
-	Busy       *float64 `json:"busy"`
-	Stalled    *float64 `json:"stalled"`
-	Late       int      `json:"late_requests"`
-	WorstLate  Seconds  `json:"worst_lateness"`
-	Overloaded bool     `json:"overloaded"`
+	CPUs      *int     `json:"cpus"`
+	Busy      *float64 `json:"busy"`
+	Stalled   *float64 `json:"stalled"`
+	Late      int      `json:"late_requests"`
+	WorstLate Seconds  `json:"worst_lateness"`
+	// Overloaded says that the machine could not keep up between the fault and the return of service, and Why says why.
+	Overloaded bool   `json:"overloaded"`
+	Why        Text   `json:"why"`
+	Share      *Share `json:"share"` // nil for a drill without a fault, or without readings of the machine
 }
+
+// Share is what the time from the fault until service was back, or the end of the drill, was made of.
+type Share struct {
+	Over    Seconds `json:"over"`
+	Waited  Seconds `json:"waited"`           // some task waited for a processor
+	Stolen  Seconds `json:"stolen"`           // by the host of a virtual machine
+	Stopped Seconds `json:"stopped"`          // the test process stood still
+	Starts  Seconds `json:"container_starts"` // the engine was starting a container
+	Machine Seconds `json:"machine"`          // the most of it that can have been the machine's doing
+}
+
+// System is the least that is the system's.
+func (s Share) System() Seconds { return s.Over - s.Machine }
 
 // Text is a string that is null in JSON when it is empty.
 type Text string
@@ -220,7 +247,7 @@ func (s Span) String() string { return drtest.Interval(s).String() }
 func resultOf(r *drtest.Report, damage error) Result {
 	l, f := r.Ledger, r.Figures
 	res := newResult(l.Drill.ID, l.Drill.Title, l.Drill.Category)
-	res.Status, res.Began = r.Status(), &l.Drill.Began
+	res.Status, res.Untrusted, res.Began = r.Status(), r.Untrusted(), &l.Drill.Began
 	res.Fault, res.Durability = Text(l.Drill.Fault), Text(l.Drill.Durability)
 	res.Requests = &Requests{Due: f.Due, Acked: f.Acked, Rejected: f.Rejected, Unknown: f.Unknown, Failed: f.Failed}
 	res.LostIDs = append(res.LostIDs, f.Lost[:min(10, len(f.Lost))]...)
@@ -243,7 +270,7 @@ func resultOf(r *drtest.Report, damage error) Result {
 		}
 	}
 	for _, v := range r.Verdicts {
-		res.Verdicts = append(res.Verdicts, Verdict{v.Objective, v.Status, v.Why, v.Target})
+		res.Verdicts = append(res.Verdicts, Verdict{v.Objective, v.Status, v.Why, v.Target, v.Untrusted})
 		switch {
 		case v.Limit == nil:
 		case v.Target:
@@ -293,7 +320,12 @@ func resultOf(r *drtest.Report, damage error) Result {
 	}
 	res.addEvents(l)
 	late, worst := l.Late()
-	res.Machine = &Machine{Late: late, WorstLate: Seconds(worst), Overloaded: l.Overloaded()}
+	strain := r.Strained()
+	res.Machine = &Machine{Late: late, WorstLate: Seconds(worst), Overloaded: !strain.KeptUp(), Why: Text(strain.Why())}
+	if _, injected := l.Event(drtest.FaultInjected); injected && strain.Known {
+		res.Machine.Share = &Share{Seconds(strain.Over), Seconds(strain.Waited), Seconds(strain.Stolen), Seconds(strain.Stopped),
+			Seconds(strain.Starts), Seconds(strain.Machine())}
+	}
 	if l.Ended {
 		m := l.Machine
 		res.Machine.CPUs, res.Machine.Busy, res.Machine.Stalled = &m.CPUs, &m.Busy, &m.Stalled

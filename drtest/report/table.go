@@ -26,14 +26,21 @@ func (r *Report) Table() []byte {
 				machine = fmt.Sprintf("%d late", m.Late)
 			}
 			if m.Overloaded {
-				machine = fmt.Sprintf("OVERLOADED, %v late", m.WorstLate)
+				machine = "OVERLOADED: " + line(string(m.Why))
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\t%s\t%s\n", line(x.ID), line(x.Title), x.Status,
+		status := x.Status.String()
+		if x.Untrusted {
+			status = "untrusted"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", line(x.ID), line(x.Title), status,
 			strict(x.Detection), strict(x.RTO), strict(x.RPO), recovered, machine)
 	}
 	_ = w.Flush() // a buffer takes everything
 	for _, x := range r.Results {
+		if x.First != nil {
+			fmt.Fprintf(&b, "%s: played again, alone, since the first run was untrusted: %s\n", line(x.ID), line(string(x.First.Why)))
+		}
 		if x.Reason != "" {
 			fmt.Fprintf(&b, "%s: %v: %s\n", line(x.ID), x.Status, line(string(x.Reason)))
 		}
@@ -44,7 +51,14 @@ func (r *Report) Table() []byte {
 		}
 	}
 	s := r.Summary
-	fmt.Fprintf(&b, "%d results: %d passed, %d failed, %d inconclusive\n", s.Results, s.Passed, s.Failed, s.Inconclusive)
+	fmt.Fprintf(&b, "%d results: %d passed, %d failed, %d inconclusive", s.Results, s.Passed, s.Failed, s.Inconclusive)
+	if s.Untrusted > 0 {
+		fmt.Fprintf(&b, ", %d of them untrusted: the machine did not keep up", s.Untrusted)
+	}
+	if s.Again > 0 {
+		fmt.Fprintf(&b, "; %d played again, alone", s.Again)
+	}
+	fmt.Fprintln(&b)
 	if s.Results == 0 {
 		fmt.Fprintln(&b, "no drill ran, so nothing passed")
 	}

@@ -33,6 +33,18 @@ type test struct {
 	output    []string // the lines that were not shown as they came
 }
 
+// id tells a test from all others of a run.
+func (t *test) id() string { return t.pkg + " " + t.name }
+
+// passed returns the tests that passed, by their ids.
+func (t *Transcript) passed() map[string]bool {
+	passed := map[string]bool{}
+	for id, x := range t.tests {
+		passed[id] = x.state == "pass"
+	}
+	return passed
+}
+
 // progress matches the lines that are shown as they come: the phases of drills, and the work on images.
 var progress = regexp.MustCompile(`^(?:\s+[^\s:]+\.go:\d+: )?((?:drill|image) .*)$|^(drtest: .*)$`)
 
@@ -47,7 +59,7 @@ func (t *Transcript) Add(line []byte) string {
 		t.builds[e.ImportPath] += e.Output
 		return e.Output
 	}
-	id := e.Package + " " + e.Test
+	id := (&test{pkg: e.Package, name: e.Test}).id()
 	if t.tests[id] == nil {
 		t.tests[id] = &test{pkg: e.Package, name: e.Test}
 		t.order = append(t.order, t.tests[id])
@@ -138,6 +150,14 @@ func (t *test) why() string {
 	return tail(strings.Join(said, " "))
 }
 
+// untrusted says whether the test failed since the machine did not keep up, and says so.
+func (t *test) untrusted() bool {
+	return slices.ContainsFunc(t.output, untrusted.MatchString)
+}
+
+// untrusted matches what a test says that the machine kept from a verdict.
+var untrusted = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: untrusted: `)
+
 // tail returns the end of a text on one line, short enough for a table.
 func tail(text string) string {
 	const limit = 600
@@ -162,7 +182,7 @@ func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 			why += ": " + said
 		}
 		row := newResult(cmp.Or(x.name, x.pkg), cmp.Or(x.name, x.pkg), notMeasured)
-		row.Test = Text(x.name)
+		row.Test, row.of, row.Untrusted = Text(x.name), x, x.state == "fail" && x.untrusted()
 		row.cut = x.state == ""
 		if x.name == "" {
 			row.broke("the package " + why)

@@ -78,10 +78,13 @@ func (c command) check(args []string) (int, error) {
 		fmt.Fprintln(c.stdout, "  none was recorded: give objectives to judge by")
 	}
 	fmt.Fprintf(c.stdout, "status: %v\n", r.Status())
-	if r.Status() != drtest.Pass {
-		return notPassed, nil
+	switch {
+	case r.Status() == drtest.Pass:
+		return passed, nil
+	case r.Untrusted():
+		return untrusted, nil
 	}
-	return passed, nil
+	return notPassed, nil
 }
 
 // show prints what a ledger holds, whatever it is judged by.
@@ -131,6 +134,15 @@ func (c command) show(r *drtest.Report) {
 		paid = f.Bill.String()
 	}
 	fmt.Fprintf(w, "  paid\t%s\n", paid)
+	strain := r.Strained()
+	kept := "kept up"
+	if !strain.KeptUp() {
+		kept = "did not keep up: " + strain.Why()
+	}
+	if strain.Known {
+		kept += fmt.Sprintf("; of %.3fs from the fault until service was back up to %.3fs were its doing", strain.Over.Seconds(), strain.Machine().Seconds())
+	}
+	fmt.Fprintf(w, "  machine\t%s\n", kept)
 	_ = w.Flush()
 	fmt.Fprintf(c.stdout, "\ntimeline, counted from the fault:\n%s", cmp.Or(l.Timeline(), "  nothing happened\n"))
 }

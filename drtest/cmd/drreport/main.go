@@ -22,7 +22,8 @@ usage:
 	drreport run [-out dir] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...
 		run go test on the packages, show the phases of each drill as they
 		happen, and write report.json and report.md to a new directory below
-		dir, which dir/latest then leads to
+		dir, which dir/latest then leads to; a drill that is untrusted, since
+		the machine did not keep up, is played again, alone, and that decides
 	drreport write [-out file.json|file.md]... dir
 		make the report of the journals below dir again
 	drreport check journal.ndjson [objectives]
@@ -33,7 +34,8 @@ usage:
 
 Exit status: 0 when everything passed, or, for write and schema, was written;
 1 when something did not pass; 2 for wrong usage, and for files that cannot be
-read or written. "drreport <command> -h" lists the flags of a command.
+read or written; 3 when all that did not pass is untrusted, even alone: the
+machine did not keep up, and another one may show it. "drreport <command> -h" lists the flags of a command.
 `
 
 // Exit statuses.
@@ -41,6 +43,7 @@ const (
 	passed = iota
 	notPassed
 	trouble
+	untrusted // nothing failed, but the machine did not keep up
 )
 
 func main() {

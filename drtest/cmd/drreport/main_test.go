@@ -43,6 +43,9 @@ func fakeGo(how string, args []string) int {
 	say("artifacts", "")
 	say("output", "    a_test.go:4: drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)\n")
 	data := journal()
+	if how == "always busy" || how == "busy" && filepath.Base(out) != "again" {
+		data = bytes.Replace(data, []byte(`"status":"pass","limit":1000000000,"why":"`), []byte(`"status":"inconclusive","untrusted":true,"limit":1000000000,"why":"slow machine, `), 1)
+	}
 	if how == "hang" {
 		<-signals
 		data = data[:len(data)/2]
@@ -56,6 +59,12 @@ func fakeGo(how string, args []string) int {
 	switch how {
 	case "hang":
 		return 1
+	case "busy", "always busy":
+		if how == "always busy" || filepath.Base(out) != "again" {
+			say("output", "    a_test.go:9: RTO: untrusted\n")
+			say("fail", "")
+			return 1
+		}
 	case "fail":
 		say("output", "    a_test.go:9: breaker never opened\n")
 		say("fail", "")
@@ -135,6 +144,13 @@ func TestRun(t *testing.T) {
 	const head = `
 ID         TITLE            STATUS  DETECTION  RTO     RPO     RECOVERED  MACHINE
 `
+	const busy = `
+ID         TITLE            STATUS     DETECTION  RTO     RPO     RECOVERED  MACHINE
+DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          ok
+DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
+1 results: 0 passed, 0 failed, 1 inconclusive, 1 of them untrusted: the machine did not keep up
+played again, alone, since the machine did not keep up: ^TestLoss$
+`
 	for _, c := range []struct {
 		how    string
 		signal os.Signal
@@ -150,6 +166,19 @@ report: OUT/RUN/report.md
 			`DR-DB-001  Connection loss  fail    0.130s     0.610s  0.000s  -          ok
 DR-DB-001: fail: the verdicts pass, but the test failed: a_test.go:9: breaker never opened
 1 results: 0 passed, 1 failed, 0 inconclusive
+report: OUT/RUN/report.md
+`},
+		{how: "busy", status: passed, stdout: fault + "    a_test.go:9: RTO: untrusted\n" + busy + fault + head + `DR-DB-001  Connection loss  pass    0.130s     0.610s  0.000s  -          ok
+DR-DB-001: played again, alone, since the first run was untrusted: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
+1 results: 1 passed, 0 failed, 0 inconclusive; 1 played again, alone
+report: OUT/RUN/report.md
+`},
+		{how: "always busy", status: untrusted, stdout: fault + "    a_test.go:9: RTO: untrusted\n" + busy + fault + "    a_test.go:9: RTO: untrusted\n" + `
+ID         TITLE            STATUS     DETECTION  RTO     RPO     RECOVERED  MACHINE
+DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          ok
+DR-DB-001: played again, alone, since the first run was untrusted: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
+DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
+1 results: 0 passed, 0 failed, 1 inconclusive, 1 of them untrusted: the machine did not keep up; 1 played again, alone
 report: OUT/RUN/report.md
 `},
 		{how: "hang", signal: syscall.SIGTERM, status: notPassed, stdout: fault + `
@@ -184,7 +213,7 @@ report: OUT/RUN/report.md
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `"command": "DRTEST_PROFILE=production go test -json -count=1 -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 1h0m0s -run TestLoss -skip Control$ ./scenarios_test"`
+			want := `"command": "DRTEST_PROFILE=production go test -json -count=1 -vet=off -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 1h0m0s -run TestLoss -skip 'Control$' ./scenarios_test"`
 			if !strings.Contains(stamp.ReplaceAllString(string(data), "RUN"), want) {
 				t.Errorf("report.json has no %s", want)
 			}
@@ -252,6 +281,7 @@ figures:
   recovered  not known: the workload does not report the progress of its units
   held       25 units; 0 lost, 0 held more than once, 0 rejected and held
   paid       not known: the workload does not report what was paid
+  machine    kept up
 
 timeline, counted from the fault:
      +0.000s  fault            cut link (receipt: a dial is refused)
