@@ -8,11 +8,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -55,7 +57,7 @@ func (i Image) build(ctx context.Context, logf func(string, ...any)) (string, er
 	if err != nil {
 		return "", err
 	}
-	buildContext, dockerfile, err := i.context(ctx, engine)
+	files, err := i.files()
 	if err != nil {
 		return "", err
 	}
@@ -65,6 +67,27 @@ func (i Image) build(ctx context.Context, logf func(string, ...any)) (string, er
 			return "", err
 		}
 	}
+	known := fmt.Sprintf("%s %s %v %x", i.Name, base, i.Programs, sha256.Sum256(archive(files)))
+	if ref, ok := found.Load(known); ok {
+		return ref.(string), nil
+	}
+	ref, err := i.buildFrom(ctx, engine, files, base, logf)
+	if err == nil {
+		found.Store(known, ref)
+	}
+	return ref, err
+}
+
+// found holds the references of the images that this process has found or built, by what they are made of: programs are built once in the life
+// of a process, and to hash them again for each service would take longer than to start it.
+var found sync.Map
+
+func (i Image) buildFrom(ctx context.Context, engine *docker.Engine, files map[string][]byte, base string, logf func(string, ...any)) (string, error) {
+	dockerfile := files["Dockerfile"]
+	if err := buildPrograms(ctx, engine, i.Programs, files); err != nil {
+		return "", err
+	}
+	buildContext := archive(files)
 	sum := sha256.Sum256(append(buildContext, base...))
 	ref := i.Name + ":" + hex.EncodeToString(sum[:6])
 	if found, err := exists(ctx, engine, ref); found || err != nil {
@@ -104,37 +127,32 @@ func exists(ctx context.Context, engine *docker.Engine, ref string) (bool, error
 	return err == nil, err
 }
 
-// context returns the build context as a tar archive that depends on the names and the contents of the files
-// alone, so that its hash can serve as a name, and the Dockerfile.
-func (i Image) context(ctx context.Context, engine *docker.Engine) (archive, dockerfile []byte, err error) {
+// files reads the files of the image, without its programs.
+func (i Image) files() (map[string][]byte, error) {
 	files := map[string][]byte{}
-	err = fs.WalkDir(i.Files, ".", func(path string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(i.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		files[path], err = fs.ReadFile(i.Files, path)
 		return err
 	})
-	if err != nil {
-		return nil, nil, err
+	if _, ok := files["Dockerfile"]; err == nil && !ok {
+		err = errors.New("files have no Dockerfile at their root")
 	}
-	dockerfile, ok := files["Dockerfile"]
-	if !ok {
-		return nil, nil, fmt.Errorf("files have no Dockerfile at their root")
-	}
-	if err := buildPrograms(ctx, engine, i.Programs, files); err != nil {
-		return nil, nil, err
-	}
+	return files, err
+}
+
+// archive returns a build context as a tar archive that depends on the names and the contents of the files
+// alone, so that its hash can serve as a name.
+func archive(files map[string][]byte) []byte {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		h := &tar.Header{Name: name, Mode: 0o755, Size: int64(len(files[name])), Format: tar.FormatPAX}
-		if err := w.WriteHeader(h); err != nil {
-			return nil, nil, err
-		}
-		if _, err := w.Write(files[name]); err != nil {
-			return nil, nil, err
-		}
+		// A buffer takes everything.
+		_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(files[name])), Format: tar.FormatPAX})
+		_, _ = w.Write(files[name])
 	}
-	return buf.Bytes(), dockerfile, w.Close()
+	_ = w.Close()
+	return buf.Bytes()
 }

@@ -1,7 +1,6 @@
 package images
 
 import (
-	"context"
 	"io/fs"
 	"testing"
 	"testing/fstest"
@@ -31,10 +30,10 @@ func TestContext(t *testing.T) {
 		{"script", "every file counts", files("FROM scratch", "false", 0o644, time.Hour), false},
 		{"boundary", "content does not move between files", files("FROM scratcht", "rue", 0o644, time.Hour), false},
 	}
-	want := archive(t, first)
+	want := archived(t, first)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := cmp.Equal(want, archive(t, tt.files)); got != tt.same {
+			if got := cmp.Equal(want, archived(t, tt.files)); got != tt.same {
 				t.Errorf("same archive: %v, want %v: %s", got, tt.same, tt.reason)
 			}
 		})
@@ -42,17 +41,17 @@ func TestContext(t *testing.T) {
 }
 
 func TestContextWithoutDockerfile(t *testing.T) {
-	_, _, err := Image{Files: fstest.MapFS{"a": {}}}.context(context.Background(), nil)
+	_, err := Image{Files: fstest.MapFS{"a": {}}}.files()
 	if err == nil || err.Error() != "files have no Dockerfile at their root" {
 		t.Errorf("error is %v", err)
 	}
 }
 
-func archive(t *testing.T, files fs.FS) []byte {
+func archived(t *testing.T, of fs.FS) []byte {
 	t.Helper()
-	b, _, err := Image{Files: files}.context(context.Background(), nil)
+	files, err := Image{Files: of}.files()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return archive(files)
 }
