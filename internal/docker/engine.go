@@ -22,6 +22,9 @@ import (
 // connectTimeout bounds the search for an engine, so that its absence is told at once.
 const connectTimeout = 4 * time.Second
 
+// cgroupParent names the control group of all containers of drills, such as one with a quota. Empty: the engine's choice.
+const cgroupParent = "DRTEST_CGROUP_PARENT"
+
 // An Engine is a container engine that has answered.
 type Engine struct {
 	*client.Client
@@ -83,6 +86,9 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 		}
 	} else if u.Scheme != "unix" && u.Scheme != "npipe" {
 		e.Host, e.PublishIP = u.Hostname(), netip.IPv4Unspecified()
+	}
+	if parent, set := os.LookupEnv(cgroupParent); set {
+		e.CgroupParent = parent
 	}
 	// Without this, testcontainers takes a test machine with a /.dockerenv for a container.
 	os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", e.Host)
