@@ -6,12 +6,8 @@ RUN     ?=
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/profile_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
-# At most: a machine that cannot carry so many plays fewer, see startsForEach in drtest/containertest/main.go, which also tells what
-# more cost. Drills wait more than they work, and few of them run whole clusters: see scenarios_test/turns_test.go. The production
-# profile plays one after the other: a restore of 250 MB keeps the disk so busy that beside it a drill's statements were seen to time
-# out.
-ONE_BY_ONE := $(filter production,$(PROFILE))
-PARALLEL   ?= $(if $(ONE_BY_ONE),1,4)
+# The most drills that ever run side by side. How many do follows from the machine while they run: see containertest.Parallel.
+PARALLEL ?= 16
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
@@ -36,12 +32,11 @@ which:
 
 # The scenarios by themselves, so that no other test's containers run beside a drill.
 test: images ## run all tests, those that sabotage the system among them
-	go test -count=1 -timeout $(TIMEOUT) -parallel 3 $$(go list ./... | grep -v /scenarios_test)
-	go test -count=1 -timeout $(TIMEOUT) -parallel $(if $(ONE_BY_ONE),1,3) ./scenarios_test
+	go test -count=1 -timeout $(TIMEOUT) -parallel $(PARALLEL) $$(go list ./... | grep -v /scenarios_test)
+	go test -count=1 -timeout $(TIMEOUT) -parallel $(PARALLEL) ./scenarios_test
 
-# Its one test needs no measure of the machine, so it asks for one at a time.
 images: engine ## build the container images, where they are missing
-	@go test -v -count=1 -timeout $(TIMEOUT) -parallel 1 -run '^TestImages$$$$' ./scenarios_test
+	@go test -v -count=1 -vet=off -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
 
 # Without an image registry the base image is made with mmdebstrap. The engine's own answer is left to the
 # tests, which say what to do when there is none.

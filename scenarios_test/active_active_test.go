@@ -43,7 +43,6 @@ type activeActive struct {
 // startActiveActive starts all of it. Members and instances know each other by their names; over the WAN a stand-in has them.
 func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 	t.Helper()
-	clusterSlots.have(t)
 	r := &activeActive{}
 	for i := range r.networks {
 		r.networks[i] = containertest.NewNetwork(t)
@@ -298,11 +297,21 @@ func (r *activeActive) drained() func(context.Context) error {
 
 // A region is lost, and after that it comes back.
 func TestActiveActive(t *testing.T) {
-	inTurn(t, clusterSlots)
+	containertest.Parallel(t, containertest.Heavy)
 	r := startActiveActive(t)
-	t.Run("failover", func(t *testing.T) { drtest.Run(t, activeActiveFailover(t, r)) })
+	lost := false
+	t.Run("failover", func(t *testing.T) {
+		drtest.Run(t, activeActiveFailover(t, r))
+		lost = true
+	})
 	t.Run("failback", func(t *testing.T) {
 		home := r.leader
+		if !lost { // it is played without the other one
+			loss := r.lose()
+			inject(t, loss)
+			require.NoError(t, until(t.Context(), r.served))
+			require.NoError(t, loss.Heal(t.Context()))
+		}
 		r.comeBack(t)
 		drtest.Run(t, failback(t, r, home))
 	})
@@ -311,13 +320,13 @@ func TestActiveActive(t *testing.T) {
 func TestActiveActiveFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("nobody scales out", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		s := activeActiveFailover(t, startActiveActive(t))
 		s.Runbook, s.Deadline, s.Proofs = nil, 45*time.Second, nil
 		requireFailure(t, s, "backlog gone", "never reached")
 	})
 	t.Run("commits do not wait for the other region", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		s := activeActiveFailover(t, startActiveActive(t, pgtest.Setting("synchronous_commit", "off"), pgtest.Setting("wal_writer_delay", "10s")))
 		s.Proofs = nil
 		requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
@@ -338,7 +347,7 @@ func (r *activeActive) comeBack(t *testing.T) {
 	for range starts {
 		require.NoError(t, <-errs)
 	}
-	r.anew(t, 0)
+	require.NoError(t, r.anew(t, r.mode))
 }
 
 // The region that was lost has come back and has caught up. A planned switchover gives it the database again, under load, as
@@ -363,7 +372,7 @@ func failback(t *testing.T, r *activeActive, home *pgtest.Member) drtest.Scenari
 // The region takes the database over, but it has no instance, and the other one's does not reach it: the way there breaks
 // as soon as the leader has stopped.
 func TestFailbackSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	r := startActiveActive(t) // to fail back to the other region, none has to be lost before
 	inject(t, r.app.each[1].service.Kill())
 	r.each = &instances{each: r.app.each[:1]}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -48,7 +49,7 @@ func TestApplicationCrashSabotaged(t *testing.T) {
 		{"no-resume", "all recovered", `\d of \d+ units in flight recovered; not .* \(not finished\)`},
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
-			t.Parallel()
+			containertest.Parallel(t, containertest.Light)
 			pg := pgtest.StartPrimary(t)
 			proxy := proxytest.Start(t, pg.Network())
 			s := applicationCrash(t, startOrchestrator(t, proxy, pg, variant{sabotage: c.sabotage}))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -67,8 +68,7 @@ func failoverObjectives(rto time.Duration) []drtest.Objective {
 }
 
 func TestCrashFailoverSabotaged(t *testing.T) {
-	t.Parallel()
-	clusterSlots.have(t)
+	containertest.Parallel(t, containertest.Heavy)
 	c := &clustered{Cluster: pgtest.StartCluster(t, pgtest.Sync)}
 	var err error
 	c.leader, err = c.Leader(t.Context())

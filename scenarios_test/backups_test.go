@@ -223,6 +223,5 @@ func affected(atLeast int) drtest.Objective {
 // newVolume is a repository in a Docker volume, and a network, for one of the tests that may restore at a time.
 func newVolume(t *testing.T) (*pgtest.Repository, string) {
 	t.Helper()
-	restoreSlots.have(t)
 	return pgtest.NewRepository(t), containertest.NewNetwork(t)
 }

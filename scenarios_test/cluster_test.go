@@ -30,6 +30,7 @@ type clustered struct {
 	app     *orchestrator
 	writers *pgtest.Writers
 	leader  *pgtest.Member // at the start
+	mode    pgtest.Mode
 	load    drtest.Load
 }
 
@@ -40,8 +41,7 @@ func startClustered(t testing.TB, mode pgtest.Mode, opts ...pgtest.Option) *clus
 
 func startWithWriters(t testing.TB, mode pgtest.Mode, patience time.Duration, opts ...pgtest.Option) *clustered {
 	t.Helper()
-	clusterSlots.have(t)
-	c := &clustered{Cluster: pgtest.StartCluster(t, mode, opts...)}
+	c := &clustered{Cluster: pgtest.StartCluster(t, mode, opts...), mode: mode}
 	c.start(t, patience, c.DSN())
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -48,7 +49,7 @@ func TestConnectionLossSabotaged(t *testing.T) {
 		{"stale-pool", "heal lag", "never served again"},
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
-			t.Parallel()
+			containertest.Parallel(t, containertest.Light)
 			pg := pgtest.StartPrimary(t)
 			proxy := proxytest.Start(t, pg.Network())
 			db := proxy.Link(t, "database", pg)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 )
 
@@ -55,7 +56,7 @@ func consensusLossFailsafe(t *testing.T, c *clustered) drtest.Scenario {
 }
 
 func TestConsensusLossSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	s := consensusLossFailsafe(t, startClustered(t, pgtest.Sync)) // not in failsafe mode
 	s.HealAfter = 10 * time.Second                                // the leader gives up after retry_timeout
 	requireFailure(t, s, "transparent", "requests failed")

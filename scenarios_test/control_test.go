@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
 // Nothing happens to the system. The same engine that measures disasters must measure no outage and no loss.
 func TestNoFaultControl(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	db := proxy.Link(t, "database", pg)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -52,7 +53,7 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 }
 
 func TestCorruptedJSONSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := corruptedJSON(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentScrub(), sabotage: "no-schema"}))

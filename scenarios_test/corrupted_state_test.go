@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/jackc/pgx/v5"
@@ -53,7 +54,7 @@ func frequentCheckpoints() map[string]string {
 }
 
 func TestCorruptedStateSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints(), sabotage: "no-checksum"}))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/stretchr/testify/require"
@@ -54,7 +55,7 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 		{"no supervisor", []pgtest.Option{pgtest.NoRestart()}, "RTO", "never served again"},
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
-			t.Parallel()
+			containertest.Parallel(t, containertest.Light)
 			pg := pgtest.StartPrimary(t, c.options...)
 			proxy := proxytest.Start(t, pg.Network())
 			app := startOrchestrator(t, proxy, pg, variant{})

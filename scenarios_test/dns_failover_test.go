@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/dnstest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
@@ -43,14 +44,14 @@ func startDNSFailover(t testing.TB, opts ...dnstest.Option) drtest.Scenario {
 }
 
 func TestDNSFailover(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Light)
 	drtest.Run(t, startDNSFailover(t))
 }
 
 func TestDNSFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("resolver ignores the TTL", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Light)
 		s := startDNSFailover(t, dnstest.IgnoreTTL())
 		s.Deadline = 15 * time.Second
 		requireFailure(t, s, "RTO", "never served again")

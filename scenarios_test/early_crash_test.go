@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/stretchr/testify/require"
@@ -31,7 +32,7 @@ func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenari
 			drtest.Detection(time.Second), // nobody answers, so the next poll knows
 			drtest.RTO(3 * time.Second),   // as DR-APP-001
 			drtest.RPO(0),
-			drtest.WorkRTO(5 * time.Second), // the restart, and the whole of a workflow, which is 1.5 s
+			drtest.WorkRTO(5 * time.Second), // the restart, and the whole of a workflow, which is 1.8 s
 			// The whole of a workflow, and half a second for the width of the fault and a busy machine.
 			drtest.LostWork(steps*stepLatency + 500*time.Millisecond),
 			drtest.AllRecovered(10),
@@ -132,7 +133,7 @@ func TestBeganAgainSabotaged(t *testing.T) {
 }
 
 func TestEarlyCrashSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := earlyCrash(t, pg, startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints, sabotage: "ack-before-commit"}))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -50,7 +51,7 @@ func fallBehind(t *testing.T, c *clustered, far ...*pgtest.Member) {
 }
 
 func TestLaggingReplicaSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	c := startClustered(t, pgtest.Async)
 	fallBehind(t, c, c.Others(c.leader)...) // both are too far behind to take over
 	s := laggingReplica(c, c.Others(c.leader)[0])

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/stretchr/testify/require"
@@ -82,7 +83,7 @@ func writable(ctx context.Context, n *pgtest.Node) error {
 
 // The instruments, not the clients, tell of a split brain: to the clients of the old primary nothing happens.
 func TestNaivePromotionSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg, proxy, replication := startAsynchronousPair(t)
 	app := startOrchestrator(t, proxy, pg.Primary, variant{}) // pinned to it
 	writers := pgtest.StartWriters(t, time.Second, pg.Primary, pg.Replica)

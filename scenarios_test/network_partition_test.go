@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -44,7 +45,7 @@ func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.S
 }
 
 func TestNetworkPartitionSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := networkPartition(t, pg, startOrchestrator(t, proxy, pg, variant{firewall: true, sabotage: "no-timeouts"}))

@@ -10,8 +10,7 @@ import (
 
 // The repository is in S3-compatible storage, reached over TLS.
 func TestFullRestoreFromS3(t *testing.T) {
-	inTurn(t, restoreSlots)
-	restoreSlots.have(t)
+	containertest.Parallel(t, containertest.Heavy)
 	network := containertest.NewNetwork(t)
 	s := fullRestore(t, startBackedUp(t, played.backup, pgtest.StartS3Repository(t, network), network, pgtest.Full, pgtest.Incremental))
 	s.ID += "/s3"

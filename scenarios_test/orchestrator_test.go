@@ -27,14 +27,14 @@ import (
 	"github.com/drtest/suite/fixtures/images"
 )
 
-// The workflows that clients ask for: ten steps of which each takes the provider 150 ms, so 1.5 s in all. At
-// twenty requests per second some thirty are in flight at any moment.
+// The workflows that clients ask for: six steps of which each takes the provider 300 ms, so 1.8 s in all. With a request every 75 ms
+// more than twenty are in flight at any moment.
 const (
-	steps       = 10
-	stepLatency = 150 * time.Millisecond
+	steps       = 6
+	stepLatency = 300 * time.Millisecond
 )
 
-var steadyLoad = drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second, Steady: 1600 * time.Millisecond}
+var steadyLoad = drtest.Load{Every: 75 * time.Millisecond, Timeout: time.Second, Steady: 2 * time.Second}
 
 // An orchestrator is the system under test as its clients see it, through a link that stays, whatever happens to the container
 // behind it. Every other request takes a new connection, as those of new clients do, and the others one that was kept, if

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -17,7 +18,7 @@ import (
 // alarm before that, at four fifths of its limit. The operator gives it more memory and starts it again, and it serves
 // within eight seconds of the first growth and finishes everything, those two workflows as well.
 func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
-	grow := job{prompt: " <<grow:8>>", steps: 40} // by 8 MiB with each step of 150 ms
+	grow := job{prompt: " <<grow:16>>", steps: 20} // by 16 MiB with each step of 300 ms
 	return drtest.Scenario{
 		ID:         "DR-APP-005",
 		Title:      "OOM kill recovery",
@@ -36,7 +37,7 @@ func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 		},
 		Stages: []drtest.Stage{{Name: "growing workflows finished", Reached: app.jobsEnded}},
 		Objectives: []drtest.Objective{
-			// 16 MiB every 150 ms, from the 30 or 40 MiB that it needs anyway to the 102 MiB of the alert: 0.7 s, and
+			// 32 MiB every 300 ms, from the 30 or 40 MiB that it needs anyway to the 102 MiB of the alert: 0.7 s, and
 			// three times as much on a busy machine, where steps take longer.
 			drtest.Detection(3 * time.Second),
 			// Another 0.3 s until the kill, or a second, since the kernel makes room as long as it can; 0.2 s for the new
@@ -49,7 +50,7 @@ func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.AllRecovered(15),
 			drtest.NoDuplicates(),
 			drtest.Check("alert before the kill", alertBeforeKill),
-			// They have all of their 40 steps of 150 ms yet to do when they resume from their first checkpoint.
+			// They have all of their 20 steps of 300 ms yet to do when they resume from their first checkpoint.
 			drtest.Reached("growing workflows finished", 14*time.Second),
 		},
 		Targets:  targets(t, "DR-APP-005"),
@@ -84,7 +85,7 @@ func alertBeforeKill(l *drtest.Ledger) error {
 func TestOutOfMemorySabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("limit not raised", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Light)
 		pg := pgtest.StartPrimary(t)
 		proxy := proxytest.Start(t, pg.Network())
 		s := outOfMemory(t, startOrchestrator(t, proxy, pg, growing))
@@ -93,7 +94,7 @@ func TestOutOfMemorySabotaged(t *testing.T) {
 		requireFailure(t, s, "RTO", "never served again|not steady")
 	})
 	t.Run("alert too late", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Light)
 		pg := pgtest.StartPrimary(t)
 		proxy := proxytest.Start(t, pg.Network())
 		v := growing

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -87,7 +88,7 @@ func workflowsCorruption(t *testing.T, c *clustered) drtest.Scenario {
 // A page that is written again heals on a replica, by the full image of it in the WAL. One that nobody writes any more
 // stays rotten until it is read.
 func TestPageCorruptionSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	c := startClustered(t, pgtest.Sync)
 	conn, err := c.leader.Connect(t.Context())
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -36,8 +37,8 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // the poison is asked for within 100 ms and executed at once; then nobody answers
 			// Three deaths, with Docker's back-off of 100, 200 and 400 ms, and 0.5 s for each start: 2.2 s. After the
-			// second one all that were in flight are suspects, some 18, and tried one after the other, for a step of
-			// 150 ms each, so that the poison may be met after 2.7 s: 4.9 s, and as long again for a busy machine.
+			// second one all that were in flight are suspects, some 12, and tried one after the other, for a step of
+			// 300 ms each, so that the poison may be met after 3.6 s: 5.8 s, and two thirds of that again as a margin.
 			drtest.RTO(10 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(12 * time.Second), // the same, and steps that are done again
@@ -69,7 +70,7 @@ func (o *orchestrator) panicked(ctx context.Context) (string, error) {
 }
 
 func TestPanicSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := workerPanic(t, startOrchestrator(t, proxy, pg, variant{sabotage: "retry-for-ever", env: threeLives}))

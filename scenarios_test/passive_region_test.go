@@ -193,13 +193,15 @@ func (r *activePassive) verdicts(ctx context.Context) (said map[string]string, d
 // promotes the replica in the passive region, whose orchestrator takes the workflows over, and changes the DNS record of the
 // service. Clients behind a caching resolver follow within its TTL. At most the last moment is lost.
 func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
+	load := steadyLoad
+	load.Every = 60 * time.Millisecond // thirty workflows in flight
 	return drtest.Scenario{
 		ID:         "DR-REGION-001",
 		Title:      "Active-passive failover",
 		Category:   regions,
 		Durability: "the region's storage is gone for good, so what the replica had received is what there is",
 		Workload:   r.app,
-		Load:       steadyLoad,
+		Load:       load,
 		Health:     r.app.Ready,
 		Fault:      r.lose(),
 		Runbook: []drtest.Step{
@@ -226,27 +228,27 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 }
 
 func TestActivePassiveFailover(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Heavy)
 	drtest.Run(t, activePassiveFailover(t, startActivePassive(t)))
 }
 
 func TestActivePassiveFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("resolver ignores the TTL", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		s := activePassiveFailover(t, startActivePassive(t, dnstest.IgnoreTTL()))
 		s.Deadline = 15 * time.Second
 		requireFailure(t, s, "RTO", "never served again")
 	})
 	t.Run("passive region does not replicate", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		r := startActivePassive(t)
 		inject(t, r.replication.Cut()) // nobody watches it
 		s := activePassiveFailover(t, r)
 		requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
 	})
 	t.Run("only the way between the regions is cut", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		r := startActivePassive(t)
 		inject(t, r.sight.Cut())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -38,8 +39,8 @@ func markPoint(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
 // it. Everything that was acknowledged before the statement is there, and nothing that was committed after it.
 func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 	load := steadyLoad
-	load.Steady = 3 * time.Second // longer than what can be given up
-	b.long(6, load)               // 1.8 s
+	load.Every, load.Steady = 50*time.Millisecond, 3*time.Second // longer than what can be given up
+	b.long(6, load)                                              // 1.8 s
 	return drtest.Scenario{
 		ID:         "DR-BACKUP-002",
 		Title:      "Point-in-time recovery",
@@ -155,7 +156,7 @@ func keptBefore() drtest.Objective {
 
 // Each server that was restored is the next one to be lost.
 func TestPointInTime(t *testing.T) {
-	inTurn(t, restoreSlots)
+	containertest.Parallel(t, containertest.Heavy)
 	repository, network := newVolume(t)
 	b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 	lost := false // the server, in the drill before
@@ -184,7 +185,7 @@ func TestPointInTime(t *testing.T) {
 func TestPointInTimeSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("too late", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
 		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 		s := pointInTime(t, b, markPoint)
@@ -198,7 +199,7 @@ func TestPointInTimeSabotaged(t *testing.T) {
 		requireFailed(t, report, "ends before the statement", "the restored deploy is begun")
 	})
 	t.Run("too early", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
 		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 		conn, err := b.primary.Connect(t.Context())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -62,7 +63,7 @@ func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxyt
 }
 
 func TestPrimaryFailover(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPair(t, pgtest.Sync)
 	proxy := proxytest.Start(t, pg.Primary.Network())
 	db := proxy.Link(t, "database", pg.Primary)
@@ -70,7 +71,7 @@ func TestPrimaryFailover(t *testing.T) {
 }
 
 func TestAsynchronousPrimaryFailover(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Light)
 	pg, proxy, replication := startAsynchronousPair(t)
 	inject(t, replication.Slow(replicationDelay))
 	db := proxy.Link(t, "database", pg.Primary)
@@ -91,7 +92,7 @@ func startAsynchronousPair(t *testing.T) (pg *pgtest.Pair, proxy *proxytest.Prox
 func TestPrimaryFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("clients pinned to the old address", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Light)
 		pg := pgtest.StartPair(t, pgtest.Sync)
 		proxy := proxytest.Start(t, pg.Primary.Network())
 		db := proxy.Link(t, "database", pg.Primary)
@@ -100,7 +101,7 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 		requireFailure(t, s, "RTO", "never served again")
 	})
 	t.Run("replica detached", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Light)
 		pg, proxy, replication := startAsynchronousPair(t)
 		db := proxy.Link(t, "database", pg.Primary)
 		app := startOrchestrator(t, proxy, db, variant{})

@@ -5,8 +5,6 @@ import (
 	"os"
 	"testing"
 	"time"
-
-	"github.com/drtest/suite/drtest/containertest"
 )
 
 // A profile says how large a drill is. DRTEST_PROFILE names it.
@@ -29,12 +27,12 @@ type profile struct {
 
 // profiles by their names. A restore moves 2.5 bytes of files for each that is compressed, from the repository to the disk
 // and from there through pg_amcheck, and replays WAL, up to 90 MB and 520 MB in the profiles: at 200 MB/s, which most restores have on
-// the machines seen so far, that is 4.5 s for 160 MB and 9 s for 250 MB, or 11 s of PostgreSQL's own backups, not compressed. Beside
+// the machines seen so far, that is 3 s for 100 MB and 9 s for 250 MB, or 11 s of PostgreSQL's own backups, not compressed. Beside
 // that it takes 4 s for what does not grow: six hundred small files of the catalogs, the start of the server, a second in
 // which a server that has paused at its target looks for orders. The rest is a margin for a busy machine. A second is the least
 // that DNS can say.
 var profiles = map[string]profile{
-	"fast":       {backup: 25e6, measured: 160e6, restore: 10 * time.Second, deadline: time.Minute, checkpoint: 500 * time.Millisecond, ttl: time.Second},
+	"fast":       {backup: 25e6, measured: 100e6, restore: 10 * time.Second, deadline: time.Minute, checkpoint: 500 * time.Millisecond, ttl: time.Second},
 	"production": {backup: 250e6, measured: 250e6, restore: 20 * time.Second, deadline: 3 * time.Minute, checkpoint: 30 * time.Second, ttl: time.Minute},
 }
 
@@ -54,5 +52,5 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	}
 	leaveOutSabotages()
-	os.Exit(containertest.Main(run{m}))
+	os.Exit(m.Run())
 }

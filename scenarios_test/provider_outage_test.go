@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,12 @@ import (
 
 // providerPatience is LLM_TIMEOUT: how long the orchestrator waits for a completion.
 const providerPatience = 2 * time.Second
+
+// Workflows take as long as those of most drills, with shorter calls, so that a stampede can be told from the calls of before.
+const (
+	callLatency = 150 * time.Millisecond
+	callSteps   = 12
+)
 
 // An outage is one way in which the provider can be gone.
 type outage struct {
@@ -81,7 +88,7 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 	require.NoError(t, err)
 	load := steadyLoad
 	// The orchestrator comes back to the most calls that were under way lately, and forgets a 256th with each answer: of what was
-	// under way after the outage before more than a third is left after two seconds of load, some 250 answers, and a sixth after three.
+	// under way after the outage before a sixth is left after three seconds of load, some 450 answers.
 	load.Steady = 3 * time.Second
 	return drtest.Scenario{
 		ID:         "DR-LLM-001" + way.suffix,
@@ -121,7 +128,7 @@ func TestProviderOutageSabotaged(t *testing.T) {
 		{providerError, `\d+ calls while the provider was known to be away, want at most \d+`},
 	} {
 		t.Run("retry-storm, "+c.way.what, func(t *testing.T) {
-			t.Parallel()
+			containertest.Parallel(t, containertest.Light)
 			app, _, llm := startLinked(t, "retry-storm")
 			c.way.hold = 5 * time.Second // the storm is a load on everybody's machine
 			requireFailure(t, providerOutage(t, app, llm, c.way), "no stampede", c.reason)
@@ -135,10 +142,12 @@ func startLinked(t *testing.T, sabotage string) (app *orchestrator, db, llm *pro
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network(), proxytest.Links(3))
 	db, llm = proxy.Link(t, "database", pg), proxy.Link(t, "provider", place{"llm:8080", pg.Network()})
-	return startOrchestrator(t, proxy, db, variant{sabotage: sabotage, env: map[string]string{
+	app = startOrchestrator(t, proxy, db, variant{sabotage: sabotage, latency: callLatency, env: map[string]string{
 		"LLM_URL":     "http://" + llm.Addr(),
 		"LLM_TIMEOUT": providerPatience.String(),
-	}}), db, llm
+	}})
+	app.steps = callSteps
+	return app, db, llm
 }
 
 // providerFault has the provider fail until it is healed. The receipt is what a call of the drill's own met.
@@ -177,7 +186,7 @@ func refused(want int) func(context.Context, *orchestrator) (drtest.Receipt, err
 // silent wants a call to get no answer in twice the time that one takes, from a provider that is there. A call that was given
 // up is not billed.
 func silent(ctx context.Context, o *orchestrator) (drtest.Receipt, error) {
-	limited, cancel := context.WithTimeout(ctx, 2*stepLatency)
+	limited, cancel := context.WithTimeout(ctx, 2*callLatency)
 	defer cancel()
 	status, err := o.askProvider(limited, "/v1/completions", `{"prompt": "drill"}`)
 	if err == nil {
@@ -193,7 +202,7 @@ func silent(ctx context.Context, o *orchestrator) (drtest.Receipt, error) {
 	if err := get(ctx, o.client, "http://"+addr+"/healthz", nil); err != nil {
 		return "", err
 	}
-	return drtest.Receipt(fmt.Sprintf("a call has no answer after %v, from a provider that serves", 2*stepLatency)), nil
+	return drtest.Receipt(fmt.Sprintf("a call has no answer after %v, from a provider that serves", 2*callLatency)), nil
 }
 
 // askProvider posts to the provider itself, not through the link, and returns the status of the answer.
@@ -367,7 +376,7 @@ func (a arrivals) judge(before, during arrivals) traffic {
 // so they are at most as many as were under way at once before the outage, who all arrived within a fifth of a second; and a
 // thirty-second more for each round of one latency.
 func (t traffic) allowed(after int) float64 {
-	rounds := float64(after+1) * tenth.Seconds() / stepLatency.Seconds()
+	rounds := float64(after+1) * tenth.Seconds() / callLatency.Seconds()
 	return float64(t.usual) * math.Pow(33.0/32, rounds)
 }
 

@@ -49,12 +49,12 @@ func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 }
 
 func TestInstanceCrashes(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Light)
 	drtest.Run(t, instanceCrashes(startInstances(t, ""), rand.Uint64()))
 }
 
 func TestInstanceCrashesSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	s := instanceCrashes(startInstances(t, "no-lease"), rand.Uint64())
 	s.HealAfter = 15 * time.Second
 	requireFailure(t, s, "executed once", `\d+ of them repeated for \S+, want at most \d+: two for each of the \d+ resumptions`)

@@ -10,8 +10,7 @@ import (
 
 // PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
 func TestIncrementalRestore(t *testing.T) {
-	inTurn(t, restoreSlots)
-	restoreSlots.have(t)
+	containertest.Parallel(t, containertest.Heavy)
 	b := startBackedUp(t, played.backup, pgtest.NewBaseBackupRepository(t), containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental, pgtest.Incremental)
 	s := fullRestore(t, b)
 	s.ID += "/incremental"

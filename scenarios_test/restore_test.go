@@ -50,7 +50,7 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 }
 
 func TestFullRestore(t *testing.T) {
-	inTurn(t, restoreSlots)
+	containertest.Parallel(t, containertest.Heavy)
 	repository, network := newVolume(t)
 	b := startBackedUp(t, played.measured, repository, network, pgtest.Full)
 	s := fullRestore(t, b)
@@ -69,22 +69,21 @@ func TestFullRestore(t *testing.T) {
 func TestFullRestoreSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("backup without its last file", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
 		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
 		requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
 	})
 	t.Run("incremental backup without its last file", func(t *testing.T) {
-		t.Parallel()
-		restoreSlots.have(t)
+		containertest.Parallel(t, containertest.Heavy)
 		repository := pgtest.NewBaseBackupRepository(t)
 		b := startBackedUp(t, played.backup, repository, containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
 		requireBroken(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
 	})
 	t.Run("archiving off", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
 		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
 		conn, err := b.primary.Connect(t.Context())

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -25,7 +26,7 @@ func gracefulShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 		Runbook:    []drtest.Step{{Name: "start the replacement", Do: app.service.Resume}},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // it says that it is shutting down before it does anything else
-			// A step of 150 ms that has just begun, a statement that saves all, 0.1 s for the engine to take the
+			// A step of 300 ms that has just begun, a statement that saves all, 0.1 s for the engine to take the
 			// container away, and a start of 0.7 s: 1.2 s, and a margin for a busy machine.
 			drtest.RTO(3 * time.Second),
 			drtest.RPO(0),
@@ -49,7 +50,7 @@ func abruptShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 }
 
 func TestShutdownSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := gracefulShutdown(t, startOrchestrator(t, proxy, pg, variant{sabotage: "exit-on-sigterm"}))

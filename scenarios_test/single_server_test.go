@@ -46,7 +46,7 @@ func (s *singleServer) orchestrator(t *testing.T, v variant) *orchestrator {
 // What ends is started again, by its supervisor or by the operator, what was cut off goes on by itself, and what was stored wrong
 // is found.
 func TestSingleServer(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Light)
 	s := startSingleServer(t)
 	t.Run("restart", func(t *testing.T) {
 		app := s.orchestrator(t, variant{})
@@ -93,7 +93,7 @@ func shutdown(t *testing.T, app *orchestrator) {
 
 // The database is out of reach for a while, and then the provider is, in each of its ways.
 func TestOutages(t *testing.T) {
-	inTurn(t, nil)
+	containertest.Parallel(t, containertest.Light)
 	app, db, llm := startLinked(t, "")
 	t.Run("database", func(t *testing.T) { drtest.Run(t, connectionLoss(t, db, app)) })
 	for _, way := range []outage{providerCutOff, providerRateLimit, providerError, providerHang} {

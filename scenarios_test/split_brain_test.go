@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -33,14 +34,14 @@ func splitBrain(t *testing.T, c *clustered) drtest.Scenario {
 func TestSplitBrainSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("asynchronous, agent hangs", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		c := startClustered(t, pgtest.Async)
 		report, log := playLoss(t, c, "agent", c.leader.HangAgent())
 		requireFailed(t, report, "one writable node", `^two nodes accepted writes at once for \d`)
 		require.Greater(t, log.Dual().Lo, time.Second, "certainly at once")
 	})
 	t.Run("asynchronous, node frozen, patient client", func(t *testing.T) {
-		t.Parallel()
+		containertest.Parallel(t, containertest.Heavy)
 		c := startWithWriters(t, pgtest.Async, time.Minute)
 		playLoss(t, c, "pause", c.leader.Pause())
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -70,7 +71,7 @@ func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 }
 
 func TestStandbysLossSabotaged(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	s := standbysLossBestEffort(t, startClustered(t, pgtest.Sync)) // strict, and nobody starts a standby
 	s.Deadline = 20 * time.Second
 	requireFailure(t, s, "RTO", "never served again")

@@ -1,11 +1,14 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
@@ -13,43 +16,64 @@ import (
 // A clusterDrill is one of several that a cluster goes through. Each begins once the cluster is redundant again.
 type clusterDrill struct {
 	name     string
-	mode     pgtest.Mode // of the cluster from this drill on; zero: it stays
+	mode     pgtest.Mode // of the cluster from this drill on; zero: that of the drill before
 	scenario func(*testing.T, *clustered) drtest.Scenario
 	repair   func(context.Context, *clustered) error // what the operator does after the drill; nil: nothing
 }
 
 // The drills of one test share a cluster, whose start takes longer than most of them. It is as strict a test as a cluster for
-// each: a disaster meets a cluster that has been through others.
+// each: a disaster meets a cluster that has been through others. One that has not recovered from the drill before, or could not be
+// started for it, takes no other result along: the next drill has one of its own.
 func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 	t.Helper()
-	inTurn(t, clusterSlots)
-	c := startClustered(t, pgtest.SyncQuorum, opts...)
+	containertest.Parallel(t, containertest.Heavy)
+	var c *clustered
+	mode := pgtest.SyncQuorum
 	for _, d := range drills {
-		t.Run(d.name, func(t *testing.T) {
-			c.anew(t, d.mode)
-			drtest.Run(t, d.scenario(t, c))
+		mode = cmp.Or(d.mode, mode)
+		t.Run(d.name, func(sub *testing.T) {
+			if c != nil {
+				if err := c.anew(sub, mode); err != nil {
+					sub.Logf("a new cluster, since that of the drill before has not recovered: %v", err)
+					c = nil
+				}
+			}
+			if c == nil {
+				err := attempt(t, func(t testing.TB) { c = startClustered(t, mode, opts...) })
+				if err != nil {
+					c = nil
+					sub.Fatal(err)
+				}
+			}
+			drtest.Run(sub, d.scenario(sub, c))
 			if d.repair != nil {
-				require.NoError(t, d.repair(t.Context(), c))
+				require.NoError(sub, d.repair(sub.Context(), c))
 			}
 		})
 	}
 }
 
-// anew waits until the cluster is redundant, in another mode if that is not zero, and pins new clients to its members.
-func (c *clustered) anew(t *testing.T, mode pgtest.Mode) {
-	t.Helper()
+// anew waits until the cluster is redundant, in that mode, and pins new clients to its members.
+func (c *clustered) anew(t *testing.T, mode pgtest.Mode) error {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	require.NoError(t, until(ctx, c.Redundant()), "the cluster has not recovered from the drill before")
-	if mode != 0 {
-		require.NoError(t, c.SetMode(ctx, mode))
-		require.NoError(t, until(ctx, c.Redundant()))
+	if err := until(ctx, c.Redundant()); err != nil {
+		return err
 	}
-	var err error
-	c.leader, err = c.Leader(ctx)
-	require.NoError(t, err)
+	if mode != c.mode {
+		if err := errors.Join(c.SetMode(ctx, mode), until(ctx, c.Redundant())); err != nil {
+			return err
+		}
+		c.mode = mode
+	}
+	leader, err := c.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	c.leader = leader
 	c.writers.Stop()
 	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
+	return nil
 }
 
 // The leader gives up its lease by itself, keeps it, or is relieved of it.

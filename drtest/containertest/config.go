@@ -15,7 +15,8 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// StartTimeout bounds the time from the start of a service until it is ready.
+// StartTimeout bounds the time from the start of a service until it is ready. Starting is no drill: time in which the machine does not keep up, as
+// far as its kernel tells, does not count, up to five times as much in all.
 const StartTimeout = time.Minute
 
 // A Config describes a service to start.

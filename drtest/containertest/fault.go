@@ -80,7 +80,7 @@ func (f *timed) Onset() time.Time { return f.onset }
 
 func (s *Service) crash(ctx context.Context) (death, error) {
 	// A kill by the engine would suspend the restart policy, so the signal comes from elsewhere.
-	return s.die(ctx, s.id, sigkilled, func(ctx context.Context) error {
+	return s.dieAndRestart(ctx, sigkilled, func(ctx context.Context) error {
 		c, err := s.inspect(ctx)
 		if err != nil {
 			return err
@@ -125,7 +125,7 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fault {
 	inject := func(ctx context.Context) (death, error) {
 		want := end{strconv.Itoa(code), fmt.Sprintf("by its own doing with %d", code), injectTimeout}
-		return s.die(ctx, s.id, want, func(ctx context.Context) error {
+		return s.dieAndRestart(ctx, want, func(ctx context.Context) error {
 			err := trigger(ctx)
 			if err == nil {
 				return nil
@@ -224,6 +224,29 @@ func (s *Service) die(ctx context.Context, id string, want end, act func(context
 			}
 		}
 	}
+}
+
+// dieAndRestart is die for a service that a supervisor starts again, and tells the drill how long the engine takes for that.
+func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.Context) error) (death, error) {
+	if s.config.Restart == NeverRestart {
+		return s.die(ctx, s.id, want, act)
+	}
+	following, stop := context.WithTimeout(context.WithoutCancel(ctx), StartTimeout)
+	seen := s.events(following, s.id, events.ActionStart)
+	d, err := s.die(ctx, s.id, want, act)
+	if err != nil {
+		stop()
+		return d, err
+	}
+	go func() {
+		defer stop()
+		select {
+		case <-seen.Messages:
+			drtest.NoteStart(ctx, s.Name(), d.by, time.Now())
+		case <-seen.Err:
+		}
+	}()
+	return d, nil
 }
 
 // deadBy returns when a container was certainly dead of whose death, after begin, the engine has just told.

@@ -16,14 +16,27 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/firewall"
+	"github.com/drtest/suite/internal/images"
+	"github.com/drtest/suite/internal/machine"
+	"github.com/drtest/suite/internal/measured"
 	"github.com/drtest/suite/internal/reaper"
 	"github.com/drtest/suite/internal/wait"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 )
 
 const (
-	readyInterval  = 50 * time.Millisecond
+	readyInterval = 100 * time.Millisecond
+	// sayEvery is the time between two lines that say what a start waits for.
+	sayEvery = 10 * time.Second
+	// yieldFor is how long a start waits for the drills of the process that are being measured. What they hold for longer, such as a
+	// network that is cut for half a minute, is not waited for, and what is started beside them has less of the processors.
+	yieldFor = 10 * time.Second
+	// startingShares and usualShares are the weights of containers that are started beside a drill that is being measured, until
+	// they are ready, and of all others, which is the engine's own.
+	startingShares = 128
+	usualShares    = 1024
 	cleanupTimeout = 30 * time.Second
 )
 
@@ -65,7 +78,8 @@ func NewVolume(t testing.TB) string {
 	return v.Volume.Name
 }
 
-// Start starts a service and returns it when it is ready. It fails t when the service is not ready within
+// Start starts a service and returns it when it is ready. It waits first, for up to ten seconds, until no other drill of this process
+// is between its fault and the return of service, which it would disturb. It fails t when the service is not ready within
 // [StartTimeout], and at once when its container ends before. The container is removed with t; when t has
 // failed, its log is kept among the evidence of t.
 func Start(t testing.TB, c Config) *Service {
@@ -97,6 +111,7 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 		services[i] = &Service{engine: engine, config: cs[i]}
 	}
 	t.Cleanup(func() { cleanUp(t, services) })
+	measured.Drills.Wait(t.Context(), yieldFor)
 	errs := make([]error, len(cs))
 	var starts sync.WaitGroup
 	for i, s := range services {
@@ -108,14 +123,16 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 	}
 	starts.Wait()
 	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
+		machine.Fatal(t, err)
 	}
 	return services
 }
 
 func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	ctx, cancel := machine.Allow(ctx, StartTimeout)
 	defer cancel()
+	started, took := drills.start(), time.Duration(0)
+	defer func() { started(took, err) }()
 	if s.config.Firewall {
 		if s.firewall, err = firewall.Create(ctx, s.engine.Engine, s.config.firewall(s.engine.Engine, firewallImage)); err != nil {
 			return fmt.Errorf("make the firewall: %w", err)
@@ -124,7 +141,14 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 			return fmt.Errorf("start the firewall: %w", err)
 		}
 	}
-	ctr, err := s.engine.Provider.CreateContainer(ctx, s.config.request(s.engine.Engine, s.firewall))
+	request := s.config.request(s.engine.Engine, s.firewall)
+	yields := measured.Drills.Any()
+	if yields {
+		usual := request.HostConfigModifier
+		request.HostConfigModifier = func(h *container.HostConfig) { usual(h); h.CPUShares = startingShares }
+	}
+	begin := time.Now()
+	ctr, err := s.engine.Provider.CreateContainer(ctx, request)
 	if ctr != nil {
 		s.id = ctr.GetContainerID() // also beside an error
 	}
@@ -134,10 +158,19 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 	if err := ctr.Start(ctx); err != nil {
 		return fmt.Errorf("start container: %w", err)
 	}
-	if s.config.Ready == nil {
-		return nil
+	took = time.Since(begin)
+	if s.config.Ready != nil {
+		if err := s.awaitReady(ctx); err != nil {
+			return err
+		}
 	}
-	return s.awaitReady(ctx)
+	if yields {
+		o := client.ContainerUpdateOptions{Resources: &container.Resources{CPUShares: usualShares}}
+		if _, err := s.engine.ContainerUpdate(ctx, s.id, o); err != nil {
+			return fmt.Errorf("give it the usual weight: %w", err)
+		}
+	}
+	return nil
 }
 
 // awaitReady returns when the service is ready or never will be. Its error holds the end of the service's
@@ -152,7 +185,15 @@ func (s *Service) awaitReady(ctx context.Context) error {
 	}()
 	err := s.learnPorts(ctx)
 	if err == nil {
-		err = wait.For(ctx, readyInterval, func(ctx context.Context) error { return s.config.Ready(ctx, s) })
+		begin, told := time.Now(), time.Now()
+		err = wait.For(ctx, readyInterval, func(ctx context.Context) error {
+			err := s.config.Ready(ctx, s)
+			if err != nil && time.Since(told) > sayEvery {
+				told = time.Now()
+				images.Progress("%s is not ready after %v: %v", s.Name(), time.Since(begin).Round(time.Second), err)
+			}
+			return err
+		})
 	}
 	if s.firewall == nil && s.config.Restart != NeverRestart {
 		s.forgetPorts() // a supervisor may start it again

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/moby/moby/api/types/container"
@@ -56,9 +57,11 @@ func (s *Service) resume(ctx context.Context) error {
 			}
 		}
 	}
+	begin := time.Now()
 	if _, err := s.engine.ContainerStart(ctx, s.id, client.ContainerStartOptions{}); err != nil {
 		return err
 	}
+	drtest.NoteStart(ctx, s.Name(), begin, time.Now())
 	if s.config.Ready == nil {
 		return nil
 	}

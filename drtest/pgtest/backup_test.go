@@ -2,6 +2,7 @@ package pgtest_test
 
 import (
 	"errors"
+	"github.com/drtest/suite/drtest/containertest"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func TestRestore(t *testing.T) {
 		"pgBackRest": pgtest.NewRepository, "PostgreSQL alone": pgtest.NewBaseBackupRepository,
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			containertest.Parallel(t, containertest.Heavy)
 			testRestore(t, repository(t))
 		})
 	}
@@ -81,7 +82,7 @@ func testRestore(t *testing.T, repository *pgtest.Repository) {
 
 // A target that the archive does not reach is an error, at once.
 func TestRestoreBeyondTheArchive(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	repository := pgtest.NewRepository(t)
 	primary := pgtest.StartPrimary(t, pgtest.ArchiveTo(repository))
 	full, err := repository.Backup(t.Context(), primary, pgtest.Full)
@@ -94,7 +95,7 @@ func TestRestoreBeyondTheArchive(t *testing.T) {
 
 // Verify reads what a restore has brought.
 func TestVerify(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	repository := pgtest.NewRepository(t)
 	primary := pgtest.StartPrimary(t, pgtest.ArchiveTo(repository))
 	write(t, primary, 1)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/machine"
 	"github.com/drtest/suite/internal/wait"
 )
 
@@ -157,10 +158,10 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	for _, s := range services[stores:] {
 		c.Members = append(c.Members, &Member{newNode(t, s)})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), containertest.StartTimeout)
+	ctx, cancel := machine.Allow(t.Context(), containertest.StartTimeout)
 	defer cancel()
 	if err := c.settle(ctx); err != nil {
-		t.Fatalf("cluster: %v", err)
+		machine.Fatal(t, fmt.Errorf("cluster: %w", err))
 	}
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/stretchr/testify/require"
 )
@@ -37,7 +38,7 @@ func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")
 	}
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	c := StartCluster(t, Sync, StoreOfThree(), Paced(Timing{TTL: 25 * time.Second, LoopWait: time.Second, RetryTimeout: 3 * time.Second}))
 	require.Len(t, c.Store.Members, 3)
 	first, err := c.Leader(t.Context())
@@ -94,7 +95,7 @@ func TestQuorum(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")
 	}
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	c := StartCluster(t, SyncQuorum)
 	first, err := c.Leader(t.Context())
 	require.NoError(t, err)
@@ -137,7 +138,7 @@ func TestIdentical(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")
 	}
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	pair := StartPair(t, Async)
 	require.NoError(t, pair.Primary.exec(t.Context(), "CREATE TABLE letters (letter text)"))
 	c := &Cluster{Members: []*Member{{pair.Primary}, {pair.Replica}}}

@@ -20,12 +20,12 @@ type Pace struct {
 }
 
 const (
-	paceRounds = 3
+	paceRounds = 2
 	paceFolder = "/var/lib/postgresql/pace"
 )
 
 // Pace fetches the backup of a server that was restored again, into a folder beside the server's, and has cp and one
-// decompression of the same bytes follow, three times in turn. The least time of either counts: whatever runs on the machine
+// decompression of the same bytes follow, twice in turn. The least time of either counts: whatever runs on the machine
 // meanwhile can only lengthen it. Flushing is no part of cp, and is counted with it because it is one of a restore. It needs
 // three times [Restore].Size on the server's disk, for the time that it takes.
 func (s *Spare) Pace(ctx context.Context) (Pace, error) {

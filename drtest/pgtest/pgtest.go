@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/machine"
 	"github.com/drtest/suite/internal/wait"
 )
 
@@ -68,10 +69,10 @@ func StartPair(t testing.TB, mode Mode, opts ...Option) *Pair {
 	o := gather(t, opts)
 	o.alone(t)
 	p := o.startPair(t, mode)
-	ctx, cancel := context.WithTimeout(t.Context(), containertest.StartTimeout)
+	ctx, cancel := machine.Allow(t.Context(), containertest.StartTimeout)
 	defer cancel()
 	if err := p.streams(ctx, mode); err != nil {
-		t.Fatalf("replica does not stream: %v", err)
+		machine.Fatal(t, fmt.Errorf("replica does not stream: %w", err))
 	}
 	return p
 }

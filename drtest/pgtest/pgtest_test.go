@@ -16,10 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMain(m *testing.M) { os.Exit(containertest.Main(m)) }
-
 func TestPrimary(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	node := pgtest.StartPrimary(t, pgtest.Setting("log_min_duration_statement", "250ms"))
 	for setting, want := range map[string]string{
 		"data_checksums": "on", "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on",
@@ -46,7 +44,7 @@ func TestPrimary(t *testing.T) {
 }
 
 func TestSyncFailover(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPair(t, pgtest.Sync)
 	const identifier = "SELECT system_identifier FROM pg_control_system()"
 	require.Equal(t, read[int64](t, pg.Primary, identifier), read[int64](t, pg.Replica, identifier))
@@ -72,7 +70,7 @@ func TestSyncFailover(t *testing.T) {
 }
 
 func TestSyncWithoutReplica(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPair(t, pgtest.Sync, pgtest.NoRestart())
 	inject(t, pg.Replica.Crash())
 	requireDead(t, pg.Replica)
@@ -86,7 +84,7 @@ func TestSyncWithoutReplica(t *testing.T) {
 }
 
 func TestAsyncThroughLink(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	var asked *pgtest.Node
 	pg := pgtest.StartPair(t, pgtest.Async, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
 		asked = primary
@@ -102,7 +100,7 @@ func TestAsyncThroughLink(t *testing.T) {
 
 // TestBadSetting starts a server that cannot start, in a test process of its own, since that test has to fail.
 func TestBadSetting(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	if os.Getenv("PGTEST_BAD_SETTING") != "" {
 		pgtest.StartPair(t, pgtest.Async, pgtest.Setting("wal_level", "none at all"))
 		return

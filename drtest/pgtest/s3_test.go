@@ -9,7 +9,7 @@ import (
 
 // The store's certificate is verified: with another authority nothing is read from it.
 func TestS3Repository(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Heavy)
 	network := containertest.NewNetwork(t)
 	r := StartS3Repository(t, network)
 	primary := StartPrimary(t, ArchiveTo(r), OnNetwork(network))

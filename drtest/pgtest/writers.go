@@ -15,6 +15,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/machine"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -93,7 +94,7 @@ func (w *Writers) Stop() *WriteLog {
 
 // makeTable returns once all nodes have the table.
 func (w *Writers) makeTable(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, containertest.StartTimeout)
+	ctx, cancel := machine.Allow(ctx, containertest.StartTimeout)
 	defer cancel()
 	err := wait.For(ctx, writeEvery, func(ctx context.Context) error {
 		var errs []error

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/stretchr/testify/require"
 )
 
 // A replica that is cut off is promoted while its primary lives and serves.
 func TestNaivePromotion(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := StartPair(t, Async)
 	w := StartWriters(t, time.Second, pg.Primary, pg.Replica)
 	awaitWrites(t, w, pg.Primary, 5)
@@ -86,7 +87,7 @@ func TestNaivePromotion(t *testing.T) {
 
 // A synchronous primary answers nobody without its replica, and what it has not answered nobody sees.
 func TestNaivePromotionOfSynchronousReplica(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := StartPair(t, Sync)
 	w := StartWriters(t, 300*time.Millisecond, pg.Primary, pg.Replica)
 	awaitWrites(t, w, pg.Primary, 5)
@@ -135,7 +136,7 @@ func TestNaivePromotionOfSynchronousReplica(t *testing.T) {
 
 // A commit that somebody cancels is answered with success and a warning, and is no ack.
 func TestCancelledCommit(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := StartPair(t, Sync)
 	w := StartWriters(t, 30*time.Second, pg.Primary)
 	awaitWrites(t, w, pg.Primary, 5)
@@ -161,7 +162,7 @@ func TestCancelledCommit(t *testing.T) {
 
 // A restart gives a node another address, at which its writer finds it.
 func TestWritersRedial(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	node := StartPrimary(t)
 	w := StartWriters(t, time.Second, node)
 	awaitWrites(t, w, node, 5)
@@ -186,7 +187,7 @@ func TestWritersRedial(t *testing.T) {
 
 // Whoever makes sure that the primary is dead splits nothing.
 func TestFencedPromotion(t *testing.T) {
-	t.Parallel()
+	containertest.Parallel(t, containertest.Light)
 	pg := StartPair(t, Sync)
 	w := StartWriters(t, time.Second, pg.Primary, pg.Replica)
 	awaitWrites(t, w, pg.Primary, 5)

@@ -1,0 +1,232 @@
+package containertest
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/internal/machine"
+)
+
+// Weight says how much of a machine the system of a drill needs, above all while it starts.
+type Weight int
+
+const (
+	// Light is a drill of a few services: a database server or a pair, and what uses it.
+	Light Weight = iota + 1
+	// Heavy is a drill of a cluster, of regions, or of a restore. It begins beside others only on a machine that has
+	// twice as much room as a light one needs.
+	Heavy
+)
+
+// Parallel marks t to run in parallel with other tests, as t.Parallel does, and has it begin when the machine has room for it. It is
+// the first call of a drill. What a machine does not get done in time is measured as a part of a recovery, so how many drills run side
+// by side follows from the machine while they run: the first begins at once, and another one beside it only after the machine has been
+// quiet for some seconds, as the kernel's pressure stall information tells, with the time that its host has taken from it, how late the test process is woken,
+// and how long containers took to start. go test's -parallel is the most that ever run at a time. It needs no engine.
+//
+// Go test counts what a drill waits in the time that it tells of it; a wait of more than five seconds is logged.
+func Parallel(t *testing.T, w Weight) {
+	t.Helper()
+	if w != Light && w != Heavy {
+		t.Fatalf("containertest.Parallel: weight %d is neither Light nor Heavy", w)
+	}
+	t.Parallel()
+	if testing.Short() {
+		return // nothing is started
+	}
+	waited, leave := drills.enter(w)
+	t.Cleanup(leave)
+	if waited > 5*time.Second {
+		t.Logf("it began after %v, when the machine had room for it", waited.Round(time.Second))
+	}
+}
+
+// drills are those of this process.
+var drills = &gate{look: machine.Read, say: func(line string) { fmt.Fprintln(os.Stderr, "drtest: "+line) }}
+
+const (
+	// lookEvery is how often the machine is looked at.
+	lookEvery = 250 * time.Millisecond
+	// quietFor is how long the machine must have been quiet, counted from when the last drill began: what that one does first
+	// is to start its system.
+	quietFor = 4 * time.Second
+	// mostWaited is the share of the time in which some task may wait for a processor on a machine with room for a light drill; for
+	// a heavy one it is half of that. On two processors a light drill alone makes some task wait for a seventh of the time, and one of a
+	// cluster for a quarter. Up to seven tenths all drills were seen to meet their limits.
+	mostWaited = 0.4
+	// mostStolen is that in which its host may keep a processor from it.
+	mostStolen = 0.05
+	// latest is how much later than it should the test process may be woken.
+	latest = 50 * time.Millisecond
+	// slowStart is how many times as long as the fastest start of a container so far a start may take, and of those only
+	// starts of more than a second are slow.
+	slowStart = 4
+)
+
+// A gate lets drills begin.
+type gate struct {
+	look func() machine.Totals
+	say  func(string)
+
+	mu       sync.Mutex
+	running  []Weight
+	waiting  []*waiter
+	starting int       // services that are starting
+	began    time.Time // the last drill
+	looks    []look    // of the last quietFor, while somebody waits
+	fastest  time.Duration
+	slow     time.Time // when a start was slow
+	most     int       // that have run side by side
+	told     string    // why nobody began, last
+}
+
+// A look is what the machine had done by a moment.
+type look struct {
+	at   time.Time
+	did  machine.Totals
+	late time.Duration // how late this look was
+}
+
+type waiter struct {
+	weight Weight
+	begin  chan struct{}
+}
+
+// enter returns when a drill may begin, how long that took, and what to call at its end.
+func (g *gate) enter(w Weight) (waited time.Duration, leave func()) {
+	start := time.Now()
+	me := &waiter{w, make(chan struct{})}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, me)
+	if len(g.waiting) == 1 {
+		go g.watch()
+	}
+	g.mu.Unlock()
+	<-me.begin
+	return time.Since(start), func() { g.leave(w) }
+}
+
+func (g *gate) leave(w Weight) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running = slices.Delete(g.running, slices.Index(g.running, w), slices.Index(g.running, w)+1)
+}
+
+// watch looks at the machine as long as somebody waits.
+func (g *gate) watch() {
+	g.mu.Lock()
+	g.looks = nil
+	g.mu.Unlock()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	due := time.Now()
+	for {
+		now := <-timer.C
+		g.mu.Lock()
+		now = time.Now()
+		g.looks = append(g.looks, look{now, g.look(), max(0, now.Sub(due))})
+		g.admit(now)
+		done := len(g.waiting) == 0
+		g.mu.Unlock()
+		if done {
+			return
+		}
+		due = now.Add(lookEvery)
+		timer.Reset(lookEvery)
+	}
+}
+
+// admit lets the first begin that the machine has room for. The caller holds mu.
+func (g *gate) admit(now time.Time) {
+	for len(g.waiting) > 0 {
+		next := g.heaviest()
+		if len(g.running) > 0 {
+			why := ""
+			next, why = g.room(now)
+			if next < 0 {
+				if g.told == "" && why != "" {
+					g.say(fmt.Sprintf("no more than %d side by side for now: %s", len(g.running), why))
+					g.told = why
+				}
+				return
+			}
+		}
+		w := g.waiting[next]
+		g.waiting = slices.Delete(g.waiting, next, next+1)
+		g.running = append(g.running, w.weight)
+		g.began, g.looks, g.told = now, g.looks[len(g.looks)-1:], ""
+		if n := len(g.running); n > g.most {
+			g.most = n
+			if n > 1 {
+				g.say(fmt.Sprintf("%d side by side, since the machine is quiet", n))
+			}
+		}
+		close(w.begin)
+	}
+}
+
+// room returns the index of the first waiter that may begin beside those that run, or -1 and why none may; nothing while it is too
+// early to tell. The caller holds mu.
+func (g *gate) room(now time.Time) (next int, why string) {
+	if g.starting > 0 {
+		return -1, ""
+	}
+	// The last look before the window is where it begins.
+	for len(g.looks) > 1 && now.Sub(g.looks[1].at) >= quietFor {
+		g.looks = g.looks[1:]
+	}
+	first, last := g.looks[0], g.looks[len(g.looks)-1]
+	passed := last.at.Sub(first.at)
+	if passed < quietFor || now.Sub(g.began) < quietFor {
+		return -1, ""
+	}
+	waited, stolen := last.did.Lost(first.did, passed)
+	share := func(d time.Duration) float64 { return float64(d) / float64(passed) }
+	late := slices.MaxFunc(g.looks[1:], func(a, b look) int { return cmp.Compare(a.late, b.late) }).late
+	switch {
+	case share(stolen) > mostStolen:
+		return -1, fmt.Sprintf("the host of this virtual machine took %.0f %% of its processors", 100*share(stolen))
+	case late > latest:
+		return -1, fmt.Sprintf("the test process was woken %v late", late.Round(time.Millisecond))
+	case now.Sub(g.slow) < quietFor:
+		return -1, "a container took long to start"
+	case share(waited) > mostWaited:
+		return -1, fmt.Sprintf("some task waited for a processor %.0f %% of the time", 100*share(waited))
+	}
+	if share(waited) <= mostWaited/2 {
+		return g.heaviest(), ""
+	}
+	light := slices.IndexFunc(g.waiting, func(w *waiter) bool { return w.weight == Light })
+	return light, fmt.Sprintf("some task waited for a processor %.0f %% of the time, too much for a heavy one", 100*share(waited))
+}
+
+// heaviest returns the index of the first heavy waiter, or of the first one. What is heavy takes longest, so it comes first.
+func (g *gate) heaviest() int {
+	return max(0, slices.IndexFunc(g.waiting, func(w *waiter) bool { return w.weight == Heavy }))
+}
+
+// start says that a service is starting, until end is called.
+func (g *gate) start() (end func(took time.Duration, err error)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.starting++
+	return func(took time.Duration, err error) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.starting--
+		if err != nil {
+			return
+		}
+		if g.fastest == 0 || took < g.fastest {
+			g.fastest = took
+		}
+		if took > time.Second && took > slowStart*g.fastest {
+			g.slow = time.Now()
+		}
+	}
+}

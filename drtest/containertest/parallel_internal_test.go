@@ -1,0 +1,134 @@
+package containertest
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drtest/suite/internal/machine"
+	"github.com/google/go-cmp/cmp"
+)
+
+// plantedMachine has some task wait for a share of the time that depends on how many drills run, and on what else runs beside them.
+type plantedMachine struct {
+	start  time.Time
+	waited time.Duration
+	stolen float64
+	at     time.Time
+	share  func(elapsed time.Duration, running int) float64
+	steals float64
+	gate   *gate
+}
+
+func (m *plantedMachine) look() machine.Totals {
+	now := time.Now()
+	passed := now.Sub(m.at)
+	m.waited += time.Duration(m.share(now.Sub(m.start), len(m.gate.running)) * float64(passed))
+	m.stolen += m.steals * passed.Seconds() * 200
+	m.at = now
+	return machine.Totals{All: now.Sub(m.start).Seconds() * 200, Stolen: m.stolen, Waited: m.waited}
+}
+
+// How many drills run side by side follows from the machine while they run.
+func TestParallelFollowsTheMachine(t *testing.T) {
+	each := func(share float64) func(time.Duration, int) float64 {
+		return func(_ time.Duration, running int) float64 { return share * float64(running) }
+	}
+	const takes = 30 * time.Second
+	for _, c := range []struct {
+		reason  string
+		weights []Weight
+		share   func(elapsed time.Duration, running int) float64
+		steals  float64
+		slow    time.Duration // what containers take to start
+		most    int
+		lasts   time.Duration // all of them, in order of magnitude
+		says    []string
+	}{
+		{reason: "a large machine", weights: []Weight{Light, Light, Light, Light, Light, Light}, share: each(0.01), most: 6, lasts: 50 * time.Second, says: []string{
+			"2 side by side, since the machine is quiet", "3 side by side, since the machine is quiet", "4 side by side, since the machine is quiet",
+			"5 side by side, since the machine is quiet", "6 side by side, since the machine is quiet"}},
+		{reason: "a small one, which two drills keep busy", weights: []Weight{Light, Light, Light, Light}, share: each(0.3), most: 2, lasts: 67 * time.Second, says: []string{
+			"2 side by side, since the machine is quiet",
+			"no more than 2 side by side for now: some task waited for a processor 60 % of the time"}},
+		{reason: "heavy ones want twice the room, and light ones pass them", weights: []Weight{Light, Heavy, Heavy, Light}, share: each(0.3), most: 2, lasts: 94 * time.Second, says: []string{
+			"2 side by side, since the machine is quiet",
+			"no more than 2 side by side for now: some task waited for a processor 60 % of the time",
+			"no more than 1 side by side for now: some task waited for a processor 30 % of the time, too much for a heavy one"}},
+		{reason: "something else keeps the machine busy", weights: []Weight{Light, Light, Light}, share: func(time.Duration, int) float64 { return 1 }, most: 1, lasts: 90 * time.Second, says: []string{
+			"no more than 1 side by side for now: some task waited for a processor 100 % of the time",
+			"no more than 1 side by side for now: some task waited for a processor 100 % of the time"}},
+		{reason: "and then it stops", weights: []Weight{Light, Light}, share: func(elapsed time.Duration, _ int) float64 {
+			if elapsed < 10*time.Second {
+				return 1
+			}
+			return 0
+		}, most: 2, lasts: 42 * time.Second, says: []string{
+			"no more than 1 side by side for now: some task waited for a processor 100 % of the time",
+			"2 side by side, since the machine is quiet"}},
+		{reason: "its host takes a part of it", weights: []Weight{Light, Light}, share: each(0), steals: 0.2, most: 1, lasts: 60 * time.Second, says: []string{
+			"no more than 1 side by side for now: the host of this virtual machine took 20 % of its processors"}},
+		{reason: "a container takes long to start", weights: []Weight{Light, Light}, share: each(0), slow: 5 * time.Second, most: 2, lasts: 39 * time.Second, says: []string{
+			"no more than 1 side by side for now: a container took long to start",
+			"2 side by side, since the machine is quiet"}},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var said []string
+				g := &gate{say: func(line string) { said = append(said, line) }}
+				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, gate: g}
+				g.look = m.look
+				done := make(chan struct{})
+				for i, w := range c.weights {
+					go func() {
+						_, leave := g.enter(w)
+						if end := g.start(); i == 0 && c.slow > 0 {
+							time.Sleep(100 * time.Millisecond)
+							end(100*time.Millisecond, nil)
+							end = g.start()
+							time.Sleep(c.slow)
+							end(c.slow, nil)
+							time.Sleep(takes - c.slow)
+						} else {
+							end(0, errors.New("it did not start"))
+							time.Sleep(takes)
+						}
+						leave()
+						done <- struct{}{}
+					}()
+					synctest.Wait()
+				}
+				start := time.Now()
+				for range c.weights {
+					<-done
+				}
+				if lasted := time.Since(start); (lasted - c.lasts).Abs() > 3*time.Second {
+					t.Errorf("all took %v, want about %v", lasted, c.lasts)
+				}
+				if g.most != c.most || len(g.running) != 0 {
+					t.Errorf("%d ran side by side, want %d; %d still run", g.most, c.most, len(g.running))
+				}
+				if diff := cmp.Diff(c.says, said); diff != "" {
+					t.Errorf("it says (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// A process that was stopped for a while sees it by how late it looks, and waits until that is over.
+func TestParallelSeesAStop(t *testing.T) {
+	g := &gate{look: func() machine.Totals { return machine.Totals{} }, running: []Weight{Light}, waiting: []*waiter{{weight: Light}}}
+	now := time.Now()
+	for i := range 20 {
+		late := time.Duration(0)
+		if i == 10 {
+			late = 300 * time.Millisecond
+		}
+		g.looks = append(g.looks, look{at: now.Add(time.Duration(i) * lookEvery), late: late})
+	}
+	if next, why := g.room(now.Add(19 * lookEvery)); next != -1 || why != "the test process was woken 300ms late" {
+		t.Errorf("%d may begin, and why not: %q", next, why)
+	}
+}

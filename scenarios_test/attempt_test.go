@@ -1,0 +1,58 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// attempt calls start with a test that start may fail without failing t, which owns what is started. Its error is what start
+// failed with.
+func attempt(t testing.TB, start func(testing.TB)) error {
+	a := &attempted{TB: t}
+	done := make(chan struct{})
+	go func() { // which FailNow ends
+		defer close(done)
+		start(a)
+	}()
+	<-done
+	if a.failed {
+		return errors.New(strings.Join(a.said, "; "))
+	}
+	return nil
+}
+
+type attempted struct {
+	testing.TB
+	failed bool
+	said   []string
+}
+
+func (a *attempted) Fail()                          { a.failed = true }
+func (a *attempted) Failed() bool                   { return a.failed || a.TB.Failed() }
+func (a *attempted) Error(args ...any)              { a.Errorf("%s", fmt.Sprintln(args...)) }
+func (a *attempted) Fatal(args ...any)              { a.Fatalf("%s", fmt.Sprintln(args...)) }
+func (a *attempted) Fatalf(format string, v ...any) { a.Errorf(format, v...); a.FailNow() }
+func (a *attempted) Errorf(format string, v ...any) {
+	a.Fail()
+	a.said = append(a.said, strings.Join(strings.Fields(fmt.Sprintf(format, v...)), " "))
+}
+func (a *attempted) FailNow() {
+	a.Fail()
+	runtime.Goexit()
+}
+
+func TestAttemptControl(t *testing.T) {
+	for want, start := range map[string]func(testing.TB){
+		"":                  func(testing.TB) {},
+		"no engine":         func(t testing.TB) { t.Fatal("no engine"); panic("not reached") },
+		"no image; at port": func(t testing.TB) { t.Error("no", "image"); t.Fatalf("at %s", "port") },
+	} {
+		err := attempt(t, start)
+		if got := fmt.Sprint(err); want != "" && got != want || want == "" && err != nil {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
