@@ -32,7 +32,7 @@ which:
 
 # The scenarios by themselves, so that no other test's containers run beside a drill.
 test: images ## run all tests, those that sabotage the system among them
-	go test -count=1 -timeout $(TIMEOUT) -parallel $(PARALLEL) $$(go list ./... | grep -v /scenarios_test)
+	go test -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v /scenarios_test)
 	go test -count=1 -timeout $(TIMEOUT) -parallel $(PARALLEL) ./scenarios_test
 
 images: engine ## build the container images, where they are missing

@@ -18,8 +18,8 @@ type Weight int
 const (
 	// Light is a drill of a few services: a database server or a pair, and what uses it.
 	Light Weight = iota + 1
-	// Heavy is a drill of a cluster, of regions, or of a restore. It begins beside others only on a machine that has
-	// twice as much room as a light one needs.
+	// Heavy is a drill of a cluster, of regions, or of a restore. It begins before light ones, and beside others only on a machine
+	// that is quieter than a light one needs.
 	Heavy
 )
 
@@ -55,10 +55,11 @@ const (
 	// quietFor is how long the machine must have been quiet, counted from when the last drill began: what that one does first
 	// is to start its system.
 	quietFor = 4 * time.Second
-	// mostWaited is the share of the time in which some task may wait for a processor on a machine with room for a light drill; for
-	// a heavy one it is half of that. On two processors a light drill alone makes some task wait for a seventh of the time, and one of a
-	// cluster for a quarter. Up to seven tenths all drills were seen to meet their limits.
-	mostWaited = 0.4
+	// mostWaited and mostWaitedHeavy are the shares of the time in which some task may wait for a processor on a machine with room
+	// for a drill. On two processors a light drill alone makes some task wait for a seventh of the time, and one of a cluster for a
+	// quarter. Up to seven tenths all drills were seen to meet their limits.
+	mostWaited      = 0.45
+	mostWaitedHeavy = 0.3
 	// mostStolen is that in which its host may keep a processor from it.
 	mostStolen = 0.05
 	// latest is how much later than it should the test process may be woken.
@@ -198,7 +199,7 @@ func (g *gate) room(now time.Time) (next int, why string) {
 	case share(waited) > mostWaited:
 		return -1, fmt.Sprintf("some task waited for a processor %.0f %% of the time", 100*share(waited))
 	}
-	if share(waited) <= mostWaited/2 {
+	if share(waited) <= mostWaitedHeavy {
 		return g.heaviest(), ""
 	}
 	light := slices.IndexFunc(g.waiting, func(w *waiter) bool { return w.weight == Light })
