@@ -71,7 +71,8 @@
 // A time that misses it is untrusted: inconclusive, with the machine as the reason. It still fails when it misses the limit without
 // all that can have been the machine's doing: the time in which some task waited, was kept from a processor, or stood still, and
 // in which the engine was starting a container that the recovery needs. So are [Transparent], and the verdicts of a drill that did not come to its end.
-// Losses, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses them.
+// Losses, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses them. A system that keeps the processors
+// busy by itself, so that its own work waits, is untrusted even when it is played alone: it never passes, and does not fail.
 //
 // A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or
 // unknown (anything else, such as a timeout). Only acked units can be lost. An unknown unit may turn up later

@@ -127,9 +127,9 @@ func (g *gate) watch() {
 	defer timer.Stop()
 	due := time.Now()
 	for {
-		now := <-timer.C
+		<-timer.C
 		g.mu.Lock()
-		now = time.Now()
+		now := time.Now()
 		g.looks = append(g.looks, look{now, g.look(), max(0, now.Sub(due))})
 		g.admit(now)
 		done := len(g.waiting) == 0

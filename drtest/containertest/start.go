@@ -33,10 +33,8 @@ const (
 	// yieldFor is how long a start waits for the drills of the process that are being measured. What they hold for longer, such as a
 	// network that is cut for half a minute, is not waited for, and what is started beside them has less of the processors.
 	yieldFor = 10 * time.Second
-	// startingShares and usualShares are the weights of containers that are started beside a drill that is being measured, until
-	// they are ready, and of all others, which is the engine's own.
-	startingShares = 128
-	usualShares    = 1024
+	// lighter is by how much containers weigh less that are started beside a drill that is being measured, until they are ready.
+	lighter        = 8
 	cleanupTimeout = 30 * time.Second
 )
 
@@ -142,10 +140,10 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 		}
 	}
 	request := s.config.request(s.engine.Engine, s.firewall)
-	yields := measured.Drills.Any()
+	yields := measured.Drills.Any() && s.engine.UsualShares > 0
 	if yields {
 		usual := request.HostConfigModifier
-		request.HostConfigModifier = func(h *container.HostConfig) { usual(h); h.CPUShares = startingShares }
+		request.HostConfigModifier = func(h *container.HostConfig) { usual(h); h.CPUShares = s.engine.UsualShares / lighter }
 	}
 	begin := time.Now()
 	ctr, err := s.engine.Provider.CreateContainer(ctx, request)
@@ -165,7 +163,7 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 		}
 	}
 	if yields {
-		o := client.ContainerUpdateOptions{Resources: &container.Resources{CPUShares: usualShares}}
+		o := client.ContainerUpdateOptions{Resources: &container.Resources{CPUShares: s.engine.UsualShares}}
 		if _, err := s.engine.ContainerUpdate(ctx, s.id, o); err != nil {
 			return fmt.Errorf("give it the usual weight: %w", err)
 		}

@@ -38,6 +38,9 @@ type Engine struct {
 	PublishIP netip.Addr
 	// Socket is the path of the engine's socket on the engine's machine.
 	Socket string
+	// UsualShares is the weight of a container's processors that nobody has set. 0: not known, as with cgroup v2, where it depends on
+	// the version of the runtime what a weight stands for.
+	UsualShares int64
 	// CgroupParent is the control group that the containers of a drill are put into; empty: the engine's choice.
 	CgroupParent string
 }
@@ -75,6 +78,9 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 	info, err := cli.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return nil, noEngine(cli.DaemonHost(), err)
+	}
+	if info.Info.CgroupVersion == "1" {
+		e.UsualShares = 1024
 	}
 	desktop := info.Info.OperatingSystem == "Docker Desktop" // in a virtual machine, where the socket has the usual path
 	if u.Scheme == "unix" && !desktop {
