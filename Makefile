@@ -6,8 +6,10 @@ RUN     ?=
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/profile_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
-# The most drills that ever run side by side. How many do follows from the machine while they run: see containertest.Parallel.
-PARALLEL ?= 16
+# The most drills that ever run side by side. How many do follows from the machine while they run: see containertest.Parallel. The
+# production profile plays one after the other: a restore of 250 MB keeps the disk so busy that beside it a drill's statements were
+# seen to time out.
+PARALLEL ?= $(if $(filter production,$(PROFILE)),1,16)
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 

@@ -55,6 +55,14 @@
 //     own: a pass with its evidence, a failure with what refutes it.
 //   - Availability: the share of requests that were acked, over the drill.
 //
+// A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or
+// unknown (anything else, such as a timeout). Only acked units can be lost. An unknown unit may turn up later
+// or not; it is never lost and never a duplicate by itself.
+//
+// An outage that is shorter than [Load].Every can fall between two requests, and one that ends before
+// [Load].Timeout can be waited out by each of them. Neither is seen: choose both below the outage that
+// matters.
+//
 // # The machine
 //
 // A time says something about the system only when the machine could keep up. A drill takes a [Reading] of it four times a
@@ -67,18 +75,16 @@
 //   - the test process stood still for more than a tenth of it, or
 //   - more than one request in twenty, and at least two, left more than half a period late.
 //
-// A drill by itself on an idle machine of two processors stays below these. A time that meets its limit passes all the same: its strict end held.
-// A time that misses it is untrusted: inconclusive, with the machine as the reason. It still fails when it misses the limit without
-// all that can have been the machine's doing: the time in which some task waited, was kept from a processor, or stood still, and
-// in which the engine was starting a container that the recovery needs. So are [Transparent], and the verdicts of a drill that did not come to its end.
-// Losses, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses them. A system that keeps the processors
-// busy by itself, so that its own work waits, is untrusted even when it is played alone: it never passes, and does not fail.
+// A drill by itself on an idle machine of two processors stays below these. A time that meets its
+// limit passes all the same: its strict end held. A time that misses it is untrusted: inconclusive,
+// with the machine as the reason. The same holds where the machine did not keep up after the last
+// step of the runbook or the end of the fault. It still fails when it misses the limit without all
+// that can have been the machine's doing: the time in which some task waited, was kept from a
+// processor, or stood still, and in which the engine was starting a container that the recovery
+// needs. [Transparent] is judged in the same way, by the length of the outage, and so is what a drill
+// did not get done by its deadline.
 //
-// A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or
-// unknown (anything else, such as a timeout). Only acked units can be lost. An unknown unit may turn up later
-// or not; it is never lost and never a duplicate by itself.
-//
-// An outage that is shorter than [Load].Every can fall between two requests, and one that ends before
-// [Load].Timeout can be waited out by each of them. Neither is seen: choose both below the outage that
-// matters.
+// Lost data, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses
+// them. A system that keeps the processors busy by itself, so that its own work waits, is untrusted
+// even when it is played alone: it never passes, and does not fail.
 package drtest

@@ -135,10 +135,13 @@ func (l *Ledger) distrustUnfinished(v Verdict, why string) Verdict {
 }
 
 // distrust takes back that a verdict failed, or could not be told, for a time that was measured in a window in which the machine
-// did not keep up. It stays a failure where what is certainly not the machine's part of the window misses the limit as
-// well: at is the least that was measured.
+// did not keep up, or not from the last moment on at which the world or the runbook did something. It stays a failure where
+// what is certainly not the machine's part misses the limit as well: least is the least that was measured.
 func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration) Verdict {
 	strain := l.Strain(window)
+	if strain.KeptUp() {
+		strain = l.Strain(l.lastStretch(window))
+	}
 	if v.Status == Pass || strain.KeptUp() {
 		return v
 	}
@@ -146,7 +149,36 @@ func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration
 		v.Why += fmt.Sprintf("; the machine did not keep up (%s), and without its %s it still is more than %s", strain.Why(), seconds(strain.Machine()), seconds(without))
 		return v
 	}
+	return untrusted(v, strain)
+}
+
+// lastStretch is the part of a window after the last step and the last healing in it: a wait before them dilutes what the machine did.
+func (l *Ledger) lastStretch(window Interval) Interval {
+	if window.Hi == Forever {
+		window.Hi = l.end()
+	}
+	for _, e := range l.Events {
+		if (e.Kind == FaultHealed || e.Kind == StepDone) && e.Hi < window.Hi {
+			window.Lo = max(window.Lo, e.Hi)
+		}
+	}
+	return window
+}
+
+// untrusted is a verdict that a strained machine stands in the way of.
+func untrusted(v Verdict, strain Strain) Verdict {
 	v.Status, v.Untrusted, v.Why = Inconclusive, true, v.Why+": "+strain.why()
+	return v
+}
+
+// unread is a verdict that needs the survivors, which could not be read.
+func (l *Ledger) unread(why string) Verdict {
+	v := Verdict{Why: why}
+	if read, tried := l.Event(SurvivorsRead); tried {
+		if strain := l.Strain(Interval{l.end(), read.Hi}); !strain.KeptUp() {
+			return untrusted(v, strain)
+		}
+	}
 	return v
 }
 

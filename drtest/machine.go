@@ -118,14 +118,9 @@ type Strain struct {
 	Known   bool          // whether there are readings of the machine at all
 }
 
-// A machine could not keep up with a drill when one of these shares of a window is exceeded.
-//
-// After its fault a drill by itself on an idle machine of two processors has some task wait for a seventh of the time, one of a cluster for a
-// quarter, and a restore with several processes for a third. From two fifths on the length of the window is that of a queue. Time that is stolen or in which the test process stood still is lost whole, so a
-// tenth of it is more than the margin of a limit. A load that leaves late in one of twenty cases is not the load that was asked for.
+// Beside what the machine itself lost (see internal/machine), the test process may have stood still, which is lost whole as well; and a
+// load of which more than one request in twenty leaves late is not the load that was asked for.
 const (
-	mostWaited  = 0.4
-	mostStolen  = 0.1
 	mostStopped = 0.1
 	mostLate    = 0.05
 )
@@ -138,25 +133,28 @@ func (s Strain) Why() string {
 	var why []string
 	over := func(d time.Duration, most float64) bool { return s.Over > 0 && float64(d) > most*float64(s.Over) }
 	share := func(d time.Duration) string { return fmt.Sprintf("%.0f %%", 100*float64(d)/float64(s.Over)) }
-	if over(s.Waited, mostWaited) {
+	if over(s.Waited, machine.MostWaited) {
 		why = append(why, "some task waited for a processor "+share(s.Waited)+" of the time")
 	}
-	if over(s.Stolen, mostStolen) {
+	if over(s.Stolen, machine.MostStolen) {
 		why = append(why, "the host of the virtual machine took "+share(s.Stolen)+" of its processors")
 	}
 	if over(s.Stopped, mostStopped) {
 		why = append(why, "the test process stood still "+share(s.Stopped)+" of the time")
 	}
-	if s.Late > 1 && float64(s.Late) > mostLate*float64(s.Sent) {
+	if s.late() {
 		why = append(why, fmt.Sprintf("%d of %d requests left late", s.Late, s.Sent))
 	}
 	return strings.Join(why, ", ")
 }
 
-// Machine returns the most of the window that can have been the machine's doing: what is left of it is the system's. It is
-// the whole window where nothing is known of the machine but that it did not keep up.
+func (s Strain) late() bool { return s.Late > 1 && float64(s.Late) > mostLate*float64(s.Sent) }
+
+// Machine returns how much of the window can have been the machine's doing: what is left of it is the system's. Of tasks that
+// share the processors fairly, none waits for longer than some task does. It is the whole window where
+// requests left late, or where nothing is known of the machine but that it did not keep up.
 func (s Strain) Machine() time.Duration {
-	if !s.Known && !s.KeptUp() {
+	if s.late() || !s.Known && !s.KeptUp() {
 		return s.Over
 	}
 	return min(s.Over, s.Waited+s.Stolen+s.Stopped+s.Starts)
@@ -164,14 +162,19 @@ func (s Strain) Machine() time.Duration {
 
 // Strain returns what kept the machine from its work during a window.
 func (l *Ledger) Strain(window Interval) Strain {
-	window.Hi = min(window.Hi, l.end())
-	s := Strain{Over: max(0, window.Hi-window.Lo), Known: len(l.Readings) > 0}
+	if window.Hi == Forever {
+		window.Hi = l.end()
+	}
+	s := Strain{Over: max(0, window.Hi-window.Lo)}
+	if n := len(l.Readings); n > 0 {
+		s.Known = l.Readings[n-1].Waited > 0 // a kernel that tells it has told something by then
+	}
 	from, to := l.reading(window.Lo), l.reading(window.Hi)
 	s.Waited, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Stolen-from.Stolen, to.Stopped-from.Stopped
-	for _, e := range l.Events {
-		if e.Kind == ContainerStarted {
-			s.Starts += max(0, min(e.Hi, window.Hi)-max(e.Lo, window.Lo))
-		}
+	until := window.Lo // of the starts so far, which may overlap
+	for _, e := range l.starts() {
+		s.Starts += max(0, min(e.Hi, window.Hi)-max(e.Lo, until))
+		until = max(until, e.Hi)
 	}
 	for _, op := range l.Ops {
 		if op.Due < window.Lo || op.Due > window.Hi {
@@ -185,20 +188,26 @@ func (l *Ledger) Strain(window Interval) Strain {
 	return s
 }
 
-// end is the last moment of which the ledger tells.
-func (l *Ledger) end() (last time.Duration) {
+// starts are those of containers, in the order in which they began.
+func (l *Ledger) starts() (starts []Interval) {
 	for _, e := range l.Events {
-		if e.Hi != Forever {
-			last = max(last, e.Hi)
+		if e.Kind == ContainerStarted {
+			starts = append(starts, e.Interval)
 		}
 	}
+	slices.SortFunc(starts, func(a, b Interval) int { return cmp.Compare(a.Lo, b.Lo) })
+	return starts
+}
+
+// end is the last moment at which something was measured of a recovery: what is examined after that is no part of it.
+func (l *Ledger) end() (last time.Duration) {
 	for _, op := range l.Ops {
 		if op.End != Forever {
 			last = max(last, op.End)
 		}
 	}
-	if n := len(l.Readings); n > 0 {
-		last = max(last, l.Readings[n-1].At)
+	for _, s := range l.Samples {
+		last = max(last, s.Hi)
 	}
 	return last
 }

@@ -49,7 +49,7 @@ func (m planted) drill(back time.Duration) *drtest.Ledger {
 	}
 	for at := time.Duration(0); !m.silent && at < fault.Hi+back+3*time.Second; at += 250 * ms {
 		part := func(share float64) time.Duration { return time.Duration(share * float64(at)) }
-		l.Readings = append(l.Readings, drtest.Reading{At: at, Waited: part(m.waited), Stolen: part(m.stolen), Stopped: part(m.stopped)})
+		l.Readings = append(l.Readings, drtest.Reading{At: at, Waited: part(m.waited) + time.Microsecond, Stolen: part(m.stolen), Stopped: part(m.stopped)})
 	}
 	return l
 }
@@ -78,6 +78,8 @@ func TestUntrustedMachine(t *testing.T) {
 			"fail: got 12.005s (11.900s..12.005s), want at most 5s; the machine did not keep up (some task waited for a processor 50 % of the time), and without its 6.003s it still is more than 5.897s"},
 		{"missed by less than it waited, and than a container took to start", planted{waited: 0.5, starts: time.Second}, 12 * time.Second,
 			"untrusted: got 12.005s (11.900s..12.005s), want at most 5s: the machine did not keep up: some task waited for a processor 50 % of the time, so that up to 7.003s of 12.005s may be its doing"},
+		{"missed, and the load left late, of which the kernel does not tell", planted{waited: 0.1, late: 4}, 6 * time.Second,
+			"untrusted: got 6.005s (5.900s..6.005s), want at most 5s: the machine did not keep up: 4 of 61 requests left late, so that up to 6.005s of 6.005s may be its doing"},
 		{"too coarse to tell, and it waited", planted{waited: 0.8}, 5 * time.Second,
 			"untrusted: got 5.005s (4.900s..5.005s), want at most 5s: too coarse to tell, with a fault that took 0.000s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms: " +
 				"the machine did not keep up: some task waited for a processor 80 % of the time, so that up to 4.004s of 5.005s may be its doing"},
@@ -108,7 +110,7 @@ func TestUntrustedMachineExcusesNoLoss(t *testing.T) {
 	want := []string{
 		"RPO: fail: lost 5 of 50 acked (0s 100ms 200ms 300ms 400ms)",
 		"no duplicates: fail: 1 units are held more than once: 1s",
-		"transparent: untrusted: 60 of 110 requests failed after the fault: the machine did not keep up: some task waited for a processor 88 % of the time, the host of the virtual machine took 49 % of its processors, 30 of 90 requests left late, so that up to 8.905s of 8.905s may be its doing",
+		"transparent: untrusted: 60 of 110 requests failed after the fault: the machine did not keep up: some task waited for a processor 90 % of the time, the host of the virtual machine took 50 % of its processors, 30 of 61 requests left late, so that up to 6.005s of 6.005s may be its doing",
 		"breaker opened: fail: never",
 		"rejected stays rejected: pass: none of 0 rejected units is held",
 		"no second writer: fail: two writers",
@@ -180,4 +182,23 @@ func TestMachineIsRead(t *testing.T) {
 			t.Errorf("only %d readings", n)
 		}
 	})
+}
+
+// What the machine did after the last step of the runbook is not diluted by a long wait before it.
+func TestUntrustedMachineInTheLastStretch(t *testing.T) {
+	for _, c := range []struct {
+		waited float64 // after the step
+		want   drtest.Status
+	}{{0.2, drtest.Fail}, {0.9, drtest.Inconclusive}} {
+		l := planted{}.drill(22 * time.Second)
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.StepDone, Interval: drtest.Interval{Lo: 20 * time.Second, Hi: 20 * time.Second}, Note: "promote"})
+		for i, r := range l.Readings {
+			if after := r.At - 20*time.Second; after > 0 {
+				l.Readings[i].Waited += time.Duration(c.waited * float64(after))
+			}
+		}
+		if r := drtest.Judge(l, drtest.RTO(20*time.Second)); r.Verdicts[0].Status != c.want {
+			t.Errorf("waited %v: %v", c.waited, r.Verdicts[0])
+		}
+	}
 }

@@ -71,7 +71,7 @@ func LostWork(limit time.Duration) Objective {
 func RPO(window time.Duration) Objective {
 	return Objective{name: "RPO", limit: window, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RPO.Known {
-			return Verdict{Why: f.RPO.Why}
+			return l.unread(f.RPO.Why)
 		}
 		v := Verdict{Status: f.RPO.judge(window), Got: &f.RPO.Interval, Why: wanted(f.RPO.Interval, window)}
 		switch {
@@ -126,7 +126,7 @@ func NoDuplicates() Objective {
 	return Objective{name: "no duplicates", judge: func(l *Ledger, f Figures) Verdict {
 		switch {
 		case l.Survivors == nil:
-			return Verdict{Why: f.RPO.Why}
+			return l.unread(f.RPO.Why)
 		case len(f.Duplicates) > 0:
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units are held more than once: %s", len(f.Duplicates), some(f.Duplicates))}
 		}
@@ -152,8 +152,8 @@ func RepeatedCalls(atMost int) Objective {
 	}}
 }
 
-// Transparent requires that no client sees the fault at all. A request that fails on a machine that does not keep up may
-// have failed for that, so it is no failure then but untrusted.
+// Transparent requires that no client sees the fault at all. Requests that fail on a machine that does not keep up may
+// have failed for that, so an outage that is no longer than the machine's part is no failure then but untrusted.
 func Transparent() Objective {
 	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
@@ -162,7 +162,7 @@ func Transparent() Objective {
 			return Verdict{Why: "no fault was injected"}
 		case f.Failed > 0:
 			v := Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d requests failed after the fault", f.Failed, len(l.Ops))}
-			return l.distrust(v, since(FaultInjected)(l, Interval{Hi: Forever}), 0, 0)
+			return l.distrust(v, since(FaultInjected)(l, f.RTO.Interval), f.Outage.Lo, 0)
 		case !slices.ContainsFunc(l.Ops, func(op Op) bool { return op.Start >= fault.Hi && op.Outcome == Acked }):
 			return Verdict{Why: "no request was sent and acked after the fault"}
 		}
@@ -197,7 +197,7 @@ func staysRejected() Objective {
 	return Objective{name: "rejected stays rejected", judge: func(l *Ledger, f Figures) Verdict {
 		switch {
 		case l.Survivors == nil:
-			return Verdict{Why: f.RPO.Why}
+			return l.unread(f.RPO.Why)
 		case len(f.Resurrected) > 0:
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%d rejected units are held nevertheless: %s", len(f.Resurrected), some(f.Resurrected))}
 		}
@@ -216,7 +216,11 @@ func proved(proof string) Objective {
 			case e.Kind == Refuted:
 				return Verdict{Status: Fail, Why: e.Evidence}
 			case e.Kind == Proved, e.Kind == NotProved:
-				return Verdict{Why: cmp.Or(e.Evidence, "it gave no evidence")}
+				v := Verdict{Why: cmp.Or(e.Evidence, "it gave no evidence")}
+				if strain := l.Strain(e.Interval); e.Hi-e.Lo >= proofLimit && !strain.KeptUp() {
+					return untrusted(v, strain)
+				}
+				return v
 			}
 		}
 		return Verdict{Why: "it was never examined"}
@@ -245,10 +249,13 @@ func within(name string, limit time.Duration, window func(*Ledger, Interval) Int
 func since(kind EventKind) func(*Ledger, Interval) Interval {
 	return func(l *Ledger, got Interval) Interval {
 		from, _ := l.Event(kind)
-		if got.Hi == Forever {
-			return Interval{from.Lo, Forever}
+		switch {
+		case got.Hi != Forever:
+			return Interval{from.Lo, from.Lo + got.Hi}
+		case got.Lo > 0: // it was followed until then
+			return Interval{from.Lo, from.Hi + got.Lo}
 		}
-		return Interval{from.Lo, from.Lo + got.Hi}
+		return Interval{from.Lo, Forever}
 	}
 }
 

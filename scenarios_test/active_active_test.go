@@ -301,8 +301,8 @@ func TestActiveActive(t *testing.T) {
 	r := startActiveActive(t)
 	lost := false
 	t.Run("failover", func(t *testing.T) {
-		drtest.Run(t, activeActiveFailover(t, r))
 		lost = true
+		drtest.Run(t, activeActiveFailover(t, r))
 	})
 	t.Run("failback", func(t *testing.T) {
 		home := r.leader

@@ -12,30 +12,47 @@ import (
 // failed with.
 func attempt(t testing.TB, start func(testing.TB)) error {
 	a := &attempted{TB: t}
-	done := make(chan struct{})
+	done, came := make(chan struct{}), false
 	go func() { // which FailNow ends
 		defer close(done)
 		start(a)
+		came = true
 	}()
 	<-done
-	if a.failed {
+	a.over = true
+	switch {
+	case a.failed:
 		return errors.New(strings.Join(a.said, "; "))
+	case !came:
+		return errors.New("it was skipped")
 	}
 	return nil
 }
 
+// attempted takes down what start fails with, and leaves to the test what comes later, as it cleans up.
 type attempted struct {
 	testing.TB
+	over   bool
 	failed bool
 	said   []string
 }
 
-func (a *attempted) Fail()                          { a.failed = true }
+func (a *attempted) Fail() {
+	if a.over {
+		a.TB.Fail()
+		return
+	}
+	a.failed = true
+}
 func (a *attempted) Failed() bool                   { return a.failed || a.TB.Failed() }
 func (a *attempted) Error(args ...any)              { a.Errorf("%s", fmt.Sprintln(args...)) }
 func (a *attempted) Fatal(args ...any)              { a.Fatalf("%s", fmt.Sprintln(args...)) }
 func (a *attempted) Fatalf(format string, v ...any) { a.Errorf(format, v...); a.FailNow() }
 func (a *attempted) Errorf(format string, v ...any) {
+	if a.over {
+		a.TB.Errorf(format, v...)
+		return
+	}
 	a.Fail()
 	a.said = append(a.said, strings.Join(strings.Fields(fmt.Sprintf(format, v...)), " "))
 }
@@ -48,6 +65,7 @@ func TestAttemptControl(t *testing.T) {
 	for want, start := range map[string]func(testing.TB){
 		"":                  func(testing.TB) {},
 		"no engine":         func(t testing.TB) { t.Fatal("no engine"); panic("not reached") },
+		"it was skipped":    func(testing.TB) { runtime.Goexit() },
 		"no image; at port": func(t testing.TB) { t.Error("no", "image"); t.Fatalf("at %s", "port") },
 	} {
 		err := attempt(t, start)

@@ -12,8 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// calmLoad is two thirds of [steadyLoad]: a cluster recovers within seconds, so 75 ms are exact enough, and leave the
-// processors to its nodes. With four steps of 420 ms, 1.68 s, more than twenty workflows are in flight at any moment.
+// calmLoad is [steadyLoad] with workflows of fewer calls, which leave the processors to the nodes. With four steps of 420 ms, 1.68 s, more than twenty workflows are in flight at any moment.
 var calmLoad = drtest.Load{Every: 75 * time.Millisecond, Timeout: time.Second, Steady: 1800 * time.Millisecond}
 
 const (

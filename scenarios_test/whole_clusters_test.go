@@ -27,6 +27,9 @@ type clusterDrill struct {
 func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 	t.Helper()
 	containertest.Parallel(t, containertest.Heavy)
+	if testing.Short() {
+		t.Skip("needs a container engine, and -short is set")
+	}
 	var c *clustered
 	mode := pgtest.SyncQuorum
 	for _, d := range drills {
@@ -35,6 +38,7 @@ func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 			if c != nil {
 				if err := c.anew(sub, mode); err != nil {
 					sub.Logf("a new cluster, since that of the drill before has not recovered: %v", err)
+					c.writers.Stop()
 					c = nil
 				}
 			}

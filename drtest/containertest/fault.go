@@ -226,6 +226,10 @@ func (s *Service) die(ctx context.Context, id string, want end, act func(context
 	}
 }
 
+// restartPause is how long the engine waits before it starts a container again for the first time. Later pauses are longer, so that
+// nothing is told of what it takes to start then.
+const restartPause = 100 * time.Millisecond
+
 // dieAndRestart is die for a service that a supervisor starts again, and tells the drill how long the engine takes for that.
 func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.Context) error) (death, error) {
 	if s.config.Restart == NeverRestart {
@@ -242,7 +246,10 @@ func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.
 		defer stop()
 		select {
 		case <-seen.Messages:
-			drtest.NoteStart(ctx, s.Name(), d.by, time.Now())
+			now := time.Now()
+			if c, err := s.inspect(following); err == nil && c.RestartCount == 1 {
+				drtest.NoteStart(ctx, s.Name(), d.by.Add(restartPause), now)
+			}
 		case <-seen.Err:
 		}
 	}()

@@ -14,10 +14,11 @@ import (
 type plantedMachine struct {
 	start  time.Time
 	waited time.Duration
-	stolen float64
+	stolen time.Duration
 	at     time.Time
 	share  func(elapsed time.Duration, running int) float64
 	steals float64
+	mute   bool // it has no pressure stall information
 	gate   *gate
 }
 
@@ -25,9 +26,9 @@ func (m *plantedMachine) look() machine.Totals {
 	now := time.Now()
 	passed := now.Sub(m.at)
 	m.waited += time.Duration(m.share(now.Sub(m.start), len(m.gate.running)) * float64(passed))
-	m.stolen += m.steals * passed.Seconds() * 200
+	m.stolen += time.Duration(m.steals * float64(passed))
 	m.at = now
-	return machine.Totals{All: now.Sub(m.start).Seconds() * 200, Stolen: m.stolen, Waited: m.waited}
+	return machine.Totals{All: now.Sub(m.start).Seconds() * 200, Stolen: m.stolen, Pressure: !m.mute, Waited: m.waited}
 }
 
 // How many drills run side by side follows from the machine while they run.
@@ -42,6 +43,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		share   func(elapsed time.Duration, running int) float64
 		steals  float64
 		slow    time.Duration // what containers take to start
+		mute    bool
 		most    int
 		lasts   time.Duration // all of them, in order of magnitude
 		says    []string
@@ -49,7 +51,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		{reason: "a large machine", weights: []Weight{Light, Light, Light, Light, Light, Light}, share: each(0.01), most: 6, lasts: 50 * time.Second, says: []string{
 			"2 side by side, since the machine is quiet", "3 side by side, since the machine is quiet", "4 side by side, since the machine is quiet",
 			"5 side by side, since the machine is quiet", "6 side by side, since the machine is quiet"}},
-		{reason: "a small one, which two drills keep busy", weights: []Weight{Light, Light, Light, Light}, share: each(0.3), most: 2, lasts: 67 * time.Second, says: []string{
+		{reason: "a small one, which two drills keep busy", weights: []Weight{Light, Light, Light}, share: each(0.3), most: 2, lasts: 62 * time.Second, says: []string{
 			"2 side by side, since the machine is quiet",
 			"no more than 2 side by side for now: some task waited for a processor 60 % of the time"}},
 		{reason: "heavy ones want more room, and light ones pass them", weights: []Weight{Light, Heavy, Heavy, Light}, share: each(0.35), most: 2, lasts: 94 * time.Second, says: []string{
@@ -69,6 +71,8 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 			"2 side by side, since the machine is quiet"}},
 		{reason: "its host takes a part of it", weights: []Weight{Light, Light}, share: each(0), steals: 0.2, most: 1, lasts: 60 * time.Second, says: []string{
 			"no more than 1 side by side for now: the host of this virtual machine took 20 % of its processors"}},
+		{reason: "without pressure stall information it is how busy the processors are", weights: []Weight{Light, Light}, share: each(0), mute: true, most: 1, lasts: 60 * time.Second, says: []string{
+			"no more than 1 side by side for now: some task waited for a processor 100 % of the time"}},
 		{reason: "a container takes long to start", weights: []Weight{Light, Light}, share: each(0), slow: 5 * time.Second, most: 2, lasts: 39 * time.Second, says: []string{
 			"no more than 1 side by side for now: a container took long to start",
 			"2 side by side, since the machine is quiet"}},
@@ -77,7 +81,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var said []string
 				g := &gate{say: func(line string) { said = append(said, line) }}
-				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, gate: g}
+				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, mute: c.mute, gate: g}
 				g.look = m.look
 				done := make(chan struct{})
 				for i, w := range c.weights {
@@ -126,9 +130,21 @@ func TestParallelSeesAStop(t *testing.T) {
 		if i == 10 {
 			late = 300 * time.Millisecond
 		}
-		g.looks = append(g.looks, look{at: now.Add(time.Duration(i) * lookEvery), late: late})
+		g.looks = append(g.looks, look{at: now.Add(time.Duration(i) * lookEvery), did: machine.Totals{Pressure: true}, late: late})
 	}
 	if next, why := g.room(now.Add(19 * lookEvery)); next != -1 || why != "the test process was woken 300ms late" {
 		t.Errorf("%d may begin, and why not: %q", next, why)
+	}
+}
+
+// A test that failed is untrusted where the machine did not keep up meanwhile.
+func TestParallelSeesAStrain(t *testing.T) {
+	for _, c := range []struct {
+		waited time.Duration
+		want   string
+	}{{time.Second, ""}, {8 * time.Second, "some task waited for a processor 80 % of the time"}} {
+		if got := strained(machine.Totals{Waited: c.waited + time.Hour}, machine.Totals{Waited: time.Hour}, 10*time.Second); got != c.want {
+			t.Errorf("%v of 10s: %q, want %q", c.waited, got, c.want)
+		}
 	}
 }

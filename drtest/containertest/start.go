@@ -76,7 +76,7 @@ func NewVolume(t testing.TB) string {
 	return v.Volume.Name
 }
 
-// Start starts a service and returns it when it is ready. It waits first, for up to ten seconds, until no other drill of this process
+// Start starts a service and returns it when it is ready. It waits first, for up to ten seconds, until no drill of this process
 // is between its fault and the return of service, which it would disturb. It fails t when the service is not ready within
 // [StartTimeout], and at once when its container ends before. The container is removed with t; when t has
 // failed, its log is kept among the evidence of t.
@@ -130,7 +130,12 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 	ctx, cancel := machine.Allow(ctx, StartTimeout)
 	defer cancel()
 	started, took := drills.start(), time.Duration(0)
-	defer func() { started(took, err) }()
+	defer func() {
+		started(took, err)
+		if err != nil && errors.Is(context.Cause(ctx), machine.ErrBusy) && !errors.Is(err, machine.ErrBusy) {
+			err = fmt.Errorf("%w: %w", err, context.Cause(ctx)) // the engine's client does not tell it
+		}
+	}()
 	if s.config.Firewall {
 		if s.firewall, err = firewall.Create(ctx, s.engine.Engine, s.config.firewall(s.engine.Engine, firewallImage)); err != nil {
 			return fmt.Errorf("make the firewall: %w", err)

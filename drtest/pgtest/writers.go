@@ -61,7 +61,7 @@ func StartWriters(t testing.TB, patience time.Duration, nodes ...*Node) *Writers
 		w.clients = append(w.clients, c)
 	}
 	if err := w.makeTable(t.Context()); err != nil {
-		t.Fatalf("writers: table %s: %v", w.table, err)
+		machine.Fatal(t, fmt.Errorf("writers: table %s: %w", w.table, err))
 	}
 	var ctx context.Context
 	ctx, w.cut = context.WithCancel(context.WithoutCancel(t.Context()))

@@ -108,7 +108,7 @@ func collectRun(dir, part string) (*collected, error) {
 }
 
 // decide puts the results of the second run in the place of those of the first one that were untrusted. What the second run says
-// beside that, such as that a part of a test had nothing to compare, is left out unless it failed.
+// beside that is left out where it passed or was skipped, such as a part of a test that had nothing to compare.
 func (c *collected) decide(again *collected) []Result {
 	var results []Result
 	played := map[int]bool{}
@@ -123,6 +123,9 @@ func (c *collected) decide(again *collected) []Result {
 				found, played[i] = true, true
 				a.First = &First{Why: Text(r.untrustedWhy()), Journal: r.Journal}
 				results = append(results, a)
+				if r.Journal != "" {
+					break // one drill, one result
+				}
 			}
 		}
 		// A test that leaves no journal says by passing alone that it did what it could not do before.
@@ -131,7 +134,8 @@ func (c *collected) decide(again *collected) []Result {
 		}
 	}
 	for i, a := range again.results {
-		if !played[i] && a.Status == drtest.Fail {
+		skipped := a.of != nil && a.of.state == "skip"
+		if !played[i] && a.Status != drtest.Pass && !skipped {
 			results = append(results, a)
 		}
 	}
@@ -260,6 +264,10 @@ func (r *Result) add(t *test) {
 		r.broke("the test was skipped: " + t.why())
 		r.Untrusted = false
 	case "fail":
+		if r.Untrusted && t.asserted() {
+			r.broke("the test failed for something else as well: " + t.why())
+			r.Status, r.Untrusted = drtest.Fail, false
+		}
 		if r.Status == drtest.Pass {
 			r.broke("the verdicts pass, but the test failed: " + t.why())
 			r.Status, r.Untrusted = drtest.Fail, false

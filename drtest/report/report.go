@@ -33,7 +33,7 @@ type Report struct {
 	Again      *Run `json:"again"`
 	Complete   bool `json:"complete"`
 	Incomplete Text `json:"incomplete"` // why it is not complete
-	// Notes are what the harness said of the run, such as that fewer drills were played side by side than were asked for.
+	// Notes are what the harness said of the run, such as that the sabotaged systems were left out.
 	Notes []Text `json:"notes"`
 	// Summary is over all results, and each of Categories over its own.
 	Summary    Tally      `json:"summary"`

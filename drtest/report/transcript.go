@@ -155,6 +155,15 @@ func (t *test) untrusted() bool {
 	return slices.ContainsFunc(t.output, untrusted.MatchString)
 }
 
+// asserted says whether the test failed for an assertion of testify, a panic or a data race, beside the verdicts of a drill: no machine excuses
+// that. Other failures cannot be told from what a test logs.
+func (t *test) asserted() bool {
+	return slices.ContainsFunc(t.output, func(line string) bool {
+		line = strings.TrimSpace(line)
+		return strings.HasPrefix(line, "Error Trace:") || strings.HasPrefix(line, "panic: ") || strings.Contains(line, "WARNING: DATA RACE")
+	})
+}
+
 // untrusted matches what a test says that the machine kept from a verdict.
 var untrusted = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: untrusted: `)
 
@@ -196,6 +205,9 @@ func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 
 // explained says whether a part of x, a subtest or any test of a package, has failed or did not end.
 func (t *Transcript) explained(x *test) bool {
+	if x.name != "" && x.asserted() {
+		return false
+	}
 	return slices.ContainsFunc(t.order, func(part *test) bool {
 		within := x.name == "" && part != x || strings.HasPrefix(part.name, x.name+"/")
 		return part.pkg == x.pkg && within && (part.state == "fail" || part.state == "")

@@ -15,8 +15,6 @@ const (
 	allowEvery = 250 * time.Millisecond
 	// most is how many times the limit may pass in all.
 	most = 5
-	// busy is the share of the time from which on it was the machine that was slow.
-	busy = 0.4
 )
 
 // Allow returns a context that ends when limit has passed, not counting the time in which tasks waited for a processor or the
@@ -45,7 +43,7 @@ func allow(ctx context.Context, limit time.Duration, read func() Totals) (contex
 				continue
 			}
 			err := fmt.Errorf("%v have passed", passed.Round(time.Second))
-			if float64(lost) > busy*float64(passed) {
+			if float64(lost) > MostWaited*float64(passed) {
 				err = fmt.Errorf("%w for %v of %v", ErrBusy, lost.Round(time.Second), passed.Round(time.Second))
 			}
 			end(errors.Join(err, context.DeadlineExceeded))
@@ -63,6 +61,7 @@ func Fatal(t interface {
 	t.Helper()
 	if errors.Is(err, ErrBusy) {
 		t.Fatalf("untrusted: %v", err)
+		return
 	}
 	t.Fatalf("%v", err)
 }

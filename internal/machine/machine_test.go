@@ -9,18 +9,18 @@ import (
 
 func TestTotals(t *testing.T) {
 	var before, after Totals
-	before.addStat([]byte("cpu  100 0 50 800 20 0 10 20 7 0\ncpu0 1 2 3\n"))
+	before.addStat([]byte("cpu  100 0 50 800 20 0 10 20 7 0\ncpu0 1 2 3\ncpu1 1 2 3\nintr 7\n"))
 	before.addPressure([]byte("some avg10=32.90 avg60=21.38 avg300=14.78 total=70986556\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n"))
-	want := Totals{All: 1000, Idle: 820, Stolen: 20, Waited: 70986556 * time.Microsecond}
+	want := Totals{All: 1000, Idle: 820, Stolen: 100 * time.Millisecond, Pressure: true, Waited: 70986556 * time.Microsecond}
 	if diff := cmp.Diff(want, before); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	after = Totals{All: 1400, Idle: 920, Stolen: 60, Waited: before.Waited + time.Second}
+	after = Totals{All: 1400, Idle: 920, Stolen: 300 * time.Millisecond, Waited: before.Waited + time.Second}
 	if got := after.Busy(before); got != 0.75 {
 		t.Errorf("busy %v, want three quarters", got)
 	}
 	if waited, stolen := after.Lost(before, 2*time.Second); waited != time.Second || stolen != 200*time.Millisecond {
-		t.Errorf("waited %v, stolen %v, want 1s and a tenth of 2s", waited, stolen)
+		t.Errorf("waited %v, stolen %v, want 1s and 200ms", waited, stolen)
 	}
 	if waited, _ := after.Lost(before, 500*time.Millisecond); waited != 500*time.Millisecond {
 		t.Errorf("waited %v, of half a second", waited)

@@ -57,6 +57,9 @@ func (c command) run(args []string) (int, error) {
 	if pattern := r.UntrustedTests(); pattern != "" && r.Complete {
 		fmt.Fprintf(c.stdout, "\n%splayed again, alone, since the machine did not keep up: %s\n", r.Table(), pattern)
 		alone := []string{"-timeout", timeout.String(), "-p", "1", "-parallel", "1", "-run", pattern}
+		if *skip != "" {
+			alone = append(alone, "-skip", *skip)
+		}
 		if r, err = c.play(dir, report.AgainDir, *out, append(alone, packages...)); err != nil {
 			return trouble, err
 		}
