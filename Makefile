@@ -32,10 +32,11 @@ which:
 		go test -list '^Test' ./scenarios_test | grep '^Test' | grep -vE '$(CHECKS)' | sed 's/^/  /'; \
 		echo "and parts of them, by the names in a report: make drill RUN='TestSingleServer/panic'"; exit 2; }
 
-# The scenarios by themselves, so that no other test's containers run beside a drill.
+# The scenarios by themselves, so that no other test's containers run beside a drill, and by drreport, which plays again what the machine kept
+# from a verdict: a sabotaged system, too, has to be seen to fail.
 test: images ## run all tests, those that sabotage the system among them
 	go test -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v /scenarios_test)
-	go test -count=1 -timeout $(TIMEOUT) -parallel $(PARALLEL) ./scenarios_test
+	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
 
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -vet=off -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test

@@ -81,6 +81,8 @@ func RPO(window time.Duration) Objective {
 			v.Status = Fail
 		case v.Status == Inconclusive:
 			v.Why += ": too coarse to tell, with " + resolution(l)
+			fault, _ := l.Event(FaultInjected) // whose width is the machine's doing, where it did not keep up; the loss is not
+			v = l.distrust(v, fault, 0, 0)
 		case f.LostDuring > 0 && v.Status == Pass:
 			v.Status = Inconclusive
 			v.Why += fmt.Sprintf(": %d of them were under way when the fault took effect, and may have been acked after it", f.LostDuring)

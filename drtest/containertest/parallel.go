@@ -64,8 +64,8 @@ var drills = &gate{look: machine.Read, say: func(line string) { fmt.Fprintln(os.
 const (
 	// lookEvery is how often the machine is looked at.
 	lookEvery = 250 * time.Millisecond
-	// quietFor is how long the machine must have been quiet, counted from when the last drill began: what that one does first
-	// is to start its system.
+	// quietFor is how long the machine must have been quiet for each drill that runs, counted from when the last one began: what that
+	// one does first is to start its system, and the more there are, the longer it takes to see each of them at work.
 	quietFor = 4 * time.Second
 	// mostWaitedHeavy is the share of the time in which some task may wait for a processor on a machine with room for a heavy
 	// drill. A light one begins on any machine that keeps up.
@@ -87,7 +87,7 @@ type gate struct {
 	waiting  []*waiter
 	starting int       // services that are starting
 	began    time.Time // the last drill
-	looks    []look    // of the last quietFor, while somebody waits
+	looks    []look    // of the last while, as long as somebody waits
 	fastest  time.Duration
 	slow     time.Time // when a start was slow
 	most     int       // that have run side by side
@@ -185,13 +185,14 @@ func (g *gate) room(now time.Time) (next int, why string) {
 	if g.starting > 0 {
 		return -1, ""
 	}
+	quiet := time.Duration(len(g.running)) * quietFor
 	// The last look before the window is where it begins.
-	for len(g.looks) > 1 && now.Sub(g.looks[1].at) >= quietFor {
+	for len(g.looks) > 1 && now.Sub(g.looks[1].at) >= quiet {
 		g.looks = g.looks[1:]
 	}
 	first, last := g.looks[0], g.looks[len(g.looks)-1]
 	passed := last.at.Sub(first.at)
-	if passed < quietFor || now.Sub(g.began) < quietFor {
+	if passed < quiet || now.Sub(g.began) < quiet {
 		return -1, ""
 	}
 	waited, stolen := last.did.Lost(first.did, passed)
