@@ -322,7 +322,7 @@ func TestActiveActiveFailoverSabotaged(t *testing.T) {
 	t.Run("nobody scales out", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		s := activeActiveFailover(t, startActiveActive(t))
-		s.Runbook, s.Deadline, s.Proofs = nil, 45*time.Second, nil
+		s.Runbook, s.Deadline, s.Proofs = nil, 90*time.Second, nil
 		requireFailure(t, s, "backlog gone", "never reached")
 	})
 	t.Run("commits do not wait for the other region", func(t *testing.T) {
@@ -382,6 +382,6 @@ func TestFailbackSabotaged(t *testing.T) {
 		receipt, err := way.Inject(ctx)
 		return string(receipt), err
 	})
-	s.Deadline, s.Proofs = 20*time.Second, nil
+	s.Deadline, s.Proofs = neverBack, nil
 	requireFailure(t, s, "RTO", "never served again")
 }

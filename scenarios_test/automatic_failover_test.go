@@ -75,6 +75,6 @@ func TestCrashFailoverSabotaged(t *testing.T) {
 	require.NoError(t, err)
 	c.start(t, patience, c.leader.DSN()) // its clients know only the first leader
 	s := crashFailover(t, c)
-	s.Deadline, s.Proofs = 20*time.Second, nil
+	s.Deadline, s.Proofs = neverBack, nil
 	requireFailure(t, s, "RTO", "never served again")
 }

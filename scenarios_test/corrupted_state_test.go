@@ -58,7 +58,7 @@ func TestCorruptedStateSabotaged(t *testing.T) {
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints(), sabotage: "no-checksum"}))
-	s.Deadline = 15 * time.Second
+	s.Deadline, s.Watch = neverBack, 12*time.Second // that nothing is detected
 	report := playSabotaged(t, s)
 	requireFailed(t, report, "detection", "health never turned bad")
 	// The provider refuses the empty prompts that runs are resumed with.

@@ -55,6 +55,6 @@ func TestLaggingReplicaSabotaged(t *testing.T) {
 	c := startClustered(t, pgtest.Async)
 	fallBehind(t, c, c.Others(c.leader)...) // both are too far behind to take over
 	s := laggingReplica(c, c.Others(c.leader)[0])
-	s.Deadline, s.Proofs = 35*time.Second, nil // without a leader there is nothing to examine
+	s.Deadline, s.Proofs = 75*time.Second, nil // without a leader there is nothing to examine
 	requireFailure(t, s, "RTO", "never served again")
 }

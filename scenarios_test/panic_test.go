@@ -74,6 +74,6 @@ func TestPanicSabotaged(t *testing.T) {
 	pg := pgtest.StartPrimary(t)
 	proxy := proxytest.Start(t, pg.Network())
 	s := workerPanic(t, startOrchestrator(t, proxy, pg, variant{sabotage: "retry-for-ever", env: threeLives}))
-	s.Deadline = 20 * time.Second
+	s.Deadline = 45 * time.Second
 	requireFailure(t, s, "RTO", "never served again|not steady")
 }

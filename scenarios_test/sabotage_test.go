@@ -37,6 +37,10 @@ func leaveOutSabotages() {
 // enough says whether a -timeout is, for all tests. Zero is none.
 func enough(timeout time.Duration) bool { return timeout == 0 || timeout >= allTests }
 
+// neverBack is the deadline of a drill whose system does not come back: several times its limit, so that it misses that also without what a
+// machine that does not keep up may have taken of the time. Those with a limit of ten seconds or more have a longer one.
+const neverBack = 30 * time.Second
+
 // requireFailure plays the scenario of a system that was broken on purpose. The drill itself must hold, and
 // the objective must fail, for the reason: anything else means that the scenario would not notice.
 func requireFailure(t *testing.T, s drtest.Scenario, objective, reason string) {

@@ -73,6 +73,6 @@ func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 func TestStandbysLossSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	s := standbysLossBestEffort(t, startClustered(t, pgtest.Sync)) // strict, and nobody starts a standby
-	s.Deadline = 20 * time.Second
+	s.Deadline = 45 * time.Second
 	requireFailure(t, s, "RTO", "never served again")
 }
