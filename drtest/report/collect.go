@@ -44,7 +44,9 @@ func Collect(dir string) (*Report, error) {
 	}
 	results, missing := first.results, first.missing
 	if again != nil && again.run != nil {
-		results = first.decide(again)
+		var notes []Text
+		results, notes = first.decide(again)
+		first.notes = append(first.notes, notes...)
 		missing = append(missing, again.missing...)
 	}
 	r := newReport(first.run, results, strings.Join(missing, "; "))
@@ -109,8 +111,7 @@ func collectRun(dir, part string) (*collected, error) {
 
 // decide puts the results of the second run in the place of those of the first one that were untrusted. What the second run says
 // beside that is left out where it passed or was skipped, such as a part of a test that had nothing to compare.
-func (c *collected) decide(again *collected) []Result {
-	var results []Result
+func (c *collected) decide(again *collected) (results []Result, notes []Text) {
 	played := map[int]bool{}
 	for _, r := range c.results {
 		if !r.Untrusted {
@@ -129,7 +130,10 @@ func (c *collected) decide(again *collected) []Result {
 			}
 		}
 		// A test that leaves no journal says by passing alone that it did what it could not do before.
-		if !found && !(r.Journal == "" && again.passed[r.of.id()]) {
+		switch passed := r.Journal == "" && again.passed[r.of.id()]; {
+		case !found && passed:
+			notes = append(notes, Text(fmt.Sprintf("%s passed as it was played again, alone, since the first run was untrusted: %s", r.Test, r.untrustedWhy())))
+		case !found:
 			results = append(results, r)
 		}
 	}
@@ -139,7 +143,7 @@ func (c *collected) decide(again *collected) []Result {
 			results = append(results, a)
 		}
 	}
-	return results
+	return results, notes
 }
 
 // playedAgainAs says whether a is of a later run of what r is of: the same drill, what its test says in the place of a journal, or, where

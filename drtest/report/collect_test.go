@@ -258,6 +258,10 @@ func TestCollectPlayedAgain(t *testing.T) {
 	about(t, filepath.Join(dir, AgainDir), Run{When: began, CPUs: 2, Exit: new(1)})
 	r = collect(t, dir)
 	golden(t, "again.txt", r.Table())
+	wantNotes := []Text{"TestSetUp passed as it was played again, alone, since the first run was untrusted: no journal, and the test failed: start.go:80: untrusted: start primary: the machine did not keep up"}
+	if diff := cmp.Diff(wantNotes, r.Notes); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
 	if r.Untrusted() || r.Passed() || r.Summary.Failed != 2 || r.Summary.Untrusted != 1 {
 		t.Errorf("untrusted %v, passed %v, summary %+v", r.Untrusted(), r.Passed(), r.Summary)
 	}

@@ -50,6 +50,9 @@ func (r *Report) Table() []byte {
 			}
 		}
 	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "note: %s\n", line(string(note)))
+	}
 	s := r.Summary
 	fmt.Fprintf(&b, "%d results: %d passed, %d failed, %d inconclusive", s.Results, s.Passed, s.Failed, s.Inconclusive)
 	if s.Untrusted > 0 {
