@@ -115,7 +115,9 @@ type Strain struct {
 	Starts  time.Duration // in which the engine was starting a container that the drill had lost or asked for
 	Late    int           // requests that left more than half a period late
 	Sent    int           // all requests
-	Known   bool          // whether there are readings of the machine at all
+	Known   bool          // whether the kernel tells for how long tasks waited
+
+	twice time.Duration // in Starts and in another one of these
 }
 
 // Beside what the machine itself lost (see internal/machine), the test process may have stood still, which is lost whole as well; and a
@@ -157,7 +159,7 @@ func (s Strain) Machine() time.Duration {
 	if s.late() || !s.Known && !s.KeptUp() {
 		return s.Over
 	}
-	return min(s.Over, s.Waited+s.Stolen+s.Stopped+s.Starts)
+	return min(s.Over, s.Waited+s.Stolen+s.Stopped+s.Starts-s.twice)
 }
 
 // Strain returns what kept the machine from its work during a window.
@@ -173,8 +175,13 @@ func (l *Ledger) Strain(window Interval) Strain {
 	s.Waited, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Stolen-from.Stolen, to.Stopped-from.Stopped
 	until := window.Lo // of the starts so far, which may overlap
 	for _, e := range l.starts() {
-		s.Starts += max(0, min(e.Hi, window.Hi)-max(e.Lo, until))
-		until = max(until, e.Hi)
+		from, to := max(e.Lo, until), min(e.Hi, window.Hi)
+		if from >= to {
+			continue
+		}
+		until = to
+		s.Starts += to - from
+		s.twice += min(to-from, l.reading(to).lost()-l.reading(from).lost())
 	}
 	for _, op := range l.Ops {
 		if op.Due < window.Lo || op.Due > window.Hi {
@@ -232,6 +239,9 @@ func (l *Ledger) reading(at time.Duration) Reading {
 	between := func(a, b time.Duration) time.Duration { return a + time.Duration(part*float64(b-a)) }
 	return Reading{at, between(before.Waited, after.Waited), between(before.Stolen, after.Stolen), between(before.Stopped, after.Stopped)}
 }
+
+// lost adds up what kept the machine from its work.
+func (r Reading) lost() time.Duration { return r.Waited + r.Stolen + r.Stopped }
 
 // recovery is the window that tells of a recovery: from the fault until service was back, or until the end of the drill.
 func (l *Ledger) recovery(f Figures) Interval {

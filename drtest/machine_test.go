@@ -76,7 +76,7 @@ func TestUntrustedMachine(t *testing.T) {
 			"untrusted: got 6.005s (5.900s..6.005s), want at most 5s: the machine did not keep up: 4 of 61 requests left late, so that up to 6.005s of 6.005s may be its doing"},
 		{"missed by far, though it waited", planted{waited: 0.5}, 12 * time.Second,
 			"fail: got 12.005s (11.900s..12.005s), want at most 5s; the machine did not keep up (some task waited for a processor 50 % of the time), and without its 6.003s it still is more than 5.897s"},
-		{"missed by less than it waited, and than a container took to start", planted{waited: 0.5, starts: time.Second}, 12 * time.Second,
+		{"missed by less than it waited, and than a container took to start", planted{waited: 0.5, starts: 2 * time.Second}, 12 * time.Second,
 			"untrusted: got 12.005s (11.900s..12.005s), want at most 5s: the machine did not keep up: some task waited for a processor 50 % of the time, so that up to 7.003s of 12.005s may be its doing"},
 		{"missed, and the load left late, of which the kernel does not tell", planted{waited: 0.1, late: 4}, 6 * time.Second,
 			"untrusted: got 6.005s (5.900s..6.005s), want at most 5s: the machine did not keep up: 4 of 61 requests left late, so that up to 6.005s of 6.005s may be its doing"},
