@@ -82,7 +82,7 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 			stopped += late
 		}
 		waited, stolen := machine.Read().Lost(start, now)
-		// The host's part is a share of the time so far, which may sink by a rounding.
+		// What has been told once is not taken back: a reader refuses that.
 		next := Reading{At: now, Waited: max(waited, last.Waited), Stolen: max(stolen, last.Stolen), Stopped: stopped}
 		last = next
 		p.emit(record{Reading: &next})

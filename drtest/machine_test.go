@@ -151,7 +151,7 @@ func TestMachineIsRead(t *testing.T) {
 			sc.Runbook = []drtest.Step{{Name: "start", Do: func(ctx context.Context) error {
 				step = ctx
 				now := time.Now()
-				time.Sleep(200 * ms)
+				<-time.After(200 * ms)
 				drtest.NoteStart(ctx, "app", now, time.Now())
 				drtest.NoteStart(inject, "app", now, now.Add(-time.Second))    // backwards
 				drtest.NoteStart(inject, "app", now.Add(-time.Hour), now)      // from before the drill

@@ -87,15 +87,15 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 					go func() {
 						_, leave := g.enter(w)
 						if end := g.start(); i == 0 && c.slow > 0 {
-							time.Sleep(100 * time.Millisecond)
+							<-time.After(100 * time.Millisecond)
 							end(100*time.Millisecond, nil)
 							end = g.start()
-							time.Sleep(c.slow)
+							<-time.After(c.slow)
 							end(c.slow, nil)
-							time.Sleep(takes - c.slow)
+							<-time.After(takes - c.slow)
 						} else {
 							end(0, errors.New("it did not start"))
-							time.Sleep(takes)
+							<-time.After(takes)
 						}
 						leave()
 						done <- struct{}{}
