@@ -186,18 +186,20 @@ func (s *Service) awaitReady(ctx context.Context) error {
 			stop(err)
 		}
 	}()
-	err := s.learnPorts(ctx)
-	if err == nil {
-		begin, told := time.Now(), time.Now()
-		err = wait.For(ctx, readyInterval, func(ctx context.Context) error {
-			err := s.config.Ready(ctx, s)
-			if err != nil && time.Since(told) > sayEvery {
-				told = time.Now()
-				images.Progress("%s is not ready after %v: %v", s.Name(), time.Since(begin).Round(time.Second), err)
+	begin, told, known := time.Now(), time.Now(), false
+	err := wait.For(ctx, readyInterval, func(ctx context.Context) (err error) {
+		if !known { // a container that has ended already has none
+			if err := s.learnPorts(ctx); err != nil {
+				return err
 			}
-			return err
-		})
-	}
+			known = true
+		}
+		if err = s.config.Ready(ctx, s); err != nil && time.Since(told) > sayEvery {
+			told = time.Now()
+			images.Progress("%s is not ready after %v: %v", s.Name(), time.Since(begin).Round(time.Second), err)
+		}
+		return err
+	})
 	if s.firewall == nil && s.config.Restart != NeverRestart {
 		s.forgetPorts() // a supervisor may start it again
 	}
