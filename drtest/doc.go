@@ -87,4 +87,20 @@
 // Lost data, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses
 // them. A system that keeps the processors busy by itself, so that its own work waits, is untrusted
 // even when it is played alone: it never passes, and does not fail.
+//
+// # The journal
+//
+// [Run] writes what it sees to a journal, a file of one JSON object a line, and [ReadReport] reads it. The first
+// line says what was played and what was asserted, the last one what the verdicts were. [Report.Again] repeats the
+// judgement whole, so a drill that failed fails again. Only a [Check] is not judged again: its verdict is taken over
+// as it was recorded, and says so.
+//
+// Each line has a number and a hash of itself and of the line before it. A flipped bit, and a line that is missing,
+// doubled or out of place, is found and named. A reader refuses what cannot have happened, too: two requests with one
+// id, an answer before its request, an instant before the drill. A journal without its last line was cut off, and
+// cannot pass. The hashes hold no secret: whoever writes a whole journal anew can compute them. They find damage and
+// edits, not forgery.
+//
+// Text that comes from the system under test is made harmless when it enters a ledger: it is one line of printable
+// characters, at most 2,000 bytes, with everything else escaped as in a Go string.
 package drtest

@@ -7,16 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
+
+	"github.com/drtest/suite/internal/foreign"
 )
 
 // Version is the version of the journal's format. A reader refuses any other.
-const Version = 1
+const Version = 2
 
-// A record is one line of a journal: a JSON object with exactly one field. Durations and instants are
-// integers of nanoseconds. A journal is appended to while the drill runs, each line with one write, so it
-// survives a crash of the test process.
+// A record is what one line of a journal says: a JSON object with exactly one field, which a [chain] makes a line. Durations
+// and instants are integers of nanoseconds. A journal is appended to while the drill runs, each line with one write, so it
+// survives a crash of the test process. It is whole when it ends with its closing record.
 type record struct {
 	Journal   *header    `json:"journal,omitempty"` // the first line
 	Op        *opSent    `json:"op,omitempty"`      // written before the request is sent
@@ -27,12 +28,13 @@ type record struct {
 	Survivors *survivors `json:"survivors,omitempty"`
 	Bill      *Bill      `json:"bill,omitempty"`
 	End       *ending    `json:"end,omitempty"`
-	Verdicts  []Verdict  `json:"verdicts,omitempty"` // all of them, after the end
+	Closing   *closing   `json:"closing,omitempty"` // the last line
 }
 
 type header struct {
-	Version int   `json:"version"`
-	Drill   Drill `json:"drill"`
+	Version  int         `json:"version"`
+	Drill    Drill       `json:"drill"`
+	Asserted []Assertion `json:"asserted,omitempty"`
 }
 
 type opSent struct {
@@ -58,153 +60,116 @@ type ending struct {
 	Broken  string  `json:"broken,omitempty"`
 }
 
-// add applies one record: a ledger that is read from a journal is the same as the one that was played.
-func (r *Report) add(rec record) error {
-	l := r.Ledger
-	switch {
-	case rec.fields() != 1:
-		return fmt.Errorf("%d records where one is due", rec.fields())
-	case rec.Journal == nil && l.Drill.ID == "":
-		return errors.New("the journal does not begin with its header")
-	case l.Ended && rec.Verdicts == nil, r.Verdicts != nil:
-		return errors.New("the drill has ended already")
-	}
-	switch {
-	case rec.Journal != nil:
-		if rec.Journal.Version != Version {
-			return fmt.Errorf("the journal has version %d, this program reads version %d", rec.Journal.Version, Version)
-		}
-		if l.Drill.ID != "" {
-			return errors.New("a second header: two drills wrote to one journal")
-		}
-		if rec.Journal.Drill.ID == "" {
-			return errors.New("the header names no scenario")
-		}
-		l.Drill = rec.Journal.Drill
-	case rec.Op != nil:
-		if rec.Op.N != len(l.Ops) {
-			return fmt.Errorf("op %d where op %d is due", rec.Op.N, len(l.Ops))
-		}
-		l.Ops = append(l.Ops, Op{ID: rec.Op.ID, Due: rec.Op.Due, Start: rec.Op.Start, End: Forever, Outcome: Unknown})
-	case rec.Outcome != nil:
-		o := rec.Outcome
-		if o.N < 0 || o.N >= len(l.Ops) {
-			return fmt.Errorf("an outcome of op %d, which was never sent", o.N)
-		}
-		if o.Outcome != Acked && o.Outcome != Rejected && o.Outcome != Unknown {
-			return fmt.Errorf("unknown outcome %q", o.Outcome)
-		}
-		op := &l.Ops[o.N]
-		if op.End != Forever {
-			return fmt.Errorf("a second outcome of op %d", o.N)
-		}
-		if o.End < op.Start {
-			return fmt.Errorf("op %d ends before it starts", o.N)
-		}
-		op.End, op.Outcome, op.Err = o.End, o.Outcome, o.Err
-	case rec.Event != nil:
-		if rec.Event.Lo > rec.Event.Hi {
-			return fmt.Errorf("%s ends before it begins", rec.Event.Kind)
-		}
-		if rec.Event.Seen != 0 && rec.Event.Seen < rec.Event.Hi {
-			return fmt.Errorf("%s was seen before it was in effect", rec.Event.Kind)
-		}
-		l.Events = append(l.Events, *rec.Event)
-	case rec.Sample != nil:
-		if rec.Sample.Lo > rec.Sample.Hi {
-			return errors.New("a sample ends before it begins")
-		}
-		l.Samples = append(l.Samples, *rec.Sample)
-	case rec.Reading != nil:
-		if err := rec.Reading.follows(l.Readings); err != nil {
-			return err
-		}
-		l.Readings = append(l.Readings, *rec.Reading)
-	case rec.Survivors != nil:
-		l.Survivors = append([]string{}, rec.Survivors.IDs...)
-	case rec.Bill != nil:
-		if err := rec.Bill.valid(); err != nil {
-			return err
-		}
-		l.Bill = rec.Bill
-	case rec.End != nil:
-		if open := slices.IndexFunc(l.Ops, func(op Op) bool { return op.End == Forever }); open >= 0 {
-			return fmt.Errorf("the drill ends without an outcome of op %d", open)
-		}
-		l.Ended, l.Machine, l.Broken = true, rec.End.Machine, rec.End.Broken
-	case rec.Verdicts != nil:
-		if !l.Ended {
-			return errors.New("verdicts before the end of the drill")
-		}
-		r.Verdicts = rec.Verdicts
-	}
-	return nil
+// A closing shows that nothing is missing at the end of a journal.
+type closing struct {
+	Verdicts []Verdict `json:"verdicts"` // all that were given
 }
 
-// fields counts the records in a line.
-func (rec record) fields() int {
-	n := 0
-	for _, set := range []bool{rec.Journal != nil, rec.Op != nil, rec.Outcome != nil, rec.Event != nil,
-		rec.Sample != nil, rec.Reading != nil, rec.Survivors != nil, rec.Bill != nil, rec.End != nil, rec.Verdicts != nil} {
-		if set {
-			n++
-		}
-	}
-	return n
-}
-
-// ReadReport reads the journal that [Run] wrote: the ledger, its figures, and the verdicts as they were
-// given. The ledger can be judged again with [Judge]. A damaged or truncated journal gives an error that
-// names the line, beside the report of what stood before it.
+// ReadReport reads the journal that [Run] wrote: the ledger, its figures, what was asserted, and the verdicts as they were
+// given. [Report.Again] repeats the judgement, and [Judge] makes another.
+//
+// The error names the first line that is damaged, or that says what cannot be, and comes beside the report of what stood
+// before it. A flipped bit and a line that is missing, doubled or out of place are found, since each line is numbered and
+// carries a hash of itself and of the line before it. A journal without its closing record, as a test process leaves it that
+// dies, is no error: its ledger has not ended, so it cannot pass. Neither can what is read of a damaged one.
+//
+// The hashes show damage and edits. They are no signature: whoever rewrites the whole journal can make them anew.
 func ReadReport(r io.Reader) (*Report, error) {
-	report := &Report{Ledger: new(Ledger)}
-	lines := bufio.NewReader(r)
+	b := newBook()
+	err := b.read(r)
+	if err != nil || !b.closed {
+		b.reopen()
+	}
+	b.Figures = Measure(b.Ledger)
+	return b.Report, err
+}
+
+// read adds all lines of a journal.
+func (b *book) read(r io.Reader) error {
+	lines := bufio.NewReaderSize(r, 64<<10)
+	var links chain
+	var long []byte
 	for n := 1; ; n++ {
-		line, err := lines.ReadBytes('\n')
-		if err == io.EOF && len(line) == 0 {
-			break
+		line, err := lines.ReadSlice('\n')
+		if err == bufio.ErrBufferFull {
+			long = append(long[:0], line...)
+			line, err = lines.ReadSlice('\n')
+			for ; err == bufio.ErrBufferFull; line, err = lines.ReadSlice('\n') {
+				long = append(long, line...)
+			}
+			line = append(long, line...)
 		}
-		if err == nil || err == io.EOF {
-			err = report.addLine(line, err == io.EOF)
+		switch {
+		case err == io.EOF && len(line) > 0:
+			err = errors.New("cut off in mid-line: the test process died while it wrote")
+		case err == io.EOF && n == 1:
+			err = errors.New("the journal is empty")
+		case err == io.EOF:
+			return nil
+		case err == nil:
+			err = b.addLine(&links, line)
 		}
 		if err != nil {
-			report.Figures = Measure(report.Ledger)
-			return report, fmt.Errorf("journal line %d: %w", n, err)
+			return fmt.Errorf("journal line %d: %w", n, err)
 		}
 	}
-	report.Figures = Measure(report.Ledger)
-	if report.Ledger.Drill.ID == "" {
-		return report, errors.New("journal line 1: the journal is empty")
-	}
-	return report, nil
 }
 
-func (r *Report) addLine(line []byte, cut bool) error {
-	if cut {
-		return errors.New("cut off in mid-line: the test process died while it wrote")
+// addLine adds the record of one line.
+func (b *book) addLine(links *chain, line []byte) error {
+	fields, err := links.open(line)
+	if err != nil {
+		if v := versionOf(line); links.lines == 0 && v != Version && v != 0 {
+			return wrongVersion(v)
+		}
+		return err
+	}
+	if known, err := b.scan(fields); known {
+		return err
 	}
 	var rec record
-	d := json.NewDecoder(bytes.NewReader(line))
+	object := bytes.Join([][]byte{[]byte("{"), fields, []byte("}")}, nil)
+	d := json.NewDecoder(bytes.NewReader(object))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&rec); err != nil {
-		return fmt.Errorf("no record of a journal: %w", err)
+		return errors.New("no record of a journal: " + foreign.Text(err.Error()))
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("more than one record on a line")
+	// There is one way to write a record, so that nothing stands in a line that is not read: a second field of the same
+	// name, for instance.
+	if written, err := json.Marshal(rec); err != nil || !bytes.Equal(written, object) {
+		return errors.New("not written as a journal writes it")
 	}
-	return r.add(rec)
+	return b.add(rec)
 }
 
-// WriteTo writes the ledger and the verdicts as a journal that [ReadReport] reads.
+// versionOf is for the first line of a journal of another version, which need not be a line of this one.
+func versionOf(line []byte) int {
+	var rec struct{ Journal struct{ Version int } }
+	if json.Unmarshal(line, &rec) != nil {
+		return 0
+	}
+	return rec.Journal.Version
+}
+
+func wrongVersion(v int) error {
+	return fmt.Errorf("the journal has version %d, this program reads version %d", v, Version)
+}
+
+// WriteTo writes the report as a journal that [ReadReport] reads. One whose ledger has not ended is cut off there, too.
 func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	l := r.Ledger
 	count := &counter{w: w}
 	buf := bufio.NewWriter(count)
-	enc := json.NewEncoder(buf)
+	var links chain
+	var failure error
 	put := func(rec record) {
-		_ = enc.Encode(rec) // a failed write is kept by buf and returned by Flush
+		line, err := links.seal(rec)
+		if failure == nil {
+			failure = err
+		}
+		_, _ = buf.Write(line) // a failed write is kept by buf and returned by Flush
 	}
-	put(record{Journal: &header{Version: Version, Drill: l.Drill}})
+	put(record{Journal: &header{Version: Version, Drill: l.Drill, Asserted: r.Asserted}})
 	for n, op := range l.Ops {
 		put(record{Op: &opSent{N: n, ID: op.ID, Due: op.Due, Start: op.Start}})
 		if op.End != Forever {
@@ -228,11 +193,9 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	}
 	if l.Ended {
 		put(record{End: &ending{Machine: l.Machine, Broken: l.Broken}})
+		put(record{Closing: &closing{r.Verdicts}})
 	}
-	if len(r.Verdicts) > 0 {
-		put(record{Verdicts: r.Verdicts})
-	}
-	err := buf.Flush()
+	err := errors.Join(failure, buf.Flush())
 	return count.n, err
 }
 

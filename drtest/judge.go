@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/drtest/suite/internal/foreign"
 )
 
 // Status is the outcome of a [Verdict]. Only Pass passes.
@@ -51,6 +53,8 @@ type Verdict struct {
 	// Untrusted says of an inconclusive verdict that it was the machine that did not keep up: played again on one that
 	// does, the same drill may show it.
 	Untrusted bool `json:"untrusted,omitempty"`
+	// Recorded says of the verdict of a [Check] that it was taken over from a journal: see [Report.Again].
+	Recorded bool `json:"recorded,omitempty"`
 }
 
 // String reads "RTO: fail: got 38.412s (38.391s..38.412s), want at most 10s".
@@ -62,6 +66,9 @@ func (v Verdict) String() string {
 	if v.Untrusted {
 		status = "untrusted"
 	}
+	if v.Recorded {
+		status += " (as recorded)"
+	}
 	return fmt.Sprintf("%s: %s: %s", name, status, v.Why)
 }
 
@@ -69,6 +76,7 @@ func (v Verdict) String() string {
 type Report struct {
 	Ledger   *Ledger
 	Figures  Figures
+	Asserted []Assertion // what was judged, beside what is judged always
 	Verdicts []Verdict
 }
 
@@ -99,8 +107,34 @@ func (r *Report) Untrusted() bool {
 // Judge applies objectives to a ledger. It touches nothing else. Rejected work that the system holds
 // nevertheless is always judged: no recovery excuses it. So are each [Proof], by what its examination found, and
 // the [Model], by the measured RTO.
-func Judge(l *Ledger, objectives ...Objective) *Report {
-	r := &Report{Ledger: l, Figures: Measure(l)}
+func Judge(l *Ledger, objectives ...Objective) *Report { return judge(l, Measure(l), objectives, nil) }
+
+// judge applies the objectives and targets of a scenario, and what is judged always, to a ledger with its figures.
+func judge(l *Ledger, f Figures, objectives, targets []Objective) *Report {
+	r := &Report{Ledger: l, Figures: f, Asserted: assertions(objectives, targets)}
+	why := l.unfinished()
+	apply := func(objectives []Objective, target bool) {
+		for _, o := range objectives {
+			v := o.judge(l, f)
+			v.Objective, v.Target = o.name, target
+			if o.bounded {
+				v.Limit = &o.limit
+			}
+			if why != "" && v.Status != Fail {
+				v = l.distrustUnfinished(v, why)
+			}
+			v.Why = foreign.Text(v.Why) // that of a check is not ours
+			r.Verdicts = append(r.Verdicts, v)
+		}
+	}
+	apply(objectives, false)
+	apply(l.always(), false)
+	apply(targets, true)
+	return r
+}
+
+// always returns the objectives that no scenario needs to ask for.
+func (l *Ledger) always() []Objective {
 	always := []Objective{staysRejected()}
 	for _, proof := range l.Drill.Proofs {
 		always = append(always, proved(proof))
@@ -108,18 +142,7 @@ func Judge(l *Ledger, objectives ...Objective) *Report {
 	if len(l.Drill.Model) > 0 {
 		always = append(always, l.Drill.Model.explains())
 	}
-	for _, o := range slices.Concat(objectives, always) {
-		v := o.judge(l, r.Figures)
-		v.Objective = o.name
-		if o.bounded {
-			v.Limit = &o.limit
-		}
-		if why := l.unfinished(); why != "" && v.Status != Fail {
-			v = l.distrustUnfinished(v, why)
-		}
-		r.Verdicts = append(r.Verdicts, v)
-	}
-	return r
+	return always
 }
 
 // distrustUnfinished takes the pass from a verdict on a drill that did not get to its end. Where the machine did not keep up, that

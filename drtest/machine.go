@@ -101,7 +101,7 @@ type playerKey struct{}
 // start a container. It is a part of the recovery that a faster machine would make shorter: see [Strain]. Outside of a
 // drill, and once it has ended, it does nothing.
 func NoteStart(ctx context.Context, container string, from, to time.Time) {
-	if p, ok := ctx.Value(playerKey{}).(*player); ok && !to.Before(from) && !from.Before(p.start) {
+	if p, ok := ctx.Value(playerKey{}).(*player); ok && !to.Before(from) && !from.Before(p.start) && to.Sub(p.start) <= longest {
 		p.emitUnlessEnded(record{Event: &Event{Kind: ContainerStarted, Interval: Interval{from.Sub(p.start), to.Sub(p.start)}, Note: container}})
 	}
 }

@@ -14,6 +14,8 @@ type Objective struct {
 	name    string
 	limit   time.Duration // what is allowed, if bounded
 	bounded bool
+	count   *int   // how many are demanded or allowed, of those that say so
+	kind    string // what its name is of, where the scenario gave it: see [Assertion]
 	judge   func(*Ledger, Figures) Verdict
 }
 
@@ -39,7 +41,7 @@ func Detection(limit time.Duration) Objective {
 
 // Reached requires the scenario's stage of that name to be reached within limit of the fault.
 func Reached(stage string, limit time.Duration) Objective {
-	return within(stage, limit, since(FaultInjected), func(f Figures) Figure {
+	o := within(stage, limit, since(FaultInjected), func(f Figures) Figure {
 		for _, s := range f.Stages {
 			if s.Name == stage {
 				return s.Figure
@@ -47,6 +49,8 @@ func Reached(stage string, limit time.Duration) Objective {
 		}
 		return unknown("the scenario has no stage %q", stage)
 	})
+	o.kind = reached
+	return o
 }
 
 // HealLag requires service to be back within limit of the fault being healed.
@@ -100,7 +104,7 @@ func RPO(window time.Duration) Objective {
 //
 // Units that have merely not finished by the deadline, on a machine that did not keep up, are no failure but untrusted.
 func AllRecovered(atLeast int) Objective {
-	return Objective{name: "all recovered", judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: "all recovered", count: &atLeast, judge: func(l *Ledger, f Figures) Verdict {
 		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
 		case !f.WorkKnown:
 			return Verdict{Why: f.WorkWhy}
@@ -139,7 +143,7 @@ func NoDuplicates() Objective {
 // RepeatedCalls requires that at most so many paid calls were repeats. A recovery that does work again pays for it
 // again: calls that were under way at a crash, and those since the last checkpoint.
 func RepeatedCalls(atMost int) Objective {
-	return Objective{name: "repeated calls", judge: func(_ *Ledger, f Figures) Verdict {
+	return Objective{name: "repeated calls", count: &atMost, judge: func(_ *Ledger, f Figures) Verdict {
 		switch {
 		case f.Bill == nil:
 			return Verdict{Why: f.BillWhy}
@@ -180,9 +184,9 @@ var ErrInconclusive = errors.New("inconclusive")
 // inconclusive if that wraps [ErrInconclusive].
 func Check(name string, property func(*Ledger) error) Objective {
 	if property == nil {
-		return Objective{name: name} // refused with the scenario
+		return Objective{name: name, kind: check} // refused with the scenario
 	}
-	return Objective{name: name, judge: func(l *Ledger, _ Figures) Verdict {
+	return Objective{name: name, kind: check, judge: func(l *Ledger, _ Figures) Verdict {
 		err := property(l)
 		if errors.Is(err, ErrInconclusive) {
 			return Verdict{Why: err.Error()}

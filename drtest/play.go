@@ -42,7 +42,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		Scenario: s,
 		start:    time.Now(),
 		sink:     sink,
-		report:   &Report{Ledger: new(Ledger)},
+		report:   newBook(),
 		changed:  make(chan struct{}),
 		progress: map[string]Progress{},
 		asked:    map[string]bool{},
@@ -51,7 +51,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	p.busy = machine.Read()
 	_, tracked := s.Workload.(Tracker)
 	_, billed := s.Workload.(Biller)
-	p.emit(record{Journal: &header{Version: Version, Drill: Drill{
+	p.emit(record{Journal: &header{Version: Version, Asserted: assertions(s.Objectives, s.Targets), Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
 		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages),
@@ -75,7 +75,7 @@ type player struct {
 	sink  func(record)
 
 	mu      sync.Mutex
-	report  *Report
+	report  *book
 	changed chan struct{} // closed when something was emitted
 	asked   map[string]bool
 
@@ -757,6 +757,11 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 	})
 	if err != nil || ctx.Err() != nil {
 		return err
+	}
+	for id, now := range units {
+		if err := now.possible(); err != nil {
+			return fmt.Errorf("unit %s: %w", id, err)
+		}
 	}
 	s := &Sample{Interval: Interval{lo, p.now()}}
 	p.mu.Lock()

@@ -2,14 +2,12 @@ package drtest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -48,12 +46,8 @@ func Run(t TB, s Scenario) *Report {
 			t.Logf("%s", phase(s.ID, *rec.Event))
 		}
 	})
-	r := Judge(ledger, s.Objectives...)
-	for _, v := range Judge(ledger, s.Targets...).Verdicts[:len(s.Targets)] {
-		v.Target = true
-		r.Verdicts = append(r.Verdicts, v)
-	}
-	j.write(record{Verdicts: r.Verdicts})
+	r := judge(ledger, Measure(ledger), s.Objectives, s.Targets)
+	j.write(record{Closing: &closing{r.Verdicts}})
 	if j.err != nil {
 		t.Errorf("drtest: write the journal of %s: %v", s.ID, j.err)
 	}
@@ -71,7 +65,7 @@ func Run(t TB, s Scenario) *Report {
 		t.Logf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run '%s'", pattern(t.Name()))
 	}
 	if broken != nil {
-		t.Fatalf("drtest: the drill broke, so its figures show nothing: %v", broken)
+		t.Fatalf("drtest: the drill broke, so its figures show nothing: %s", ledger.Broken)
 	}
 	return r
 }
@@ -91,23 +85,12 @@ func evidence(r *Report, path string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "what happened, counted from the fault:\n%s", r.Ledger.Timeline())
 	if path != "" {
-		fmt.Fprintf(&b, "    evidence, with the logs of containers: %s\n    judge it again: go tool drreport check%s %s",
-			filepath.Dir(path), flags(r), path)
-	}
-	return b.String()
-}
-
-// flags are the limits of a drill as the flags of drreport check.
-func flags(r *Report) string {
-	var b strings.Builder
-	for _, v := range r.Verdicts {
-		switch {
-		case v.Limit == nil || v.Target:
-		case slices.Contains(r.Ledger.Drill.Stages, v.Objective):
-			fmt.Fprintf(&b, " -reached %q", fmt.Sprintf("%s=%v", v.Objective, *v.Limit))
-		default:
-			fmt.Fprintf(&b, " -%s %v", strings.ToLower(strings.ReplaceAll(v.Objective, " ", "-")), *v.Limit)
+		var by []string
+		for _, a := range r.Asserted {
+			by = append(by, a.String())
 		}
+		fmt.Fprintf(&b, "    evidence, with the logs of containers: %s\n    judge it again, by %s: go tool drreport check %s",
+			filepath.Dir(path), strings.Join(by, ", "), path)
 	}
 	return b.String()
 }
@@ -116,6 +99,7 @@ func flags(r *Report) string {
 type journal struct {
 	path string
 	file *os.File
+	line chain
 	err  error // the first one
 }
 
@@ -143,9 +127,9 @@ func openJournal(t TB, s Scenario) (*journal, error) {
 
 // write appends one line with one call, so that no line is lost or mixed when the process dies.
 func (j *journal) write(rec record) {
-	line, err := json.Marshal(rec)
+	line, err := j.line.seal(rec)
 	if err == nil {
-		_, err = j.file.Write(append(line, '\n'))
+		_, err = j.file.Write(line)
 	}
 	if j.err == nil {
 		j.err = err

@@ -1,6 +1,7 @@
 package drtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -248,7 +249,7 @@ func (s Scenario) validate() error {
 			return fmt.Errorf("scenario %s: objective %q judges nothing: make it with RTO, RPO... or a Check of a function", s.ID, o.name)
 		}
 	}
-	return s.validateLimits()
+	return cmp.Or(s.validateLimits(), s.recordable())
 }
 
 // names are those that verdicts, figures and stages have already. Reports key on them in lower case, with underscores.

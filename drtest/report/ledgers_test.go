@@ -54,9 +54,11 @@ func drill(id, title, category string, back, end int) *drtest.Ledger {
 // judge does what drtest.Run does.
 func judge(l *drtest.Ledger, objectives, targets []drtest.Objective) *drtest.Report {
 	r := drtest.Judge(l, objectives...)
-	for _, v := range drtest.Judge(l, targets...).Verdicts[:len(targets)] {
-		v.Target = true
-		r.Verdicts = append(r.Verdicts, v)
+	also := drtest.Judge(l, targets...)
+	for i := range targets {
+		a, v := also.Asserted[i], also.Verdicts[i]
+		a.Target, v.Target = true, true
+		r.Asserted, r.Verdicts = append(r.Asserted, a), append(r.Verdicts, v)
 	}
 	return r
 }
@@ -66,7 +68,7 @@ type objectives = []drtest.Objective
 // drills has one drill of each kind of outcome.
 func drills() []*drtest.Report {
 	failover := drill("DR-DB-004", "Database primary failover", "Database Failures", 2000, 4000)
-	failover.Drill.Tracked = true
+	failover.Drill.Tracked, failover.Drill.Steps = true, 2
 	failover.Drill.Durability = "node death: the host's page cache survives, so fsyncs are not tested"
 	failover.Events = append(failover.Events,
 		drtest.Event{Kind: drtest.StepBegun, Interval: at(1140, 1140), Note: "promote replica"},
@@ -128,7 +130,7 @@ func drills() []*drtest.Report {
 		drtest.Event{Kind: drtest.SurvivorsRead, Interval: at(3000, 3000), Note: "read survivors: connection refused"})
 
 	broken := drill("DR-APP-001", "Application crash", "Application Crashes", 9999, 1500)
-	broken.Drill.Durability = "process crash"
+	broken.Drill.Durability, broken.Drill.Steps = "process crash", 1
 	broken.Survivors = nil
 	broken.Broken = `runbook step "restart": no such container`
 	broken.Events = append(broken.Events, drtest.Event{Kind: drtest.StepBegun, Interval: at(1140, 1140), Note: "restart"})

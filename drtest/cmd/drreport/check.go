@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -12,20 +14,31 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// check judges a saved journal.
+// check judges a saved journal by what its test asserted, with the limits that are given in the place of those.
 func (c command) check(args []string) (int, error) {
 	var objectives []drtest.Objective
 	fs := c.flags("check", "journal.ndjson [objectives]")
+	require := func(o drtest.Objective) { objectives = append(objectives, o) }
 	within := func(name, what string, objective func(time.Duration) drtest.Objective) {
 		fs.Func(name, "require "+what+" `limit`, such as 45s", func(s string) error {
-			limit, err := time.ParseDuration(s)
-			objectives = append(objectives, objective(limit))
+			limit, err := parseLimit(s)
+			require(objective(limit))
+			return err
+		})
+	}
+	counted := func(name, what string, objective func(int) drtest.Objective) {
+		fs.Func(name, "require "+what, func(s string) error {
+			n, err := strconv.ParseUint(s, 10, 31)
+			require(objective(int(n)))
 			return err
 		})
 	}
 	holds := func(name, what string, objective func() drtest.Objective) {
-		fs.BoolFunc(name, "require "+what, func(string) error {
-			objectives = append(objectives, objective())
+		fs.BoolFunc(name, "require "+what, func(s string) error {
+			if s != "true" {
+				return errors.New("takes no value")
+			}
+			require(objective())
 			return nil
 		})
 	}
@@ -37,20 +50,12 @@ func (c command) check(args []string) (int, error) {
 	within("lost-work", "no unit in flight to be rolled back by more than", drtest.LostWork)
 	holds("no-duplicates", "that nothing is held twice", drtest.NoDuplicates)
 	holds("transparent", "that no client sees the fault", drtest.Transparent)
+	counted("all-recovered", "`n` units in flight at the fault or more, and all to be recovered", drtest.AllRecovered)
+	counted("repeated-calls", "at most `n` paid calls to be repeats", drtest.RepeatedCalls)
 	fs.Func("reached", "require a stage to be reached in time, as `name=limit`, such as promoted=20s", func(s string) error {
-		name, text, _ := strings.Cut(s, "=")
-		limit, err := time.ParseDuration(text)
-		objectives = append(objectives, drtest.Reached(name, limit))
-		return err
-	})
-	fs.Func("all-recovered", "require `n` units in flight at the fault or more, and all to be recovered", func(s string) error {
-		n, err := strconv.Atoi(s)
-		objectives = append(objectives, drtest.AllRecovered(n))
-		return err
-	})
-	fs.Func("repeated-calls", "require at most `n` paid calls to be repeats", func(s string) error {
-		n, err := strconv.Atoi(s)
-		objectives = append(objectives, drtest.RepeatedCalls(n))
+		at := max(0, strings.LastIndex(s, "="))
+		limit, err := parseLimit(strings.TrimPrefix(s[at:], "="))
+		require(drtest.Reached(s[:at], limit))
 		return err
 	})
 	files, err := parse(fs, args, 1)
@@ -67,24 +72,45 @@ func (c command) check(args []string) (int, error) {
 	if damage != nil {
 		return trouble, fmt.Errorf("%s: %w", files[0], damage)
 	}
-	if len(objectives) > 0 {
-		r = drtest.Judge(r.Ledger, objectives...)
-	}
+	again := r.Again(objectives...)
 	fmt.Fprintln(c.stdout, "\nverdicts:")
-	for _, v := range r.Verdicts {
+	for _, v := range again.Verdicts {
 		fmt.Fprintf(c.stdout, "  %v\n", v)
 	}
-	if len(r.Verdicts) == 0 {
-		fmt.Fprintln(c.stdout, "  none was recorded: give objectives to judge by")
+	if len(objectives) == 0 {
+		c.compare(r.Verdicts, again.Verdicts)
 	}
-	fmt.Fprintf(c.stdout, "status: %v\n", r.Status())
+	status := again.Status()
+	if len(again.Asserted) == 0 {
+		fmt.Fprintln(c.stdout, "  nothing was asserted: give objectives to judge by")
+		status = drtest.Inconclusive
+	}
+	fmt.Fprintf(c.stdout, "status: %v\n", status)
 	switch {
-	case r.Status() == drtest.Pass:
+	case status == drtest.Pass:
 		return passed, nil
-	case r.Untrusted():
+	case again.Untrusted():
 		return untrusted, nil
 	}
 	return notPassed, nil
+}
+
+func parseLimit(s string) (time.Duration, error) {
+	limit, err := time.ParseDuration(s)
+	if err == nil && limit < 0 {
+		err = errors.New("a limit is not negative")
+	}
+	return limit, err
+}
+
+// compare points out verdicts that were given otherwise, by another version of drtest for instance.
+func (c command) compare(recorded, again []drtest.Verdict) {
+	for _, v := range again {
+		i := slices.IndexFunc(recorded, func(r drtest.Verdict) bool { return r.Objective == v.Objective && r.Target == v.Target })
+		if i >= 0 && recorded[i].Status != v.Status {
+			fmt.Fprintf(c.stdout, "  recorded was: %v\n", recorded[i])
+		}
+	}
 }
 
 // show prints what a ledger holds, whatever it is judged by.

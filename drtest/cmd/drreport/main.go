@@ -27,8 +27,9 @@ usage:
 	drreport write [-out file.json|file.md]... dir
 		make the report of the journals below dir again
 	drreport check journal.ndjson [objectives]
-		show what a journal holds and judge it: by the objectives that are
-		given, such as -rto 45s -rpo 0s, or as it was judged by its test
+		show what a journal holds and judge it as its test did; objectives
+		that are given, such as -rto 45s -rpo 0s, take the place of those of
+		the same name, or are judged as well
 	drreport schema
 		print the JSON Schema of report.json
 

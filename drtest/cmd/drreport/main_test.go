@@ -42,10 +42,12 @@ func fakeGo(how string, args []string) int {
 	say("run", "")
 	say("artifacts", "")
 	say("output", "    a_test.go:4: drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)\n")
-	data := journal()
+	r := drill()
 	if how == "always busy" || how == "busy" && filepath.Base(out) != "again" {
-		data = bytes.Replace(data, []byte(`"status":"pass","limit":1000000000,"why":"`), []byte(`"status":"inconclusive","untrusted":true,"limit":1000000000,"why":"slow machine, `), 1)
+		v := &r.Verdicts[0]
+		v.Status, v.Untrusted, v.Why = drtest.Inconclusive, true, "slow machine, "+v.Why
 	}
+	data := journal(r)
 	if how == "hang" {
 		<-signals
 		data = data[:len(data)/2]
@@ -74,9 +76,17 @@ func fakeGo(how string, args []string) int {
 	return 0
 }
 
-// journal returns the journal of a drill with a request every 100 ms, of which those from 1.1 s to 1.5 s
-// failed, as Run leaves it.
-func journal(edits ...func(*drtest.Ledger)) []byte {
+// journal returns the journal of a drill as Run leaves it.
+func journal(r *drtest.Report) []byte {
+	var b bytes.Buffer
+	if _, err := r.WriteTo(&b); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// drill is one with a request every 100 ms, of which those from 1.1 s to 1.5 s failed. It asserts an RTO of a second.
+func drill(edits ...func(*drtest.Ledger)) *drtest.Report {
 	const ms = time.Millisecond
 	at := func(lo, hi int) drtest.Interval {
 		return drtest.Interval{Lo: time.Duration(lo) * ms, Hi: time.Duration(hi) * ms}
@@ -105,12 +115,7 @@ func journal(edits ...func(*drtest.Ledger)) []byte {
 	for _, edit := range edits {
 		edit(l)
 	}
-	var b bytes.Buffer
-	if _, err := (&drtest.Report{Ledger: l}).WriteTo(&b); err != nil {
-		panic(err)
-	}
-	b.WriteString(`{"verdicts":[{"objective":"RTO","status":"pass","limit":1000000000,"why":"got 0.610s (0.481s..0.610s), want at most 1s"}]}` + "\n")
-	return b.Bytes()
+	return drtest.Judge(l, drtest.RTO(time.Second))
 }
 
 // call runs the program with the go command faked, and gives a signal once it has shown the fault.
@@ -258,10 +263,12 @@ func TestLatest(t *testing.T) {
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	path, cut := filepath.Join(dir, "DR-DB-001.ndjson"), filepath.Join(dir, "cut.ndjson")
-	data := journal()
+	data := journal(drill())
 	short := bytes.Join(bytes.SplitAfter(data, []byte("\n"))[:20], nil)
-	bare := filepath.Join(dir, "bare.ndjson")
-	for name, content := range map[string][]byte{path: data, cut: append(short, `{"op"`...), bare: data[:bytes.Index(data, []byte(`{"verdicts"`))]} {
+	bare, other := filepath.Join(dir, "bare.ndjson"), filepath.Join(dir, "other.ndjson")
+	otherwise := drill()
+	otherwise.Verdicts[0].Status, otherwise.Verdicts[0].Why = drtest.Fail, "it was late"
+	for name, content := range map[string][]byte{path: data, cut: append(short, `{"op"`...), bare: journal(&drtest.Report{Ledger: drill().Ledger}), other: journal(otherwise)} {
 		if err := os.WriteFile(name, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -292,16 +299,14 @@ timeline, counted from the fault:
 
 `
 	const rejected = "  rejected stays rejected: pass: none of 0 rejected units is held\n"
+	const rto = "  RTO: pass: got 0.610s (0.481s..0.610s), want at most 1s\n"
 	for _, c := range []struct {
 		reason string
 		args   []string
 		status int
 		want   string
 	}{
-		{"as recorded", []string{path}, passed, `verdicts:
-  RTO: pass: got 0.610s (0.481s..0.610s), want at most 1s
-status: pass
-`},
+		{"as its test did", []string{path}, passed, "verdicts:\n" + rto + rejected + "status: pass\n"},
 		{"met", []string{"-rto", "45s", path, "-rpo", "0s", "-no-duplicates"}, passed, `verdicts:
   RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s
   RPO: pass: lost none of 25 acked
@@ -310,15 +315,15 @@ status: pass
 		{"not met", []string{path, "-rto=100ms"}, notPassed, `verdicts:
   RTO: fail: got 0.610s (0.481s..0.610s), want at most 100ms
 ` + rejected + "status: fail\n"},
-		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3", "-repeated-calls=3"}, notPassed, `verdicts:
-  heal lag: inconclusive: the fault was not healed
+		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3", "-repeated-calls=3"}, notPassed, "verdicts:\n" + rto + `  heal lag: inconclusive: the fault was not healed
   all recovered: inconclusive: the workload does not report the progress of its units
   repeated calls: inconclusive: the workload does not report what was paid
 ` + rejected + "status: inconclusive\n"},
-		{"no verdict", []string{bare}, notPassed, `verdicts:
-  none was recorded: give objectives to judge by
+		{"nothing asserted", []string{bare}, notPassed, "verdicts:\n" + rejected + `  nothing was asserted: give objectives to judge by
 status: inconclusive
 `},
+		{"nothing asserted but by the flags", []string{bare, "-rto=1s"}, passed, "verdicts:\n" + rto + rejected + "status: pass\n"},
+		{"recorded otherwise", []string{other}, passed, "verdicts:\n" + rto + rejected + "  recorded was: RTO: fail: it was late\nstatus: pass\n"},
 	} {
 		status, stdout, stderr := call(t, "", nil, append([]string{"check"}, c.args...)...)
 		if diff := cmp.Diff(shown+c.want, stdout); diff != "" {
@@ -338,12 +343,13 @@ status: inconclusive
 // Saved proofs, and the model, are judged again as they were, by whatever else the journal is judged.
 func TestCheckProofsAndModel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "DR-DB-001.ndjson")
-	data := journal(func(l *drtest.Ledger) {
+	data := journal(drill(func(l *drtest.Ledger) {
 		l.Drill.Proofs = []string{"one history", "fenced", "silent"}
 		l.Drill.Model = drtest.Model{{Name: "breaker", Best: 300 * time.Millisecond, Worst: 700 * time.Millisecond, Source: "its timeout"}}
-		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Note: "one history", Evidence: "both end at 0/30001A8"},
-			drtest.Event{Kind: drtest.Refuted, Note: "fenced", Evidence: "op-12 is in its log"})
-	})
+		after := drtest.Interval{Lo: 3 * time.Second, Hi: 3 * time.Second}
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Interval: after, Note: "one history", Evidence: "both end at 0/30001A8"},
+			drtest.Event{Kind: drtest.Refuted, Interval: after, Note: "fenced", Evidence: "op-12 is in its log"})
+	}))
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,192 @@
+package drtest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/drtest/suite/internal/foreign"
+)
+
+// An Assertion is an [Objective] as a journal keeps it, so that the judgement can be repeated from the journal alone.
+type Assertion struct {
+	// Objective is which one it is, as its verdict names it: "RTO", "all recovered"... It is "reached" for every [Reached] and
+	// "check" for every [Check].
+	Objective string `json:"objective"`
+	// Name is that of the stage or the check.
+	Name   string         `json:"name,omitempty"`
+	Limit  *time.Duration `json:"limit,omitempty"`  // of those that have a limit
+	Count  *int           `json:"count,omitempty"`  // of [AllRecovered] and [RepeatedCalls]
+	Target bool           `json:"target,omitempty"` // one of Scenario.Targets
+}
+
+// The kinds of objectives that take their name from the scenario.
+const (
+	reached = "reached"
+	check   = "check"
+)
+
+// String reads "RTO 5s", "promoted 20s", "all recovered 3" or "target RPO 0s".
+func (a Assertion) String() string {
+	text := a.verdict()
+	if a.Target {
+		text = "target " + text
+	}
+	if a.Limit != nil {
+		text += fmt.Sprintf(" %v", *a.Limit)
+	}
+	if a.Count != nil {
+		text += fmt.Sprintf(" %d", *a.Count)
+	}
+	if a.Objective == check {
+		text += " (as recorded)"
+	}
+	return text
+}
+
+// verdict is the name that its verdict has.
+func (a Assertion) verdict() string {
+	if a.Objective == reached || a.Objective == check {
+		return a.Name
+	}
+	return a.Objective
+}
+
+// names says whether a verdict is of this assertion.
+func (a Assertion) names(v Verdict) bool {
+	same := a.Limit == nil && v.Limit == nil || a.Limit != nil && v.Limit != nil && *a.Limit == *v.Limit
+	return same && a.verdict() == v.Objective && a.Target == v.Target
+}
+
+// assertions returns what a scenario asserts.
+func assertions(objectives, targets []Objective) (all []Assertion) {
+	for _, o := range objectives {
+		all = append(all, o.assertion())
+	}
+	for _, o := range targets {
+		a := o.assertion()
+		a.Target = true
+		all = append(all, a)
+	}
+	return all
+}
+
+func (o Objective) assertion() Assertion {
+	a := Assertion{Objective: o.name, Count: o.count}
+	if o.kind != "" {
+		a.Objective, a.Name = o.kind, o.name
+	}
+	if o.bounded {
+		a.Limit = &o.limit
+	}
+	return a
+}
+
+// possible names what no scenario can assert.
+func (a Assertion) possible() error {
+	if a.Limit != nil && (*a.Limit < 0 || *a.Limit > longest) {
+		return fmt.Errorf("%s has a limit of %v", a.verdict(), *a.Limit)
+	}
+	if a.Count != nil && *a.Count < 0 {
+		return fmt.Errorf("%s has a count of %d", a.verdict(), *a.Count)
+	}
+	if name := a.verdict(); name == "" || foreign.Text(name) != name {
+		return errors.New("an objective without a name that can be shown")
+	}
+	o, err := a.objective()
+	if err != nil {
+		return err
+	}
+	if again := o.assertion(); (a.Name == "") != (again.Name == "") || (a.Limit == nil) != (again.Limit == nil) || (a.Count == nil) != (again.Count == nil) {
+		return fmt.Errorf("%s has a name, a limit or a count, and takes none", a.Objective)
+	}
+	return nil
+}
+
+// objective returns what was asserted. The function of a [Check] is not kept: see asRecorded.
+func (a Assertion) objective() (Objective, error) {
+	var limit time.Duration
+	var count int
+	if a.Limit != nil {
+		limit = *a.Limit
+	}
+	if a.Count != nil {
+		count = *a.Count
+	}
+	var o Objective
+	switch a.Objective {
+	case "detection":
+		o = Detection(limit)
+	case "RTO":
+		o = RTO(limit)
+	case "heal lag":
+		o = HealLag(limit)
+	case "RPO":
+		o = RPO(limit)
+	case "work RTO":
+		o = WorkRTO(limit)
+	case "lost work":
+		o = LostWork(limit)
+	case "all recovered":
+		o = AllRecovered(count)
+	case "no duplicates":
+		o = NoDuplicates()
+	case "repeated calls":
+		o = RepeatedCalls(count)
+	case "transparent":
+		o = Transparent()
+	case reached:
+		o = Reached(a.Name, limit)
+	case check:
+		o = asRecorded(a.Name, nil)
+	default:
+		return Objective{}, fmt.Errorf("this program knows no objective %q", foreign.Text(a.Objective))
+	}
+	if o.bounded && a.Limit == nil || o.count != nil && a.Count == nil {
+		return Objective{}, fmt.Errorf("%s has no limit or count", a.verdict())
+	}
+	return o, nil
+}
+
+// asRecorded is a [Check] that has been judged before.
+func asRecorded(name string, recorded *Verdict) Objective {
+	return Objective{name: name, kind: check, judge: func(*Ledger, Figures) Verdict {
+		if recorded == nil {
+			return Verdict{Why: "a check is a function, which a journal does not keep, and no verdict of it was recorded"}
+		}
+		v := *recorded
+		v.Recorded = true
+		return v
+	}}
+}
+
+// Again judges the ledger again by all that was asserted, and by the figures as they are. The verdict of a [Check] is taken over
+// as it was recorded.
+//
+// Each of others takes the place of the objective of the same name, with another limit for instance, or is judged as well. The
+// targets stay as they were.
+func (r *Report) Again(others ...Objective) *Report {
+	var objectives, targets []Objective
+	others, recorded := slices.Clone(others), slices.Clone(r.Verdicts)
+	for _, a := range r.Asserted {
+		o, err := a.objective()
+		if err != nil {
+			o = Objective{name: a.verdict(), judge: func(*Ledger, Figures) Verdict { return Verdict{Why: err.Error()} }}
+		}
+		if i := slices.IndexFunc(recorded, a.names); i >= 0 && a.Objective == check {
+			o = asRecorded(a.Name, &recorded[i])
+			recorded = slices.Delete(slices.Clone(recorded), i, i+1)
+		}
+		if a.Target {
+			targets = append(targets, o)
+			continue
+		}
+		if i := slices.IndexFunc(others, func(other Objective) bool { return other.name == o.name }); i >= 0 {
+			o = others[i]
+			others = slices.Delete(others, i, i+1)
+		}
+		objectives = append(objectives, o)
+	}
+	return judge(r.Ledger, r.Figures, append(objectives, others...), targets)
+}
