@@ -162,7 +162,7 @@ func (s *service) rise(context.Context) error {
 func TestJudgedAgain(t *testing.T) {
 	fine := func(*drtest.Ledger) error { return nil }
 	asserts := func(o ...drtest.Objective) func(*service, *drtest.Scenario) {
-		return func(_ *service, sc *drtest.Scenario) { sc.Objectives = o }
+		return func(_ *service, sc *drtest.Scenario) { sc.Objectives = append(sc.Objectives, o...) }
 	}
 	examines := func(evidence string, err error) func(*service, *drtest.Scenario) {
 		return func(_ *service, sc *drtest.Scenario) {
@@ -172,7 +172,7 @@ func TestJudgedAgain(t *testing.T) {
 	stage := func(name string, limit time.Duration) func(*service, *drtest.Scenario) {
 		return func(s *service, sc *drtest.Scenario) {
 			sc.Stages = []drtest.Stage{{Name: "lit = again", Reached: s.health}}
-			sc.Objectives = []drtest.Objective{drtest.Reached(name, limit)}
+			sc.Objectives = append(sc.Objectives, drtest.Reached(name, limit))
 		}
 	}
 	for _, c := range []struct {
@@ -222,8 +222,8 @@ func TestJudgedAgain(t *testing.T) {
 		}, "model", drtest.Fail},
 		{"it breaks", &service{}, func(_ *service, sc *drtest.Scenario) {
 			sc.Runbook = []drtest.Step{{Name: "switch", Do: func(context.Context) error { return errors.New("no switch") }}}
-		}, "RTO", drtest.Inconclusive},
-		{"it takes too long", &service{}, func(_ *service, sc *drtest.Scenario) { sc.HealAfter, sc.Deadline = 0, 10*time.Second }, "RTO", drtest.Inconclusive},
+		}, "heal lag", drtest.Inconclusive},
+		{"it takes too long", &service{}, func(_ *service, sc *drtest.Scenario) { sc.HealAfter, sc.Deadline = 0, 10*time.Second }, "heal lag", drtest.Inconclusive},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())
@@ -240,7 +240,7 @@ func TestJudgedAgain(t *testing.T) {
 				sc := drtest.Scenario{
 					ID: "AGAIN", Workload: s, Load: drtest.Load{Every: 100 * ms, Timeout: 400 * ms, Steady: time.Second}, Health: s.health,
 					Fault: drtest.NewFault("darken", s.fall, s.rise), HealAfter: 2 * time.Second,
-					Objectives: []drtest.Objective{drtest.RTO(time.Minute)}, Deadline: time.Minute,
+					Objectives: []drtest.Objective{drtest.HealLag(time.Minute)}, Deadline: time.Minute,
 				}
 				if c.edit != nil {
 					c.edit(s, &sc)
