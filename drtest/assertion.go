@@ -18,6 +18,7 @@ type Assertion struct {
 	Name   string         `json:"name,omitempty"`
 	Limit  *time.Duration `json:"limit,omitempty"`  // of those that have a limit
 	Count  *int           `json:"count,omitempty"`  // of [AllRecovered] and [RepeatedCalls]
+	Share  *float64       `json:"share,omitempty"`  // of [ErrorRate]
 	Target bool           `json:"target,omitempty"` // one of Scenario.Targets
 }
 
@@ -38,6 +39,9 @@ func (a Assertion) String() string {
 	}
 	if a.Count != nil {
 		text += fmt.Sprintf(" %d", *a.Count)
+	}
+	if a.Share != nil {
+		text += fmt.Sprintf(" %v", *a.Share)
 	}
 	if a.Objective == check {
 		text += " (as recorded)"
@@ -73,7 +77,7 @@ func assertions(objectives, targets []Objective) (all []Assertion) {
 }
 
 func (o Objective) assertion() Assertion {
-	a := Assertion{Objective: o.name, Count: o.count}
+	a := Assertion{Objective: o.name, Count: o.count, Share: o.share}
 	if o.kind != "" {
 		a.Objective, a.Name = o.kind, o.name
 	}
@@ -91,6 +95,9 @@ func (a Assertion) possible() error {
 	if a.Count != nil && *a.Count < 0 {
 		return fmt.Errorf("%s has a count of %d", a.verdict(), *a.Count)
 	}
+	if a.Share != nil && !(*a.Share > 0 && *a.Share < 1) {
+		return fmt.Errorf("%s has a share of %v", a.verdict(), *a.Share)
+	}
 	if name := a.verdict(); name == "" || foreign.Text(name) != name {
 		return errors.New("an objective without a name that can be shown")
 	}
@@ -98,8 +105,9 @@ func (a Assertion) possible() error {
 	if err != nil {
 		return err
 	}
-	if again := o.assertion(); (a.Name == "") != (again.Name == "") || (a.Limit == nil) != (again.Limit == nil) || (a.Count == nil) != (again.Count == nil) {
-		return fmt.Errorf("%s has a name, a limit or a count, and takes none", a.Objective)
+	if again := o.assertion(); (a.Name == "") != (again.Name == "") || (a.Limit == nil) != (again.Limit == nil) || (a.Count == nil) != (again.Count == nil) ||
+		(a.Share == nil) != (again.Share == nil) {
+		return fmt.Errorf("%s has a name, a limit, a count or a share, and takes none", a.Objective)
 	}
 	return nil
 }
@@ -114,8 +122,14 @@ func (a Assertion) objective() (Objective, error) {
 	if a.Count != nil {
 		count = *a.Count
 	}
+	var share float64
+	if a.Share != nil {
+		share = *a.Share
+	}
 	var o Objective
 	switch a.Objective {
+	case "error rate":
+		o = ErrorRate(share)
 	case "detection":
 		o = Detection(limit)
 	case "RTO":
@@ -143,8 +157,8 @@ func (a Assertion) objective() (Objective, error) {
 	default:
 		return Objective{}, fmt.Errorf("this program knows no objective %q", foreign.Text(a.Objective))
 	}
-	if o.bounded && a.Limit == nil || o.count != nil && a.Count == nil {
-		return Objective{}, fmt.Errorf("%s has no limit or count", a.verdict())
+	if o.bounded && a.Limit == nil || o.count != nil && a.Count == nil || o.share != nil && a.Share == nil {
+		return Objective{}, fmt.Errorf("%s has no limit, count or share", a.verdict())
 	}
 	return o, nil
 }

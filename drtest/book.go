@@ -60,7 +60,7 @@ func (b *book) add(rec record) error {
 	case rec.Reading != nil:
 		return b.addReading(*rec.Reading)
 	case rec.Survivors != nil:
-		return b.addSurvivors(rec.Survivors.IDs)
+		return b.addSurvivors(*rec.Survivors)
 	case rec.Bill != nil:
 		return b.addBill(*rec.Bill)
 	case rec.End != nil:
@@ -138,7 +138,7 @@ func (b *book) addOp(op opSent) error {
 	case !b.fresh(op.ID, last.ID):
 		return fmt.Errorf("op %d has the id %s, which another one has", op.N, op.ID)
 	}
-	l.Ops = append(l.Ops, Op{ID: op.ID, Due: op.Due, Start: op.Start, End: Forever, Outcome: Unknown})
+	l.Ops = append(l.Ops, Op{ID: op.ID, Class: foreign.Text(op.Class), Due: op.Due, Start: op.Start, End: Forever, Outcome: Unknown})
 	b.open++
 	return nil
 }
@@ -219,7 +219,7 @@ func (b *book) follows(e *Event) error {
 	switch e.Kind {
 	case SteadyReached, FaultInjected, HealthGood, HealthKept, SurvivorsRead, BillRead:
 		afterFault = false
-	case HealthLost, HealthRestored, ContainerStarted, DeadlinePassed:
+	case HealthLost, HealthRestored, ContainerStarted, DeadlinePassed, Stalled:
 		single, afterFault = "", false
 	case FaultConfirmed, FaultHealed, SteadyAgain:
 	case StepBegun, StepDone:
@@ -227,7 +227,7 @@ func (b *book) follows(e *Event) error {
 		if err := b.step(e); err != nil {
 			return err
 		}
-	case StageReached, StageMissed:
+	case StageReached, StageMissed, StageKept:
 		single = "the end of stage " + e.Note
 		if !slices.Contains(drill.Stages, e.Note) {
 			return fmt.Errorf("%s: the drill has no stage %q", e.Kind, e.Note)
@@ -328,19 +328,19 @@ func (b *book) addReading(r Reading) error {
 	return nil
 }
 
-func (b *book) addSurvivors(ids []string) error {
+func (b *book) addSurvivors(s survivors) error {
 	if err := b.running(); err != nil {
 		return err
 	}
 	if b.Ledger.Survivors != nil {
 		return errors.New("a second list of survivors")
 	}
-	for _, id := range ids {
+	for _, id := range slices.Concat(s.IDs, s.Vanished) {
 		if foreign.Text(id) != id {
 			return errors.New("a survivor without an id that can be shown")
 		}
 	}
-	b.Ledger.Survivors = append([]string{}, ids...)
+	b.Ledger.Survivors, b.Ledger.Vanished = append([]string{}, s.IDs...), s.Vanished
 	return nil
 }
 

@@ -3,6 +3,8 @@ package drtest
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -21,16 +23,32 @@ type Figures struct {
 
 	// Counts of requests.
 	Due, Acked, Rejected, Unknown int
-	// Failed counts the requests that ended after the fault and were not acked.
+	// Availability is the share of the requests due from the fault until service was back that were served within
+	// [Load].Timeout. It is 1 when none failed.
+	Availability float64
+
+	// Failed counts the requests that ended after the fault and were not acked, or only after [Load].Timeout.
 	Failed int
+	// FailedInStall counts those of Failed during which the test process stood still: they show nothing.
+	FailedInStall int
+	// Since counts the requests that were acked in a row after the last failure. They exclude, with a confidence of 95 %, that
+	// requests still fail with a rate above Residual. Both are 0 when none failed.
+	Since    int
+	Residual float64
 
 	// What the system held at the end. They are empty while [Ledger.Survivors] is nil.
 	Held        int      // different units of this drill
 	Lost        []string // acked and not held
 	LostAfter   int      // those of Lost that were asked for and acked after the fault
-	LostDuring  int      // those of Lost that were under way when the fault was seen to be in effect
+	LostDuring  int      // those of Lost that were asked for, or acked, while it took effect
 	Duplicates  []string // held more than once
 	Resurrected []string // rejected and held
+	Vanished    []string // held in one reading, and not in a later one
+
+	// Wrong are the units of which clients ever saw a wrong result, whenever they were accepted; Finished counts those of which they
+	// saw one. They are known where the workload is a [Tracker].
+	Wrong    []WrongUnit
+	Finished int
 
 	// The units in flight at the fault. They are known where the workload is a [Tracker].
 	WorkKnown   bool
@@ -50,6 +68,12 @@ type StageFigure struct {
 	Figure
 }
 
+// A WrongUnit is a unit whose result is wrong.
+type WrongUnit struct {
+	ID  string
+	Why string
+}
+
 // Unrecovered is a unit that was affected and not recovered.
 type Unrecovered struct {
 	ID   string
@@ -62,14 +86,6 @@ type Figure struct {
 	Interval
 	Known bool   // whether the drill shows it
 	Why   string // why it is not known, or what is remarkable about it
-}
-
-// Availability is the share of requests that were acked, over the whole drill.
-func (f Figures) Availability() float64 {
-	if f.Due == 0 {
-		return 0
-	}
-	return float64(f.Acked) / float64(f.Due)
 }
 
 func known(i Interval) Figure             { return Figure{Interval: i, Known: true} }
@@ -94,6 +110,7 @@ func Measure(l *Ledger) Figures {
 	l.survival(fault, &f)
 	l.stages(fault, &f)
 	l.work(fault, &f)
+	l.results(&f)
 	l.bill(&f)
 	return f
 }
@@ -106,12 +123,32 @@ func (l *Ledger) stages(fault Interval, f *Figures) {
 			case e.Note != name:
 			case e.Kind == StageReached:
 				fig = known(e.since(fault))
+			case e.Kind == StageKept:
+				fig = unknown("it was there before the fault, and was never seen missing after it")
 			case e.Kind == StageMissed:
 				fig = known(Interval{Lo: max(0, e.Lo-fault.Hi), Hi: Forever}).remark("never reached")
 			}
 		}
 		f.Stages = append(f.Stages, StageFigure{name, fig})
 	}
+}
+
+// results finds wrong results in every sample: also what turned wrong after it had been right, and right after it had been wrong.
+func (l *Ledger) results(f *Figures) {
+	wrong, finished := map[string]bool{}, map[string]bool{}
+	for _, s := range l.Samples {
+		for _, id := range slices.Sorted(maps.Keys(s.Units)) {
+			u := s.Units[id]
+			if u.Finished {
+				finished[id] = true
+			}
+			if u.Wrong != "" && !wrong[id] {
+				wrong[id] = true
+				f.Wrong = append(f.Wrong, WrongUnit{id, u.Wrong})
+			}
+		}
+	}
+	f.Finished = len(finished)
 }
 
 func (l *Ledger) bill(f *Figures) {
@@ -138,14 +175,33 @@ func (l *Ledger) count(f *Figures) {
 	}
 }
 
+// flapping is how often health may turn bad before any fault and still be believed when it does after one: once, since a system that has
+// just been started may have been busy.
+const flapping = 2
+
 func (l *Ledger) detection(fault Interval) Figure {
 	if !l.Drill.Watched {
 		return unknown("the scenario has no Health, so nothing could be detected")
 	}
+	well, flaps := false, 0 // before the fault
 	for _, e := range l.Events {
-		if e.Kind == HealthLost && e.Hi >= fault.Lo {
+		switch {
+		case e.Kind == HealthLost && e.Hi < fault.Lo:
+			if well {
+				flaps++
+			}
+			well = false
+		case (e.Kind == HealthGood || e.Kind == HealthRestored) && e.Hi < fault.Lo:
+			well = true
+		case e.Kind != HealthLost:
+		case flaps >= flapping:
+			return unknown("health had turned bad %d times before the fault, so that it turned bad after it shows nothing", flaps)
+		default:
 			return known(e.since(fault))
 		}
+	}
+	if !well && flaps > 0 {
+		return unknown("health was bad already when the fault was injected")
 	}
 	if kept, ok := l.Event(HealthKept); ok {
 		return known(Interval{Lo: max(0, kept.Lo-fault.Hi), Hi: Forever}).remark("health never turned bad")
@@ -153,16 +209,9 @@ func (l *Ledger) detection(fault Interval) Figure {
 	return unknown("health was not followed to the end")
 }
 
-// failed returns the indices of the ops that ended after the fault and were not acked.
-func (l *Ledger) failed() []int {
-	fault, ok := l.Event(FaultInjected)
-	var failed []int
-	for i, op := range l.Ops {
-		if ok && op.Outcome != Acked && op.End != Forever && op.End > fault.Lo {
-			failed = append(failed, i)
-		}
-	}
-	return failed
+// unserved says whether a client was not served by a request: it failed, or its answer came after the client had given up.
+func (l *Ledger) unserved(op Op) bool {
+	return op.Outcome != Acked || l.Drill.Timeout > 0 && op.End-op.Start > l.Drill.Timeout
 }
 
 // evidence is the moment at which a failed request shows the service to be down: when the error came, or, if
@@ -176,62 +225,101 @@ func (l *Ledger) evidence(op Op) time.Duration {
 
 // outage measures what clients saw.
 func (l *Ledger) outage(fault Interval, f *Figures) {
-	failed := l.failed()
-	f.Failed = len(failed)
-	if len(failed) == 0 {
+	d := l.downtime(fault)
+	if d == nil {
+		f.Availability = 1
 		f.RTO = unknown("no client saw an outage, so nothing was recovered from")
 		f.Outage, f.HealLag = f.RTO, f.RTO
 		return
 	}
-	down, served, remark := l.downtime(fault, failed)
-	f.RTO = known(served.since(fault)).remark(remark)
-	f.Outage = known(served.since(down)).remark(remark)
+	f.Failed, f.FailedInStall, f.Since, f.Residual = d.failed, d.stalled, d.acks, d.residual()
+	f.RTO = known(d.served.since(fault)).remark(d.remark)
+	f.Outage = known(d.served.since(d.down)).remark(d.remark)
 	if healed, ok := l.Event(FaultHealed); ok {
-		f.HealLag = known(served.since(healed)).remark(remark)
+		f.HealLag = known(d.served.since(healed)).remark(d.remark)
 	} else {
 		f.HealLag = unknown("the fault was not healed")
 	}
+	due, served := 0, 0
+	for _, op := range l.Ops {
+		if op.Due < fault.Lo || op.Due > d.served.Hi {
+			continue
+		}
+		due++
+		if !l.unserved(op) {
+			served++
+		}
+	}
+	if due > 0 {
+		f.Availability = float64(served) / float64(due)
+	}
 }
 
-// downtime finds when clients were first failed and when they were served again. A failed request proves that the service was down at some
-// moment after its start, and, unless it ran into its timeout, that it still was when the error came. The first
-// acked request that started later proves that it was up before its end. The first failure lies between the last
-// ack before it and the end of the first failed request.
-func (l *Ledger) downtime(fault Interval, failed []int) (down, served Interval, remark string) {
-	down, served = Interval{Lo: fault.Lo, Hi: Forever}, Interval{Hi: Forever}
-	first, last := Forever, time.Duration(0) // the evidence of failure
-	for _, i := range failed {
+// A downtime is when clients were first failed and when they were served again.
+type downtime struct {
+	down, served Interval
+	remark       string
+	first, last  Op  // that failed
+	failed       int // requests
+	stalled      int // those of them during which the test process stood still
+	acks, rows   int // the row of acks since the last failure, and how many such rows there were
+}
+
+// residual is the failure rate that the acks after the last failure exclude.
+func (d *downtime) residual() float64 {
+	if d.acks == 0 {
+		return 1
+	}
+	return excluded(d.acks, d.rows)
+}
+
+// downtime finds when clients were first failed and when they were served again, or nil when none was failed. A failed request proves
+// that the service was down at some moment after its start, and, unless it ran into its timeout, that it still was when the error
+// came. A request that failed while the test process stood still proves neither: it may have been answered in time. The first
+// failure lies between the last ack before it and the end of the first failed request.
+func (l *Ledger) downtime(fault Interval) *downtime {
+	c := l.follow().skipping()
+	if len(c.failed) == 0 {
+		return nil
+	}
+	d := &downtime{down: Interval{fault.Lo, Forever}, served: Interval{0, c.served()}, failed: len(c.failed), acks: c.acked(0), rows: c.rows(),
+		first: l.Ops[c.failed[0]], last: l.Ops[c.failed[0]]}
+	stalls := l.stalls()
+	for _, i := range c.failed {
 		op := l.Ops[i]
-		down.Hi = min(down.Hi, op.End)
-		served.Lo = max(served.Lo, op.Start)
-		first, last = min(first, l.evidence(op)), max(last, l.evidence(op))
+		if l.evidence(op) < l.evidence(d.first) {
+			d.first = op
+		}
+		if l.evidence(op) >= l.evidence(d.last) {
+			d.last = op
+		}
+		if op.during(stalls) {
+			d.stalled++
+			continue
+		}
+		d.down.Hi = min(d.down.Hi, op.End)
+		d.served.Lo = max(d.served.Lo, op.Start)
 	}
-	var since, until time.Duration // when the acked requests after the last failure were due
 	for _, op := range l.Ops {
-		if op.Outcome != Acked {
-			continue
+		if op.Outcome == Acked && op.End <= l.evidence(d.first) {
+			d.down.Lo = max(d.down.Lo, op.Start)
 		}
-		if op.End <= first {
-			down.Lo = max(down.Lo, op.Start)
-		}
-		if op.Start <= last {
-			continue
-		}
-		if served.Hi == Forever {
-			since = op.Due
-		}
-		served.Hi, until = min(served.Hi, op.End), op.Due
 	}
-	switch steady := until-since >= l.Drill.Steady; {
-	case !l.Ended && (served.Hi == Forever || !steady):
-		remark, served.Hi = "the drill was cut off before its end", Forever
-	case served.Hi == Forever:
-		remark = "never served again"
-	case !steady:
-		remark = fmt.Sprintf("not steady for %v by the end of the drill", l.Drill.Steady)
-		served.Hi = Forever
+	if d.stalled == d.failed {
+		d.down.Hi = d.last.End
 	}
-	return down, served, remark
+	d.down.Hi = min(d.down.Hi, d.served.Hi)
+	switch {
+	case !l.Ended && (d.served.Hi == Forever || c.window < 0):
+		d.remark, d.served.Hi = "the drill was cut off before its end", Forever
+	case d.served.Hi == Forever && d.acks == 0:
+		d.remark = "never served again"
+	case d.served.Hi == Forever:
+		d.remark = "not served again for certain: " + c.lacking()
+	case c.window < 0:
+		d.remark, d.served.Hi = fmt.Sprintf("not steady for %v by the end of the drill", l.Drill.Steady), Forever
+	}
+	return d
 }
 
 // survival crosses what clients were told with what the system holds.
@@ -240,9 +328,11 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 		f.RPO = unknown("survivors are not known: %s", cmp.Or(l.note(SurvivorsRead), "they were never read"))
 		return
 	}
+	f.Vanished = l.Vanished
 	held := l.held()
 	seen := l.seen()
-	var worst Interval // each unit was acked between its request's start and end
+	var worst Interval               // each unit was acked between its request's start and end
+	oldest, kept := Forever, Forever // when the oldest acked unit that was lost was asked for, and the oldest that was not
 	for _, op := range l.Ops {
 		n := held[op.ID]
 		if n > 0 {
@@ -258,17 +348,24 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 			switch {
 			case op.Start >= fault.Hi:
 				f.LostAfter++
-			case op.End > seen:
+			case op.Start >= fault.Lo, op.End > seen:
 				f.LostDuring++
 			}
+			oldest = min(oldest, op.Start)
+		case op.Outcome == Acked:
+			kept = min(kept, op.Start)
 		case op.Outcome == Rejected && n > 0:
 			f.Resurrected = append(f.Resurrected, op.ID)
 		}
 	}
 	if f.Acked == 0 {
 		f.RPO = unknown("nothing was acked, so nothing could be lost")
-	} else {
-		f.RPO = known(worst)
+		return
+	}
+	f.RPO = known(worst)
+	if kept > oldest && oldest < fault.Lo {
+		f.RPO.Hi = Forever
+		f.RPO.Why = "the first unit of the load is lost, so the loss may reach back beyond it"
 	}
 }
 

@@ -20,7 +20,7 @@ const Version = 2
 // survives a crash of the test process. It is whole when it ends with its closing record.
 type record struct {
 	Journal   *header    `json:"journal,omitempty"` // the first line
-	Op        *opSent    `json:"op,omitempty"`      // written before the request is sent
+	Op        *opSent    `json:"op,omitempty"`      // when the request is sent
 	Outcome   *opEnded   `json:"outcome,omitempty"`
 	Event     *Event     `json:"event,omitempty"`
 	Sample    *Sample    `json:"sample,omitempty"`
@@ -40,6 +40,7 @@ type header struct {
 type opSent struct {
 	N     int           `json:"n"` // counts from 0, in the order in which ops were due
 	ID    string        `json:"id"`
+	Class string        `json:"class,omitempty"`
 	Due   time.Duration `json:"due"`
 	Start time.Duration `json:"start"`
 }
@@ -52,7 +53,8 @@ type opEnded struct {
 }
 
 type survivors struct {
-	IDs []string `json:"ids"`
+	IDs      []string `json:"ids"`
+	Vanished []string `json:"vanished,omitempty"` // held in an earlier reading
 }
 
 type ending struct {
@@ -171,7 +173,7 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	}
 	put(record{Journal: &header{Version: Version, Drill: l.Drill, Asserted: r.Asserted}})
 	for n, op := range l.Ops {
-		put(record{Op: &opSent{N: n, ID: op.ID, Due: op.Due, Start: op.Start}})
+		put(record{Op: &opSent{N: n, ID: op.ID, Class: op.Class, Due: op.Due, Start: op.Start}})
 		if op.End != Forever {
 			put(record{Outcome: &opEnded{N: n, End: op.End, Outcome: op.Outcome, Err: op.Err}})
 		}
@@ -186,7 +188,7 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 		put(record{Reading: &l.Readings[i]})
 	}
 	if l.Survivors != nil {
-		put(record{Survivors: &survivors{l.Survivors}})
+		put(record{Survivors: &survivors{l.Survivors, l.Vanished}})
 	}
 	if l.Bill != nil {
 		put(record{Bill: l.Bill})

@@ -113,7 +113,7 @@ func TestDamagedJournals(t *testing.T) {
 		{"a deadline of ages", swap(`"deadline":1`, `"deadline":9223372036854775807`).Replace(head), "journal line 1: the drill cannot be: deadline is 2562047h47m16.854775807s"},
 		{"a stage twice", swap(`["up"]`, `["up","Up"]`).Replace(head), `journal line 1: the drill cannot be: a stage or proof "Up", whose name is empty or that of another`},
 		{"a limit in the past", swap(`"limit":0`, `"limit":-1`).Replace(head), "journal line 1: what is asserted cannot be: RPO has a limit of -1ns"},
-		{"an objective without its limit", swap(`,"limit":0`, ``).Replace(head), "journal line 1: what is asserted cannot be: RPO has no limit or count"},
+		{"an objective without its limit", swap(`,"limit":0`, ``).Replace(head), "journal line 1: what is asserted cannot be: RPO has no limit, count or share"},
 		{"an objective that there is not", swap(`"RPO"`, `"joy"`).Replace(head), `journal line 1: what is asserted cannot be: this program knows no objective "joy"`},
 	} {
 		t.Run(c.reason, func(t *testing.T) { damaged(t, seal(c.journal), c.want) })

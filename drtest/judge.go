@@ -1,6 +1,7 @@
 package drtest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -53,23 +54,29 @@ type Verdict struct {
 	// Untrusted says of an inconclusive verdict that it was the machine that did not keep up: played again on one that
 	// does, the same drill may show it.
 	Untrusted bool `json:"untrusted,omitempty"`
+	// Held says of an inconclusive verdict that the objective was met as far as the drill went, which did not get to its end.
+	Held bool `json:"held,omitempty"`
 	// Recorded says of the verdict of a [Check] that it was taken over from a journal: see [Report.Again].
 	Recorded bool `json:"recorded,omitempty"`
 }
 
 // String reads "RTO: fail: got 38.412s (38.391s..38.412s), want at most 10s".
 func (v Verdict) String() string {
-	name, status := v.Objective, v.Status.String()
-	if v.Target {
-		name = "target " + name
-	}
+	status := v.Status.String()
 	if v.Untrusted {
 		status = "untrusted"
 	}
 	if v.Recorded {
 		status += " (as recorded)"
 	}
-	return fmt.Sprintf("%s: %s: %s", name, status, v.Why)
+	return fmt.Sprintf("%s: %s: %s", v.name(), status, v.Why)
+}
+
+func (v Verdict) name() string {
+	if v.Target {
+		return "target " + v.Objective
+	}
+	return v.Objective
 }
 
 // A Report is a ledger and what was concluded from it.
@@ -136,6 +143,12 @@ func judge(l *Ledger, f Figures, objectives, targets []Objective) *Report {
 // always returns the objectives that no scenario needs to ask for.
 func (l *Ledger) always() []Objective {
 	always := []Objective{staysRejected()}
+	if len(l.Vanished) > 0 {
+		always = append(always, staysHeld())
+	}
+	if l.Drill.Tracked {
+		always = append(always, rightResults())
+	}
 	for _, proof := range l.Drill.Proofs {
 		always = append(always, proved(proof))
 	}
@@ -149,7 +162,7 @@ func (l *Ledger) always() []Objective {
 // is why.
 func (l *Ledger) distrustUnfinished(v Verdict, why string) Verdict {
 	if v.Status == Pass {
-		v.Status, v.Why = Inconclusive, v.Why+", but "+why
+		v.Status, v.Held, v.Why = Inconclusive, true, v.Why+", but "+why
 	}
 	if strain := l.Strain(Interval{0, Forever}); !v.Untrusted && !strain.KeptUp() && l.Ended {
 		v.Untrusted, v.Why = true, v.Why+": "+strain.why()
@@ -188,6 +201,19 @@ func (l *Ledger) lastStretch(window Interval) Interval {
 	return window
 }
 
+// leftAlone is since when the world and the runbook have left the system alone.
+func (l *Ledger) leftAlone() (at time.Duration) {
+	for _, e := range l.Events {
+		switch e.Kind {
+		case FaultInjected:
+			at = max(at, e.Hi, e.Seen)
+		case FaultHealed, StepDone, StageReached:
+			at = max(at, e.Hi)
+		}
+	}
+	return at
+}
+
 // untrusted is a verdict that a strained machine stands in the way of.
 func untrusted(v Verdict, strain Strain) Verdict {
 	v.Status, v.Untrusted, v.Why = Inconclusive, true, v.Why+": "+strain.why()
@@ -210,6 +236,32 @@ func (s Strain) why() string {
 	return fmt.Sprintf("the machine did not keep up: %s, so that up to %s of %s may be its doing", s.Why(), seconds(s.Machine()), seconds(s.Over))
 }
 
+// failedBefore says which request had failed already, or looked as if it would, at a moment at which the fault was about to be injected:
+// since the system was found steady, or in the window before.
+func (l *Ledger) failedBefore(at time.Duration) string {
+	steady, ok := l.Event(SteadyReached)
+	if !ok {
+		return ""
+	}
+	var slowest time.Duration // answer in the window
+	for _, op := range l.Ops {
+		switch {
+		case op.Start >= at:
+			return ""
+		case op.Start < steady.Lo-l.Drill.Steady:
+		case op.End >= at: // patience was a little less when the player looked
+			if patience := 2*slowest + 2*l.Drill.gap(); op.End != Forever && l.unserved(op) && at-op.Start > patience && !op.during(l.stalls()) {
+				return fmt.Sprintf("%s had been under way for %s, and failed", op.ID, seconds(at-op.Start))
+			}
+		case l.unserved(op) && op.End >= steady.Lo:
+			return fmt.Sprintf("%s: %s: %s", op.ID, op.Outcome, cmp.Or(op.Err, "later than a client waits"))
+		default:
+			slowest = max(slowest, op.End-op.Start)
+		}
+	}
+	return ""
+}
+
 // unfinished says why a ledger cannot pass anything, or nothing.
 func (l *Ledger) unfinished() string {
 	i := slices.IndexFunc(l.Events, func(e Event) bool { return e.Kind == FaultInjected })
@@ -228,6 +280,8 @@ func (l *Ledger) unfinished() string {
 		return "no fault was injected"
 	case l.Events[i].Receipt == "":
 		return "the fault has no receipt"
+	case l.failedBefore(l.Events[i].Lo) != "":
+		return "the system failed before the fault: " + l.failedBefore(l.Events[i].Lo)
 	case late:
 		return fmt.Sprintf("the deadline passed at +%s: %s", seconds(gaveUp.Hi), l.note(DeadlinePassed))
 	case done < l.Drill.Steps:

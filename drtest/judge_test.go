@@ -106,11 +106,11 @@ func TestJudge(t *testing.T) {
 		want      string
 	}{
 		{"back in time", hand(2000 * ms), drtest.RTO(2 * time.Second),
-			"RTO: pass: got 1.010s (0.880s..1.010s), want at most 2s"},
+			"RTO: pass: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %"},
 		{"back too late", hand(2000 * ms), drtest.RTO(800 * ms),
-			"RTO: fail: got 1.010s (0.880s..1.010s), want at most 800ms"},
+			"RTO: fail: got 1.010s (0.880s..1.010s), want at most 800ms; 10 requests acked since exclude a failure rate above 25.9 %"},
 		{"the limit lies within the error bar", hand(2000 * ms), drtest.RTO(900 * ms),
-			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 900ms: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 900ms: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms; 10 requests acked since exclude a failure rate above 25.9 %"},
 		{"never back", hand(time.Hour), drtest.RTO(time.Second),
 			"RTO: fail: got more than 1.880s, want at most 1s: never served again"},
 		{"never back, but the limit is later than the drill's end", hand(time.Hour), drtest.RTO(time.Minute),
@@ -125,23 +125,23 @@ func TestJudge(t *testing.T) {
 			l.Ops[9].Outcome, l.Ops[9].End = drtest.Unknown, 2200*ms
 			l.Drill.Timeout = 5 * time.Second
 		}), drtest.RTO(2 * time.Second),
-			"RTO: pass: got 1.310s (0.880s..1.310s), want at most 2s"},
+			"RTO: pass: got 1.310s (0.880s..1.310s), want at most 2s; 7 requests acked since exclude a failure rate above 34.8 %"},
 		{"gave up", hand(2000*ms, func(l *drtest.Ledger) {
 			l.Events = append(l.Events, drtest.Event{Kind: drtest.DeadlinePassed, Interval: drtest.Interval{Lo: 3 * time.Second, Hi: 3 * time.Second}, Note: "7 accepted units have not finished"})
 		}), drtest.RTO(2 * time.Second),
-			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the deadline passed at +3.000s: 7 accepted units have not finished"},
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but the deadline passed at +3.000s: 7 accepted units have not finished"},
 		{"half a runbook", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Steps = 2 }), drtest.RTO(2 * time.Second),
-			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but only 0 of 2 steps of the runbook were done"},
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but only 0 of 2 steps of the runbook were done"},
 		{"no receipt", hand(2000*ms, func(l *drtest.Ledger) { l.Events[0].Receipt = "" }), drtest.RTO(2 * time.Second),
-			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the fault has no receipt"},
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but the fault has no receipt"},
 		{"a request without an outcome", hand(2000*ms, func(l *drtest.Ledger) { l.Ops[3].End, l.Ops[3].Outcome = drtest.Forever, drtest.Unknown }), drtest.RTO(2 * time.Second),
-			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but op-03 has no outcome"},
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but op-03 has no outcome"},
 		{"cut off", hand(2000*ms, func(l *drtest.Ledger) { l.Ended = false }), drtest.RTO(2 * time.Second),
-			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the drill was cut off before its end"},
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but the drill was cut off before its end"},
 		{"cut off while it was down", hand(time.Hour, func(l *drtest.Ledger) { l.Ended = false }), drtest.RTO(time.Minute),
 			"RTO: inconclusive: got more than 1.880s, want at most 1m0s: the drill was cut off before its end"},
 		{"broken", hand(2000*ms, func(l *drtest.Ledger) { l.Broken = "no receipt" }), drtest.RTO(2 * time.Second),
-			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s, but the drill broke: no receipt"},
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but the drill broke: no receipt"},
 
 		{"noticed in time", hand(2000 * ms), drtest.Detection(time.Second),
 			"detection: pass: got 0.210s (0.080s..0.210s), want at most 1s"},
@@ -179,15 +179,15 @@ func TestJudge(t *testing.T) {
 		{"one lost that was acked after the fault", hand(2000*ms, without("op-25")), drtest.RPO(time.Hour),
 			"RPO: fail: lost 1 of 21 acked (op-25): got 0.000s (0.000s..0.000s), want at most 1h0m0s; 1 of them were acked after the fault"},
 		{"one lost that was under way when the fault was in effect", hand(2000*ms, without("op-10"), func(l *drtest.Ledger) { l.Ops[10].End = 1030 * ms }), drtest.RPO(time.Hour),
-			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were under way when the fault took effect, and may have been acked after it"},
+			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were asked for, or acked, while the fault took effect: nothing forgives the loss of work that may be younger than the fault"},
 		{"one lost that was acked before the fault was seen to be in effect", hand(2000*ms, without("op-10"), func(l *drtest.Ledger) { l.Ops[10].End, l.Events[0].Seen = 1030*ms, 1030*ms }), drtest.RPO(time.Hour),
-			"RPO: pass: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s"},
+			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were asked for, or acked, while the fault took effect: nothing forgives the loss of work that may be younger than the fault"},
 		{"one lost that was acked after the fault was seen to be in effect", hand(2000*ms, without("op-10"), func(l *drtest.Ledger) { l.Ops[10].End, l.Events[0].Seen = 1031*ms, 1030*ms }), drtest.RPO(time.Hour),
-			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were under way when the fault took effect, and may have been acked after it"},
+			"RPO: inconclusive: lost 1 of 21 acked (op-10): got 0.020s (0.000s..0.020s), want at most 1h0m0s: 1 of them were asked for, or acked, while the fault took effect: nothing forgives the loss of work that may be younger than the fault"},
 		{"one lost that was asked for after the fault was in effect and before that was seen", hand(2000*ms, without("op-25"), func(l *drtest.Ledger) { l.Events[0].Seen = 2600 * ms }), drtest.RPO(time.Hour),
 			"RPO: fail: lost 1 of 21 acked (op-25): got 0.000s (0.000s..0.000s), want at most 1h0m0s; 1 of them were acked after the fault"},
 		{"all lost", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = []string{} }), drtest.RPO(0),
-			"RPO: fail: lost 21 of 21 acked (op-00 op-01 op-02 op-03 op-04 op-05 op-06 op-07 op-08 op-09 and 11 more): got 1.020s (0.990s..1.020s), want at most 0s; 10 of them were acked after the fault"},
+			"RPO: fail: lost 21 of 21 acked (op-00 op-01 op-02 op-03 op-04 op-05 op-06 op-07 op-08 op-09 and 11 more): got more than 0.990s, want at most 0s: the first unit of the load is lost, so the loss may reach back beyond it; 10 of them were acked after the fault"},
 		{"survivors never agreed", hand(2000*ms, func(l *drtest.Ledger) {
 			l.Survivors = nil
 			l.Events = append(l.Events, drtest.Event{Kind: drtest.SurvivorsRead, Note: "read survivors: no two readings agreed within 10s"})
@@ -276,7 +276,7 @@ func TestJudge(t *testing.T) {
 		{"nobody pays", hand(2000 * ms), drtest.RepeatedCalls(0), "repeated calls: inconclusive: the workload does not report what was paid"},
 		{"the bill was not read", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Billed = true }), drtest.RepeatedCalls(0), "repeated calls: inconclusive: the bill was never read"},
 
-		{"nobody noticed", hand(0), drtest.Transparent(), "transparent: pass: none of 30 requests failed"},
+		{"nobody noticed", hand(0), drtest.Transparent(), "transparent: pass: none of 30 requests failed, and the slowest answer took 0.010s, 0.010s before the fault"},
 		{"nobody asked after the fault", hand(0, func(l *drtest.Ledger) { l.Ops = l.Ops[:10] }), drtest.Transparent(), "transparent: inconclusive: no request was sent and acked after the fault"},
 		{"clients noticed", hand(2000 * ms), drtest.Transparent(), "transparent: fail: 9 of 30 requests failed after the fault"},
 		{"no fault", hand(0, func(l *drtest.Ledger) { l.Events = nil }), drtest.Transparent(), "transparent: inconclusive: no fault was injected"},

@@ -1,6 +1,7 @@
 package drtest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,8 @@ type Ledger struct {
 	// Survivors holds every unit that the system held at the end, repeats included. It is nil when two
 	// successive readings never agreed.
 	Survivors []string
+	// Vanished holds the units that the system held in one reading and not in a later one.
+	Vanished []string
 	// Bill is what was paid during the drill, where the workload is a [Biller] and could say.
 	Bill    *Bill
 	Machine Machine
@@ -50,6 +53,7 @@ type Drill struct {
 	Tracked  bool              `json:"tracked,omitempty"` // the workload reports progress
 	Watched  bool              `json:"watched,omitempty"` // the system reports health
 	Billed   bool              `json:"billed,omitempty"`  // the workload reports what was paid
+	Acks     int               `json:"acks,omitempty"`    // asked for in a row after the last failure: see [ErrorRate]
 }
 
 // An Op is one request as a client saw it.
@@ -58,6 +62,7 @@ type Op struct {
 	Due     time.Duration // when the schedule wanted it; Start - Due is how late the load was
 	Start   time.Duration
 	End     time.Duration // [Forever] while no outcome is known
+	Class   string        // see [Classifier]
 	Outcome Outcome
 	Err     string
 }
@@ -114,6 +119,9 @@ const (
 	StepDone       EventKind = "step done" // from the step's start to its end
 	StageReached   EventKind = "reached"   // from the last poll that found it missing to the first that did not
 	StageMissed    EventKind = "missed"    // the last poll of a stage that was never reached
+	StageKept      EventKind = "kept"      // the last poll of a stage that was there before the fault and in each poll since
+	// Stalled is a time in which the test process stood still, 35 ms or longer.
+	Stalled EventKind = "stall"
 	// ContainerStarted is the work of the engine on a container that starts: see [NoteStart].
 	ContainerStarted EventKind = "container start"
 	SteadyAgain      EventKind = "steady again"
@@ -132,16 +140,39 @@ type Sample struct {
 	Units map[string]Progress `json:"units,omitempty"`
 }
 
-// Late is how many requests of the load left more than half a period late, and the worst of them.
-func (l *Ledger) Late() (ops int, worst time.Duration) {
-	for _, op := range l.Ops {
-		late := op.Start - op.Due
-		if late > l.Drill.Every/2 {
+// Late is how many requests of the load left late: by more than half a period, and by more than ten milliseconds, which no schedule of a
+// process can promise; and by how much the worst left late, and the worst but one in a hundred.
+func (l *Ledger) Late() (ops int, worst, p99 time.Duration) {
+	late := make([]time.Duration, len(l.Ops))
+	for i, op := range l.Ops {
+		if late[i] = op.Start - op.Due; l.Drill.late(op) {
 			ops++
 		}
-		worst = max(worst, late)
 	}
-	return ops, worst
+	if len(late) == 0 {
+		return 0, 0, 0
+	}
+	slices.Sort(late)
+	return ops, late[len(late)-1], late[len(late)-1-len(late)/100]
+}
+
+// late says whether a request left later than its schedule allows.
+func (d *Drill) late(op Op) bool { return op.Start-op.Due > max(d.Every/2, 10*time.Millisecond) }
+
+// stalls are the times in which the test process stood still, in their order.
+func (l *Ledger) stalls() (stalls []Interval) {
+	for _, e := range l.Events {
+		if e.Kind == Stalled {
+			stalls = append(stalls, e.Interval)
+		}
+	}
+	return stalls
+}
+
+// during says whether a request was under way in one of some times, which are in their order.
+func (op Op) during(times []Interval) bool {
+	i, _ := slices.BinarySearchFunc(times, op.Start, func(t Interval, start time.Duration) int { return cmp.Compare(t.Hi, start) })
+	return i < len(times) && times[i].Lo < op.End
 }
 
 // Event returns the interval of the first event of a kind.

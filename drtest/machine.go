@@ -94,6 +94,44 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 	}
 }
 
+// watchEvery is how often the watchdog runs.
+const watchEvery = 10 * time.Millisecond
+
+// watchStalls looks at the clock all the time: when it was kept from it, so was everything else in this process. A
+// garbage collection, a paused laptop or a CI runner that is suspended do so.
+func (p *player) watchStalls(ctx context.Context) {
+	p.ticked.Store(int64(p.now()))
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		now := p.now()
+		if last := time.Duration(p.ticked.Load()); now-last > watchEvery+punctual {
+			p.event(Stalled, Interval{last, now}, "")
+		}
+		p.ticked.Store(int64(now))
+	}
+}
+
+// stalledSince says whether the test process stood still since a moment. What failed meanwhile may have failed for that.
+func (p *player) stalledSince(at time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range slices.Backward(p.report.Ledger.Events) {
+		if e.Kind == Stalled {
+			if e.Hi > at {
+				return true
+			}
+			break
+		}
+	}
+	return p.now()-time.Duration(p.ticked.Load()) > watchEvery+punctual // the watchdog has not run again yet
+}
+
 // playerKey is that of the player in the context of what it calls.
 type playerKey struct{}
 
@@ -188,7 +226,7 @@ func (l *Ledger) Strain(window Interval) Strain {
 			continue
 		}
 		s.Sent++
-		if op.Start-op.Due > l.Drill.Every/2 {
+		if l.Drill.late(op) {
 			s.Late++
 		}
 	}

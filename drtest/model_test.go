@@ -22,6 +22,7 @@ func modelled(best, worst time.Duration) func(*drtest.Ledger) {
 func TestModel(t *testing.T) {
 	const got = "got 1.010s (0.880s..1.010s), "
 	const coarse = ": too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"
+	const since = "; 10 requests acked since exclude a failure rate above 25.9 %"
 	for _, c := range []struct {
 		reason string
 		ledger *drtest.Ledger
@@ -29,17 +30,17 @@ func TestModel(t *testing.T) {
 		want   []string // RTO and model
 	}{
 		{"within", hand(2000*ms, modelled(880*ms, 1010*ms)), 1010 * ms,
-			[]string{"RTO: pass: " + got + "want at most 1.01s", "model: pass: " + got + "want 0.880s..1.010s by the configuration"}},
+			[]string{"RTO: pass: " + got + "want at most 1.01s" + since, "model: pass: " + got + "want 0.880s..1.010s by the configuration"}},
 		{"faster than the configuration allows", hand(2000*ms, modelled(1011*ms, 2*time.Second)), 2 * time.Second,
-			[]string{"RTO: pass: " + got + "want at most 2s", "model: fail: " + got + "want 1.011s..2.000s by the configuration"}},
+			[]string{"RTO: pass: " + got + "want at most 2s" + since, "model: fail: " + got + "want 1.011s..2.000s by the configuration"}},
 		{"slower than the configuration allows, and a loose limit", hand(2000*ms, modelled(500*ms, 879*ms)), 2 * time.Second,
-			[]string{"RTO: pass: " + got + "want at most 2s; the limit allows 1.121s more than the configuration's worst case of 879ms",
+			[]string{"RTO: pass: " + got + "want at most 2s" + since + "; the limit allows 1.121s more than the configuration's worst case of 879ms",
 				"model: fail: " + got + "want 0.500s..0.879s by the configuration"}},
 		{"perhaps faster, and a tight limit", hand(2000*ms, modelled(900*ms, 3*time.Second)), 2 * time.Second,
-			[]string{"RTO: pass: " + got + "want at most 2s; the configuration's worst case of 3s exceeds the limit",
+			[]string{"RTO: pass: " + got + "want at most 2s" + since + "; the configuration's worst case of 3s exceeds the limit",
 				"model: inconclusive: " + got + "want 0.900s..3.000s by the configuration" + coarse}},
 		{"perhaps slower", hand(2000*ms, modelled(500*ms, 1*time.Second)), time.Second,
-			[]string{"RTO: inconclusive: " + got + "want at most 1s" + coarse, "model: inconclusive: " + got + "want 0.500s..1.000s by the configuration" + coarse}},
+			[]string{"RTO: inconclusive: " + got + "want at most 1s" + coarse + since, "model: inconclusive: " + got + "want 0.500s..1.000s by the configuration" + coarse}},
 		{"never back", hand(time.Hour, modelled(500*ms, time.Second)), time.Second,
 			[]string{"RTO: fail: got more than 1.880s, want at most 1s: never served again",
 				"model: fail: got more than 1.880s, want 0.500s..1.000s by the configuration: never served again"}},
@@ -50,7 +51,7 @@ func TestModel(t *testing.T) {
 			[]string{"RTO: inconclusive: no client saw an outage, so nothing was recovered from",
 				"model: inconclusive: no client saw an outage, so nothing was recovered from"}},
 		{"cut off", hand(2000*ms, modelled(500*ms, 2*time.Second), func(l *drtest.Ledger) { l.Ended = false }), 2 * time.Second,
-			[]string{"RTO: inconclusive: " + got + "want at most 2s, but the drill was cut off before its end",
+			[]string{"RTO: inconclusive: " + got + "want at most 2s" + since + ", but the drill was cut off before its end",
 				"model: inconclusive: " + got + "want 0.500s..2.000s by the configuration, but the drill was cut off before its end"}},
 	} {
 		v := drtest.Judge(c.ledger, drtest.RTO(c.limit)).Verdicts

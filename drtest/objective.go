@@ -14,13 +14,17 @@ type Objective struct {
 	name    string
 	limit   time.Duration // what is allowed, if bounded
 	bounded bool
-	count   *int   // how many are demanded or allowed, of those that say so
-	kind    string // what its name is of, where the scenario gave it: see [Assertion]
+	count   *int                  // how many are demanded or allowed, of those that say so
+	share   *float64              // that is allowed, likewise
+	kind    string                // what its name is of, where the scenario gave it: see [Assertion]
+	acks    int                   // how many requests in a row it asks for after the last failure
+	needs   func(Scenario) string // says what a scenario lacks without which it cannot be judged; nil: nothing
 	judge   func(*Ledger, Figures) Verdict
 }
 
 // RTO requires service to be back within limit of the fault, and to stay: the time counts to the first
-// acked request after the last one that failed, with a steady window after it.
+// acked request after the last one that failed, with a steady window after it. Where only some requests failed, it counts to the
+// last of as many acks as show that no more fail. The verdict says which failure rate they exclude.
 //
 // With a [Model] a limit that is not the configuration's worst case is pointed out.
 func RTO(limit time.Duration) Objective {
@@ -28,15 +32,54 @@ func RTO(limit time.Duration) Objective {
 	timely := o.judge
 	o.judge = func(l *Ledger, f Figures) Verdict {
 		v := timely(l, f)
+		if f.RTO.Known && f.RTO.Hi != Forever {
+			v.Why += fmt.Sprintf("; %d requests acked since exclude a failure rate above %s", f.Since, percent(f.Residual))
+		}
 		v.Why += l.Drill.Model.against(limit)
 		return v
 	}
 	return o
 }
 
+// ErrorRate requires the share of requests that still fail once service is back to be at most so much, such as 0.01. It takes 299 acks
+// in a row to exclude a rate above one per cent with a confidence of 95 %, and the drill goes on until it has them.
+func ErrorRate(atMost float64) Objective {
+	if !(atMost > 0 && atMost < 1) {
+		return Objective{name: "error rate", share: &atMost} // refused with the scenario
+	}
+	return Objective{name: "error rate", share: &atMost, acks: acksToExclude(atMost, 1), judge: func(l *Ledger, f Figures) Verdict {
+		fault, injected := l.Event(FaultInjected)
+		if !injected {
+			return Verdict{Why: "no fault was injected"}
+		}
+		c := l.follow().skipping()
+		acks := c.acked(l.leftAlone())
+		if n := len(c.failed); n > 0 && c.served() == Forever {
+			last := c.failed[max(0, n-lastStretch):]
+			if rate := leastRate(len(last), last[len(last)-1]-last[0]+1); rate > atMost {
+				v := Verdict{Status: Fail, Why: fmt.Sprintf("at least %s of the requests failed to the end, want at most %s", percent(rate), percent(atMost))}
+				return l.distrust(v, Interval{fault.Lo, Forever}, 0, 0)
+			}
+		}
+		if acks == 0 {
+			return Verdict{Why: "no request was acked after the last failure"}
+		}
+		rate := excluded(acks, c.rows())
+		v := Verdict{Why: fmt.Sprintf("%d requests acked in a row exclude a failure rate above %s, want at most %s", acks, percent(rate), percent(atMost))}
+		if rate <= atMost {
+			v.Status = Pass
+		}
+		return v
+	}}
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+
 // Detection requires the system's own Health to turn bad within limit of the fault.
 func Detection(limit time.Duration) Objective {
-	return within("detection", limit, since(FaultInjected), func(f Figures) Figure { return f.Detection })
+	o := within("detection", limit, since(FaultInjected), func(f Figures) Figure { return f.Detection })
+	o.needs = func(s Scenario) string { return when(s.Health == nil, "the scenario has no Health") }
+	return o
 }
 
 // Reached requires the scenario's stage of that name to be reached within limit of the fault.
@@ -50,46 +93,77 @@ func Reached(stage string, limit time.Duration) Objective {
 		return unknown("the scenario has no stage %q", stage)
 	})
 	o.kind = reached
+	o.needs = func(s Scenario) string {
+		names := stageNames(s.Stages)
+		return when(!slices.Contains(names, stage), fmt.Sprintf("the scenario's stages are %q", names))
+	}
 	return o
+}
+
+// when returns what a scenario lacks, or nothing.
+func when(lacks bool, what string) string {
+	if lacks {
+		return what
+	}
+	return ""
+}
+
+// tracked says whether a scenario lacks a Tracker.
+func tracked(s Scenario) string {
+	_, ok := s.Workload.(Tracker)
+	return when(!ok, "the workload does not report the progress of its units: it is no Tracker")
 }
 
 // HealLag requires service to be back within limit of the fault being healed.
 func HealLag(limit time.Duration) Objective {
-	return within("heal lag", limit, since(FaultHealed), func(f Figures) Figure { return f.HealLag })
+	o := within("heal lag", limit, since(FaultHealed), func(f Figures) Figure { return f.HealLag })
+	o.needs = func(s Scenario) string {
+		return when(s.HealAfter == 0, "the scenario has no HealAfter, so the fault is not healed")
+	}
+	return o
 }
 
 // WorkRTO requires every unit that was in flight at the fault to be past its progress at the fault within
 // limit of it.
 func WorkRTO(limit time.Duration) Objective {
-	return within("work RTO", limit, since(FaultInjected), func(f Figures) Figure { return f.WorkRTO })
+	o := within("work RTO", limit, since(FaultInjected), func(f Figures) Figure { return f.WorkRTO })
+	o.needs = tracked
+	return o
 }
 
 // LostWork requires that no unit in flight was rolled back by more than limit: by progress that clients
 // had seen longer than that before the fault.
 func LostWork(limit time.Duration) Objective {
-	return within("lost work", limit, before, func(f Figures) Figure { return f.LostWork })
+	o := within("lost work", limit, before, func(f Figures) Figure { return f.LostWork })
+	o.needs = tracked
+	return o
 }
 
 // RPO requires every acked unit to survive, except those acked within the window before the fault. Work
-// acked after the fault and lost always fails. RPO(0) forgives nothing.
+// acked after the fault and lost always fails, and work that may have been does not pass. RPO(0) forgives nothing. A window is only met
+// when something older than the loss has survived: when the first unit of the load is lost, nobody knows how far the loss reaches.
 func RPO(window time.Duration) Objective {
 	return Objective{name: "RPO", limit: window, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RPO.Known {
 			return l.unread(f.RPO.Why)
 		}
 		v := Verdict{Status: f.RPO.judge(window), Got: &f.RPO.Interval, Why: wanted(f.RPO.Interval, window)}
+		if f.RPO.Why != "" {
+			v.Why += ": " + f.RPO.Why
+		}
 		switch {
 		case len(f.Lost) == 0:
 			return Verdict{Status: Pass, Got: &f.RPO.Interval, Why: fmt.Sprintf("lost none of %d acked", f.Acked)}
 		case window == 0 || f.LostAfter > 0:
 			v.Status = Fail
+		case v.Status == Inconclusive && f.RPO.Hi == Forever: // no machine is to blame
 		case v.Status == Inconclusive:
 			v.Why += ": too coarse to tell, with " + resolution(l)
 			fault, _ := l.Event(FaultInjected) // whose width is the machine's doing, where it did not keep up; the loss is not
 			v = l.distrust(v, fault, 0, 0)
 		case f.LostDuring > 0 && v.Status == Pass:
 			v.Status = Inconclusive
-			v.Why += fmt.Sprintf(": %d of them were under way when the fault took effect, and may have been acked after it", f.LostDuring)
+			v.Why += fmt.Sprintf(": %d of them were asked for, or acked, while the fault took effect: nothing forgives the loss of work that may be younger than the fault", f.LostDuring)
 		}
 		v.Why = fmt.Sprintf("lost %d of %d acked (%s): %s", len(f.Lost), f.Acked, some(f.Lost), v.Why)
 		if f.LostAfter > 0 {
@@ -104,7 +178,7 @@ func RPO(window time.Duration) Objective {
 //
 // Units that have merely not finished by the deadline, on a machine that did not keep up, are no failure but untrusted.
 func AllRecovered(atLeast int) Objective {
-	return Objective{name: "all recovered", count: &atLeast, judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: "all recovered", count: &atLeast, needs: tracked, judge: func(l *Ledger, f Figures) Verdict {
 		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
 		case !f.WorkKnown:
 			return Verdict{Why: f.WorkWhy}
@@ -143,7 +217,11 @@ func NoDuplicates() Objective {
 // RepeatedCalls requires that at most so many paid calls were repeats. A recovery that does work again pays for it
 // again: calls that were under way at a crash, and those since the last checkpoint.
 func RepeatedCalls(atMost int) Objective {
-	return Objective{name: "repeated calls", count: &atMost, judge: func(_ *Ledger, f Figures) Verdict {
+	needs := func(s Scenario) string {
+		_, ok := s.Workload.(Biller)
+		return when(!ok, "the workload does not report what was paid: it is no Biller")
+	}
+	return Objective{name: "repeated calls", count: &atMost, needs: needs, judge: func(_ *Ledger, f Figures) Verdict {
 		switch {
 		case f.Bill == nil:
 			return Verdict{Why: f.BillWhy}
@@ -158,22 +236,60 @@ func RepeatedCalls(atMost int) Objective {
 	}}
 }
 
-// Transparent requires that no client sees the fault at all. Requests that fail on a machine that does not keep up may
-// have failed for that, so an outage that is no longer than the machine's part is no failure then but untrusted.
+// Transparent requires that no client sees the fault at all: none fails, none has its answer later than [Load].Timeout, and answers do
+// not become slow: no more than one in twenty takes longer than twice the slowest before the fault, and Load.Every.
+// Requests that fail on a machine that does not keep up may have failed for that, so an outage that is no longer than the machine's
+// part is no failure then but untrusted. A time in which no request was sent can hide an outage, so it does not pass.
 func Transparent() Objective {
 	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
+		window := since(FaultInjected)(l, Interval{Hi: Forever})
+		usual, after, slow, slowest, unseen := l.answers(fault)
 		switch {
 		case !injected:
 			return Verdict{Why: "no fault was injected"}
-		case f.Failed > 0:
+		case f.Failed > f.FailedInStall:
 			v := Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d requests failed after the fault", f.Failed, len(l.Ops))}
 			return l.distrust(v, since(FaultInjected)(l, f.RTO.Interval), f.Outage.Lo, 0)
-		case !slices.ContainsFunc(l.Ops, func(op Op) bool { return op.Start >= fault.Hi && op.Outcome == Acked }):
+		case f.Failed > 0:
+			return untrusted(Verdict{Why: fmt.Sprintf("%d requests failed while the test process stood still", f.Failed)}, l.Strain(window))
+		case after == 0:
 			return Verdict{Why: "no request was sent and acked after the fault"}
+		case slow*20 > after:
+			v := Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d answers after the fault took longer than any before it by far: up to %s, where %s was the slowest",
+				slow, after, seconds(slowest), seconds(usual))}
+			return l.distrust(v, window, slowest-usual, 0)
+		case unseen > l.Drill.gap():
+			return untrusted(Verdict{Why: fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(unseen))}, l.Strain(window))
 		}
-		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed", len(l.Ops))}
+		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed, and the slowest answer took %s, %s before the fault",
+			len(l.Ops), seconds(slowest), seconds(usual))}
 	}}
+}
+
+// answers returns how long the slowest answer took before the fault; how many there were of requests that were sent after it, how many of
+// them were slow, and how long the slowest took; and the longest time in which no request was sent since the fault.
+func (l *Ledger) answers(fault Interval) (usual time.Duration, after, slow int, slowest, unseen time.Duration) {
+	for _, op := range l.Ops {
+		if op.Outcome == Acked && op.End <= fault.Lo {
+			usual = max(usual, op.End-op.Start)
+		}
+	}
+	sent := fault.Lo
+	for _, op := range l.Ops {
+		if op.Start < fault.Lo {
+			continue
+		}
+		unseen, sent = max(unseen, op.Start-sent), op.Start
+		if took := op.End - op.Start; op.Start >= fault.Hi && op.Outcome == Acked {
+			after++
+			slowest = max(slowest, took)
+			if took > 2*usual+l.Drill.Every {
+				slow++
+			}
+		}
+	}
+	return usual, after, slow, slowest, unseen
 }
 
 // ErrInconclusive marks the error of a [Check] whose ledger, or of a [Proof] whose examination, does not show the
@@ -208,6 +324,30 @@ func staysRejected() Objective {
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%d rejected units are held nevertheless: %s", len(f.Resurrected), some(f.Resurrected))}
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d rejected units is held", f.Rejected)}
+	}}
+}
+
+// staysHeld is judged where a unit vanished while the survivors were read.
+func staysHeld() Objective {
+	return Objective{name: "held stays held", judge: func(l *Ledger, f Figures) Verdict {
+		return Verdict{Status: Fail, Why: fmt.Sprintf("%d units were held and vanished after the drill: %s", len(f.Vanished), some(f.Vanished))}
+	}}
+}
+
+// rightResults is judged always where the workload is a [Tracker].
+func rightResults() Objective {
+	return Objective{name: "right results", judge: func(l *Ledger, f Figures) Verdict {
+		switch {
+		case len(f.Wrong) > 0:
+			var units []string
+			for _, u := range f.Wrong {
+				units = append(units, fmt.Sprintf("%s (%s)", u.ID, u.Why))
+			}
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units had a wrong result: %s", len(f.Wrong), some(units))}
+		case len(l.Samples) == 0:
+			return Verdict{Why: "the progress of the units was never read"}
+		}
+		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d finished units had a wrong one", f.Finished)}
 	}}
 }
 

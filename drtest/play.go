@@ -3,13 +3,16 @@ package drtest
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/drtest/suite/internal/machine"
@@ -41,14 +44,18 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	p := &player{
 		Scenario: s,
 		start:    time.Now(),
-		sink:     sink,
 		report:   newBook(),
 		changed:  make(chan struct{}),
 		progress: map[string]Progress{},
+		moved:    map[string]time.Duration{},
+		kept:     map[string]bool{},
 		asked:    map[string]bool{},
 		sampling: make(chan struct{}, 1),
 	}
+	p.clients = p.report.Ledger.follow()
 	p.busy = machine.Read()
+	p.written = tell(sink)
+	defer p.written.close()
 	_, tracked := s.Workload.(Tracker)
 	_, billed := s.Workload.(Biller)
 	p.emit(record{Journal: &header{Version: Version, Asserted: assertions(s.Objectives, s.Targets), Drill: Drill{
@@ -56,6 +63,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
 		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages),
 		Proofs: proofNames(s.Proofs), Model: s.Model, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
+		Acks: s.acks(),
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: machineSince(p.busy, p.now())}
@@ -70,17 +78,26 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 // alike.
 type player struct {
 	Scenario
-	start time.Time
-	busy  machine.Totals // at the start
-	sink  func(record)
+	start   time.Time
+	busy    machine.Totals // at the start
+	written *teller
+	abort   context.CancelCauseFunc // ends the drill, which is broken
+	ticked  atomic.Int64            // when the watchdog last ran, as an offset
 
 	mu      sync.Mutex
 	report  *book
+	clients *clients
 	changed chan struct{} // closed when something was emitted
 	asked   map[string]bool
+	left    time.Duration   // since when the world and the runbook have left the system alone
+	well    bool            // what health last said
+	cured   time.Duration   // since when
+	flaps   int             // how often health turned bad before the fault
+	kept    map[string]bool // stages that were there before the fault, and have not been seen missing since
 
-	sampling chan struct{}       // holds one token while a sample is taken
-	progress map[string]Progress // as of the last sample
+	sampling chan struct{}            // holds one token while a sample is taken
+	progress map[string]Progress      // as of the last sample
+	moved    map[string]time.Duration // when it last changed
 }
 
 func (p *player) now() time.Duration { return time.Since(p.start) }
@@ -105,9 +122,32 @@ func (p *player) add(rec record) {
 	if err := p.report.add(rec); err != nil {
 		panic("drtest: the player wrote what its own reader refuses: " + err.Error())
 	}
-	p.sink(rec)
+	p.written.tell(rec)
+	if rec.Event != nil {
+		p.note(*rec.Event)
+	}
+	p.clients.takeAll()
 	close(p.changed)
 	p.changed = make(chan struct{})
+}
+
+// note remembers what is asked for after every answer. The caller holds mu.
+func (p *player) note(e Event) {
+	switch e.Kind {
+	case FaultInjected:
+		p.left = max(p.left, e.Hi, e.Seen)
+	case FaultHealed, StepDone, StageReached:
+		p.left = max(p.left, e.Hi)
+	case HealthGood:
+		p.well, p.cured = true, 0
+	case HealthRestored:
+		p.well, p.cured = true, e.Hi
+	case HealthLost:
+		if p.well && !p.clients.faulted {
+			p.flaps++
+		}
+		p.well = false
+	}
 }
 
 func (p *player) event(kind EventKind, i Interval, note string) {
@@ -131,12 +171,29 @@ func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
 	}
 }
 
-// call bounds f by limit, also an f that ignores its context.
-func call(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+// call bounds f by limit, also an f that ignores its context. An f that panics, or that ends its goroutine as FailNow does, breaks the
+// drill.
+func (p *player) call(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- f(ctx) }()
+	go func() {
+		returned := false
+		defer func() {
+			if returned {
+				return
+			}
+			err := errors.New("ended its goroutine, as FailNow does: return an error instead")
+			if what := recover(); what != nil {
+				err = fmt.Errorf("panicked: %v, at %s", what, origin())
+			}
+			p.abort(fmt.Errorf("a function of the scenario %w", err))
+			done <- fmt.Errorf("it %w", err)
+		}()
+		err := f(ctx)
+		returned = true
+		done <- err
+	}()
 	select {
 	case err := <-done:
 		return err
@@ -150,21 +207,47 @@ func call(ctx context.Context, limit time.Duration, f func(context.Context) erro
 	}
 }
 
+// origin returns where the panic began that is being recovered from: "service.go:17 (example.com/shop.(*Client).Do)".
+func origin() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
+	for panicked := false; ; {
+		frame, more := frames.Next()
+		switch {
+		case strings.HasPrefix(frame.Function, "runtime."):
+			panicked = panicked || frame.Function == "runtime.gopanic"
+		case panicked:
+			return fmt.Sprintf("%s:%d (%s)", filepath.Base(frame.File), frame.Line, frame.Function)
+		}
+		if !more {
+			return "an unknown place"
+		}
+	}
+}
+
 // drill takes the drill through its phases.
 func (p *player) drill(parent context.Context) (err error) {
-	parent = context.WithValue(parent, playerKey{}, p)
+	parent, p.abort = context.WithCancelCause(context.WithValue(parent, playerKey{}, p))
+	defer p.abort(nil)
 	ctx, cancel := context.WithTimeout(parent, p.Deadline)
 	defer cancel()
 
-	before, err := p.bill(ctx)
-	if err != nil {
+	paid := &account{call: p.call}
+	paid.workload, _ = p.Workload.(Biller)
+	if err := paid.read(ctx); err != nil {
 		return fmt.Errorf("read the bill before the load: %w", err)
 	}
+	paid.first, paid.anew = paid.last, nil
 	loading, stopLoad := context.WithCancel(ctx)
 	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
 	var load, observers sync.WaitGroup
 	load.Go(func() { p.load(loading) })
 	observers.Go(func() { p.watchMachine(observing, p.busy) })
+	observers.Go(func() { p.watchStalls(observing) })
+	watching, stopWatching := context.WithCancel(observing)
+	defer stopWatching()
+	var bill sync.WaitGroup
+	bill.Go(func() { paid.watch(watching) })
 	if p.Health != nil {
 		observers.Go(func() { p.watchHealth(observing) })
 	}
@@ -176,10 +259,14 @@ func (p *player) drill(parent context.Context) (err error) {
 		load.Wait()
 		stopObserving()
 		observers.Wait()
+		bill.Wait()
 	}
 	defer end()
 
 	if err := p.reachSteady(ctx); err != nil {
+		return err
+	}
+	if err := p.lookAhead(ctx); err != nil {
 		return err
 	}
 	served := measured.Drills.Begin()
@@ -207,35 +294,59 @@ func (p *player) drill(parent context.Context) (err error) {
 	if err := p.settle(parent, ctx); err != nil {
 		return err
 	}
-	p.settleBill(parent, before)
+	stopWatching()
+	bill.Wait() // whoever reads the account next is alone
+	p.settleBill(parent, paid)
 	if err := p.prove(parent); err != nil { // before confirming, which can break the drill
 		return err
 	}
 	return p.confirm(parent)
 }
 
-// reachSteady waits for the precondition of the fault.
+// reachSteady waits for the precondition of the fault: a window in which no request failed and health was good.
 func (p *player) reachSteady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, min(p.Load.Steady+steadyLimit, p.Deadline))
 	defer cancel()
 	var acked int
 	err := p.await(ctx, func(l *Ledger) bool {
-		n, ok := l.steady(0)
-		acked = n
-		return ok && (p.Health == nil || l.healthy())
+		acked = p.clients.acked(0)
+		return p.ready() || p.flaps >= flapping
 	})
-	if err != nil {
-		why := p.unsteady()
+	switch why := p.unsteady(); {
+	case p.flapped():
+		return fmt.Errorf("no steady state before the fault: health flaps, it turned bad %d times before any fault: %s", flapping, p.lastNote(HealthLost))
+	case err != nil:
 		p.mu.Lock()
-		if _, ok := p.report.Ledger.steady(0); ok {
+		defer p.mu.Unlock()
+		if p.clients.steady(0) && p.Health != nil {
 			why = "health is bad: " + cmp.Or(p.report.Ledger.lastNote(HealthLost), "it was never good")
+			if p.well {
+				why = "health was bad within the window: " + p.report.Ledger.lastNote(HealthLost)
+			}
 		}
-		p.mu.Unlock()
 		return fmt.Errorf("no steady state before the fault: %s: %w", why, err)
 	}
 	p.event(SteadyReached, Interval{p.now(), p.now()},
 		fmt.Sprintf("%d requests acked, one every %v, none failed for %v", acked, p.Load.Every, p.Load.Steady))
 	return nil
+}
+
+// ready says whether the system is fit for the fault: the last requests were acked for a steady window, none looks as if it would
+// fail, and health was good all the time. The caller holds mu.
+func (p *player) ready() bool {
+	return p.clients.steady(p.cured) && p.clients.fresh(p.now()) && (p.Health == nil || p.well)
+}
+
+func (p *player) flapped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.flaps >= flapping
+}
+
+func (p *player) lastNote(kind EventKind) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.report.Ledger.lastNote(kind)
 }
 
 // unsteady says what stood in the way of a steady state.
@@ -245,62 +356,54 @@ func (p *player) unsteady() string {
 	l := p.report.Ledger
 	failed, last := 0, "none has an answer yet"
 	for _, op := range l.Ops {
-		if op.End != Forever && op.Outcome != Acked {
-			failed, last = failed+1, fmt.Sprintf("the last one: %s: %s", op.Outcome, op.Err)
+		if op.End != Forever && l.unserved(op) {
+			failed, last = failed+1, fmt.Sprintf("the last one: %s: %s", op.Outcome, cmp.Or(op.Err, "later than a client waits"))
 		}
 	}
-	acked, _ := l.steady(0)
-	if late, worst := l.Late(); failed == 0 && acked > 0 && late > 0 {
+	if late, worst, _ := l.Late(); failed == 0 && len(l.Ops) > 0 && late > 0 {
 		return fmt.Sprintf("no request failed, but %d left late, by up to %v: the machine is too busy", late, worst)
 	}
 	return fmt.Sprintf("%d of %d requests failed, %s", failed, len(l.Ops), last)
 }
 
-// steady says whether the last requests that have an outcome, all sent after from, were acked, over the
-// steady window and at nine tenths of the demanded rate or more; and how many they are.
-func (l *Ledger) steady(from time.Duration) (acked int, ok bool) {
-	end := len(l.Ops)
-	for end > 0 && l.Ops[end-1].End == Forever {
-		end-- // still in flight
+// lookAhead notes what there is to know just before the fault, for as long as the system stays steady: which stages are
+// there already, and what clients know of their work. A system that fails meanwhile would be taken for one that the fault brought down.
+func (p *player) lookAhead(ctx context.Context) error {
+	var polls sync.WaitGroup
+	for _, stage := range p.Stages {
+		polls.Go(func() {
+			lo := p.now()
+			if err := p.call(ctx, p.Load.Timeout, stage.Reached); err == nil || p.stalledSince(lo) {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.kept[stage.Name] = true
+			}
+		})
 	}
-	begin := end
-	for begin > 0 && l.Ops[begin-1].Outcome == Acked && l.Ops[begin-1].Start >= from {
-		begin--
-	}
-	if begin == end {
-		return 0, false
-	}
-	// Earlier requests, as far back as they can reach into the window, may have failed within it, or may
-	// still fail.
-	reach := l.Ops[begin].Start - l.Drill.Timeout - answerGrace
-	for i := begin - 1; i >= 0 && l.Ops[i].Start >= reach; i-- {
-		op := l.Ops[i]
-		if op.End == Forever {
-			return 0, false
+	polls.Wait()
+	if t, ok := p.Workload.(Tracker); ok {
+		err := p.sample(ctx, t)
+		for tries := 1; err != nil && tries < 5 && ctx.Err() == nil; tries++ { // a busy machine answers late
+			err = p.sample(ctx, t)
 		}
-		for begin < end && op.Outcome != Acked && l.Ops[begin].Start <= l.evidence(op) {
-			begin++
+		if err != nil {
+			return fmt.Errorf("read progress before the fault: %w", err)
 		}
 	}
-	if begin == end {
-		return 0, false
+	err := p.await(ctx, func(l *Ledger) bool {
+		return p.ready() || p.clients.window < 0 || p.Health != nil && !p.well
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err != nil:
+		return fmt.Errorf("no steady state before the fault: interrupted: %w", err)
+	case !p.ready() && p.Health != nil && !p.well:
+		return errors.New("the system failed before the fault: health turned bad: " + p.report.Ledger.lastNote(HealthLost))
+	case !p.ready():
+		return errors.New("the system failed before the fault: " + p.report.Ledger.failedBefore(p.now()))
 	}
-	first, last := l.Ops[begin], l.Ops[end-1]
-	due, took := last.Due-first.Due, last.Start-first.Start
-	return end - begin, due >= l.Drill.Steady && due*10 >= took*9
-}
-
-// healthy says whether the last change of health was for the better.
-func (l *Ledger) healthy() bool {
-	for _, e := range slices.Backward(l.Events) {
-		switch e.Kind {
-		case HealthGood, HealthRestored:
-			return true
-		case HealthLost:
-			return false
-		}
-	}
-	return false
+	return nil
 }
 
 func (l *Ledger) lastNote(kind EventKind) string {
@@ -314,21 +417,15 @@ func (l *Ledger) lastNote(kind EventKind) string {
 
 // inject injects the fault. The function that it returns heals it, once.
 func (p *player) inject(ctx context.Context) (heal func() error, err error) {
-	none := func() error { return nil }
-	if t, ok := p.Workload.(Tracker); ok {
-		if err := p.sample(ctx, t); err != nil { // what clients knew at the fault
-			return none, fmt.Errorf("read progress before the fault: %w", err)
-		}
-	}
 	heal = sync.OnceValue(func() error {
-		if err := call(context.WithoutCancel(ctx), closingLimit, p.Fault.Heal); err != nil {
+		if err := p.call(context.WithoutCancel(ctx), closingLimit, p.Fault.Heal); err != nil {
 			return fmt.Errorf("heal %v: %w", p.Fault, err)
 		}
 		return nil
 	})
 	var receipt Receipt
 	in := Interval{Lo: p.now()}
-	err = call(ctx, p.Deadline, func(ctx context.Context) (err error) {
+	err = p.call(ctx, p.Deadline, func(ctx context.Context) (err error) {
 		if receipt, err = p.Fault.Inject(ctx); err == nil && receipt != "" {
 			in.Hi = onset(p.Fault).Sub(p.start)
 		}
@@ -382,7 +479,7 @@ func (p *player) followRunbook(ctx context.Context) error {
 	for _, step := range p.Runbook {
 		lo := p.now()
 		p.event(StepBegun, Interval{lo, lo}, step.Name)
-		if err := call(ctx, p.Deadline, step.Do); err != nil {
+		if err := p.call(ctx, p.Deadline, step.Do); err != nil {
 			return fmt.Errorf("runbook step %q: %w", step.Name, err)
 		}
 		p.event(StepDone, Interval{lo, p.now()}, step.Name)
@@ -402,18 +499,10 @@ func (p *player) recover(ctx context.Context) error {
 	var settled Interval // from when on the world has been left alone, until it was steady again
 	var acked int
 	err := p.await(ctx, func(l *Ledger) bool {
-		var fault Interval
-		for _, e := range l.Events {
-			switch e.Kind {
-			case FaultInjected:
-				fault, settled.Lo = e.Interval, max(e.Hi, e.Seen)
-			case FaultHealed, StepDone, StageReached:
-				settled.Lo = max(settled.Lo, e.Hi)
-			}
-		}
-		n, steady := l.steady(settled.Lo)
-		acked, settled.Hi = n, p.now()
-		return steady && settled.Hi >= fault.Hi+p.Watch && len(l.missing()) == 0
+		settled = Interval{p.left, max(p.left, p.now())}
+		acked = p.clients.acked(settled.Lo)
+		return p.clients.steady(settled.Lo) && acked >= l.Drill.Acks && p.clients.over() &&
+			settled.Hi >= p.clients.fault.Hi+p.Watch && len(p.missing()) == 0
 	})
 	if err == nil {
 		p.event(SteadyAgain, settled, fmt.Sprintf("%d requests acked, none failed for %v", acked, p.Load.Steady))
@@ -422,20 +511,28 @@ func (p *player) recover(ctx context.Context) error {
 	unsteady := "not steady again: " + p.unsteady()
 	var why []string
 	p.mu.Lock()
-	if missing := p.report.Ledger.missing(); len(missing) > 0 {
+	if missing := p.missing(); len(missing) > 0 {
 		why = append(why, "never reached: "+strings.Join(missing, ", "))
 	}
-	if _, steady := p.report.Ledger.steady(settled.Lo); !steady || len(why) == 0 {
+	switch steady := p.clients.steady(settled.Lo); {
+	case !steady:
 		why = append(why, unsteady)
+	case !p.clients.over():
+		why = append(why, "not served again for certain: "+p.clients.lacking())
+	case acked < p.report.Ledger.Drill.Acks:
+		why = append(why, fmt.Sprintf("%d requests were acked in a row, and the error rate asks for %d", acked, p.report.Ledger.Drill.Acks))
+	case len(why) == 0:
+		why = append(why, "steady again only now")
 	}
 	p.mu.Unlock()
 	return p.atDeadline(ctx, err, strings.Join(why, "; "))
 }
 
-// missing returns the stages that have not been reached.
-func (l *Ledger) missing() []string {
-	return slices.DeleteFunc(slices.Clone(l.Drill.Stages), func(name string) bool {
-		return slices.ContainsFunc(l.Events, func(e Event) bool { return e.Kind == StageReached && e.Note == name })
+// missing returns the stages that have not been reached. Those that were there all the time are not waited for: nothing says that
+// they will ever go. The caller holds mu.
+func (p *player) missing() []string {
+	return slices.DeleteFunc(slices.Clone(p.report.Ledger.Drill.Stages), func(name string) bool {
+		return p.kept[name] || slices.ContainsFunc(p.report.Ledger.Events, func(e Event) bool { return e.Kind == StageReached && e.Note == name })
 	})
 }
 
@@ -454,27 +551,14 @@ func (p *player) atDeadline(ctx context.Context, err error, note string) error {
 // settle lets the accepted work finish and reads the survivors. Work that did not survive cannot finish,
 // so it is not waited for.
 func (p *player) settle(parent, ctx context.Context) error {
-	held, err := p.readSurvivors(parent)
-	if err == nil && p.report.Ledger.Drill.Tracked {
-		alive := map[string]bool{}
-		for _, id := range held {
-			alive[id] = true
-		}
-		var waiting int
-		unfinished := p.await(ctx, func(l *Ledger) bool {
-			waiting = 0
-			for _, op := range l.Ops {
-				if op.Outcome == Acked && alive[op.ID] && !p.finished(op.ID) {
-					waiting++
-				}
-			}
-			return waiting == 0
-		})
-		if err := p.atDeadline(ctx, unfinished, fmt.Sprintf("%d accepted units have not finished", waiting)); err != nil {
+	r := &reader{player: p}
+	limit := max(closingLimit, p.Deadline-p.now())
+	if p.report.Ledger.Drill.Tracked && r.read(parent, limit) == nil {
+		if err := p.finish(ctx, r.held); err != nil {
 			return err
 		}
-		held, err = p.readSurvivors(parent)
 	}
+	err := r.settle(parent)
 	if err := context.Cause(parent); err != nil {
 		return fmt.Errorf("interrupted: %w", err)
 	}
@@ -483,68 +567,160 @@ func (p *player) settle(parent, ctx context.Context) error {
 		p.event(SurvivorsRead, at, err.Error()) // the verdicts that need them are inconclusive
 		return nil
 	}
-	p.emit(record{Survivors: &survivors{held}})
-	p.event(SurvivorsRead, at, fmt.Sprintf("%d units are held, by two readings that agree", len(held)))
+	p.emit(record{Survivors: &survivors{IDs: r.held, Vanished: r.vanished()}})
+	p.event(SurvivorsRead, at, fmt.Sprintf("%d units are held, by two readings that agree, %s apart", len(r.held), seconds(r.apart)))
 	return nil
 }
 
-// readSurvivors reads until two successive readings agree, since a slow commit would look like a loss. It
-// keeps to the units of this drill.
-func (p *player) readSurvivors(ctx context.Context) ([]string, error) {
-	limit := max(closingLimit, p.Deadline-p.now())
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no two readings agreed within %v", limit.Round(time.Millisecond)))
-	defer cancel()
-	var last []string
-	var failure error
-	for {
-		var ids []string
-		err := call(ctx, limit, func(ctx context.Context) (err error) {
-			ids, err = p.Workload.Survivors(ctx)
-			return err
-		})
-		if err != nil {
-			last, failure = nil, err
-		} else {
-			ids = slices.DeleteFunc(slices.Sorted(slices.Values(ids)), func(id string) bool { return !p.asked[id] })
-			if last != nil && slices.Equal(ids, last) {
-				return ids, nil
-			}
-			last, failure = append([]string{}, ids...), nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("read survivors: %w", errors.Join(context.Cause(ctx), failure))
-		case <-time.After(2 * p.Load.Every):
+// finish waits until the acked units that are held have finished.
+func (p *player) finish(ctx context.Context, held []string) error {
+	alive := map[string]bool{}
+	for _, id := range held {
+		alive[id] = true
+	}
+	p.mu.Lock()
+	var waiting []string
+	for _, op := range p.report.Ledger.Ops {
+		if op.Outcome == Acked && alive[op.ID] {
+			waiting = append(waiting, op.ID)
 		}
 	}
+	p.mu.Unlock()
+	err := p.await(ctx, func(l *Ledger) bool {
+		waiting = slices.DeleteFunc(waiting, p.finished)
+		return len(waiting) == 0
+	})
+	var units []string
+	p.mu.Lock()
+	for _, id := range waiting {
+		unit := fmt.Sprintf("%s (%d steps done", id, p.progress[id].Done)
+		if attempt := p.progress[id].Attempt; attempt > 0 {
+			unit += fmt.Sprintf(" in attempt %d", attempt)
+		}
+		if at, seen := p.moved[id]; seen {
+			unit += fmt.Sprintf(", unchanged for %s", seconds(p.now()-at))
+		}
+		units = append(units, unit+")")
+	}
+	p.mu.Unlock()
+	return p.atDeadline(ctx, err, fmt.Sprintf("%d accepted units have not finished: %s", len(waiting), some(units)))
 }
 
-// bill reads what was paid so far. A workload that cannot say has paid nothing.
-func (p *player) bill(ctx context.Context) (Bill, error) {
-	payer, ok := p.Workload.(Biller)
-	if !ok {
-		return Bill{}, nil
-	}
-	var b Bill
-	err := call(ctx, closingLimit, func(ctx context.Context) (err error) {
-		b, err = payer.Bill(ctx)
+// A reader reads the survivors until two readings agree that are apart by more than a slow commit takes: by the timeout of
+// a request and the scenario's own settling time. It keeps to the units of this drill.
+type reader struct {
+	*player
+	held  []string        // by the last reading
+	seen  map[string]bool // held by any reading
+	since time.Duration   // the end of the first reading that all since have agreed with
+	apart time.Duration   // the last reading and that one
+}
+
+// read reads once.
+func (r *reader) read(ctx context.Context, limit time.Duration) error {
+	var ids []string
+	lo := r.now()
+	err := r.call(ctx, limit, func(ctx context.Context) (err error) {
+		ids, err = r.Workload.Survivors(ctx)
 		return err
 	})
 	if err != nil {
-		return Bill{}, err
+		r.held = nil
+		return err
 	}
-	return b, nil
+	ids = slices.DeleteFunc(slices.Sorted(slices.Values(ids)), func(id string) bool { return !r.asked[id] })
+	if r.held == nil || !slices.Equal(ids, r.held) {
+		r.since = r.now()
+	}
+	r.held, r.apart = append([]string{}, ids...), lo-r.since
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	for _, id := range ids {
+		r.seen[id] = true
+	}
+	return nil
 }
 
-// settleBill notes what was paid since before.
-func (p *player) settleBill(ctx context.Context, before Bill) {
-	if !p.report.Ledger.Drill.Billed {
+func (r *reader) settle(ctx context.Context) error {
+	least := r.Load.Timeout + r.Load.Settle
+	limit := max(closingLimit, r.Deadline-r.now()) + least
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no two readings agreed within %v", limit.Round(time.Millisecond)))
+	defer cancel()
+	for {
+		failure, pause := r.read(ctx, limit), least
+		switch {
+		case failure != nil:
+			pause = 2 * r.Load.Every
+		case r.apart >= least:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("read survivors: %w", errors.Join(context.Cause(ctx), failure))
+		case <-time.After(pause):
+		}
+	}
+}
+
+// vanished returns what was held by a reading and is not any more.
+func (r *reader) vanished() []string {
+	for _, id := range r.held {
+		delete(r.seen, id)
+	}
+	return slices.Sorted(maps.Keys(r.seen))
+}
+
+// An account follows what was paid. A payer that begins anew in mid-drill would hide what was paid before, so it is read all the time.
+type account struct {
+	workload Biller // or nil
+	call     func(ctx context.Context, limit time.Duration, f func(context.Context) error) error
+	first    Bill
+	last     Bill
+	anew     error
+}
+
+// read reads what was paid so far. A workload that cannot say has paid nothing.
+func (a *account) read(ctx context.Context) error {
+	if a.workload == nil {
+		return nil
+	}
+	var now Bill
+	err := a.call(ctx, closingLimit, func(ctx context.Context) (err error) {
+		now, err = a.workload.Bill(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if now.less(a.last) && a.anew == nil {
+		a.anew = fmt.Errorf("the payer began anew: it said %v, and later %v", a.last, now)
+	}
+	a.last = now
+	return nil
+}
+
+// watch reads until ctx ends. A payer that does not answer for a while says it later.
+func (a *account) watch(ctx context.Context) {
+	for a.workload != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(readingEvery):
+			_ = a.read(ctx)
+		}
+	}
+}
+
+// settleBill notes what was paid in the drill.
+func (p *player) settleBill(ctx context.Context, a *account) {
+	if a.workload == nil {
 		return
 	}
-	now, err := p.bill(ctx)
-	b := Bill{now.Calls - before.Calls, now.Repeated - before.Repeated, now.Cost - before.Cost, now.RepeatedCost - before.RepeatedCost}
+	err := a.read(ctx)
+	b := a.last.minus(a.first)
 	if err == nil {
-		err = b.valid()
+		err = cmp.Or(a.anew, b.valid())
 	}
 	at := Interval{p.now(), p.now()}
 	if err != nil {
@@ -560,7 +736,7 @@ func (p *player) prove(parent context.Context) error {
 	for _, proof := range p.Proofs {
 		var evidence string
 		lo := p.now()
-		err := call(parent, proofLimit, func(ctx context.Context) (err error) {
+		err := p.call(parent, proofLimit, func(ctx context.Context) (err error) {
 			evidence, err = proof.Examine(ctx)
 			return err
 		})
@@ -599,7 +775,7 @@ func (p *player) confirm(parent context.Context) error {
 	}
 	var receipt Receipt
 	lo := p.now()
-	err := call(parent, closingLimit, func(ctx context.Context) (err error) {
+	err := p.call(parent, closingLimit, func(ctx context.Context) (err error) {
 		receipt, err = c.Confirm(ctx)
 		return err
 	})
@@ -630,7 +806,11 @@ func (p *player) every(ctx context.Context, f func()) {
 func (p *player) load(ctx context.Context) {
 	var requests sync.WaitGroup
 	defer requests.Wait()
-	prefix := strconv.FormatInt(p.start.UnixMilli()%(36*36*36*36*36*36), 36) // drills share systems, not ids
+	prefix := strings.ToLower(rand.Text()[:10]) // drills share systems, and must not share ids
+	class := func(string) string { return "" }
+	if c, ok := p.Workload.(Classifier); ok {
+		class = c.Class
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for n := 0; ; n++ {
@@ -645,13 +825,13 @@ func (p *player) load(ctx context.Context) {
 		p.mu.Lock()
 		p.asked[id] = true
 		p.mu.Unlock()
-		p.emit(record{Op: &opSent{N: n, ID: id, Due: due, Start: p.now()}})
+		p.emit(record{Op: &opSent{N: n, ID: id, Class: class(id), Due: due, Start: p.now()}})
 		requests.Go(func() { p.request(ctx, n, id) })
 	}
 }
 
 func (p *player) request(ctx context.Context, n int, id string) {
-	err := call(context.WithoutCancel(ctx), p.Load.Timeout, func(ctx context.Context) error { return p.Workload.Do(ctx, id) })
+	err := p.call(context.WithoutCancel(ctx), p.Load.Timeout, func(ctx context.Context) error { return p.Workload.Do(ctx, id) })
 	o := &opEnded{N: n, End: p.now(), Outcome: Unknown}
 	switch {
 	case err == nil:
@@ -671,8 +851,8 @@ func (p *player) watchHealth(ctx context.Context) {
 	var well, known bool
 	p.every(ctx, func() {
 		lo := p.now()
-		err := call(ctx, p.Load.Timeout, p.Health)
-		if ctx.Err() != nil {
+		err := p.call(ctx, p.Load.Timeout, p.Health)
+		if ctx.Err() != nil || err != nil && p.stalledSince(lo) { // it may have been answered in time
 			return
 		}
 		at := p.now()
@@ -697,30 +877,46 @@ func (p *player) watchHealth(ctx context.Context) {
 	}
 }
 
-// watchStage polls a stage until it is reached.
+// watchStage polls a stage until it is reached. One that was there before the fault has to be seen missing first.
 func (p *player) watchStage(ctx context.Context, stage Stage) {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	p.mu.Lock()
-	fault, _ := p.report.Ledger.Event(FaultInjected)
+	last, kept := p.clients.fault.Lo, p.kept[stage.Name]
 	p.mu.Unlock()
-	missing := fault.Lo // the start of the last poll that found it so
-	reached := false
+	reached, silent := false, 0 // so many polls in a row had no answer
 	p.every(ctx, func() {
 		lo := p.now()
-		err := call(ctx, p.Load.Timeout, stage.Reached)
+		err := p.call(ctx, p.Load.Timeout, stage.Reached)
+		answered := err == nil || p.now()-lo < p.Load.Timeout
+		if silent++; answered {
+			silent = 0
+		}
 		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			missing = lo
-		default:
-			p.event(StageReached, Interval{missing, p.now()}, stage.Name)
+		case ctx.Err() != nil || err != nil && p.stalledSince(lo):
+		case !answered && (!kept || silent < 2): // it may be there
+		case err == nil && !kept:
+			p.event(StageReached, Interval{last, p.now()}, stage.Name)
 			reached = true
 			done()
+		default:
+			if answered {
+				last = lo
+			}
+			if err != nil && kept {
+				kept = false
+				p.mu.Lock()
+				delete(p.kept, stage.Name)
+				p.mu.Unlock()
+			}
 		}
 	})
-	if !reached {
-		p.event(StageMissed, Interval{missing, missing}, stage.Name)
+	switch {
+	case reached:
+	case kept:
+		p.event(StageKept, Interval{last, last}, stage.Name)
+	default:
+		p.event(StageMissed, Interval{last, last}, stage.Name)
 	}
 }
 
@@ -751,7 +947,7 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 	defer func() { <-p.sampling }()
 	var units map[string]Progress
 	lo := p.now()
-	err := call(ctx, p.Load.Timeout, func(ctx context.Context) (err error) {
+	err := p.call(ctx, p.Load.Timeout, func(ctx context.Context) (err error) {
 		units, err = t.Progress(ctx)
 		return err
 	})
@@ -767,6 +963,7 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 	p.mu.Lock()
 	for id, now := range units {
 		if was, ok := p.progress[id]; p.asked[id] && (!ok || was != now) {
+			p.moved[id] = s.Hi
 			if s.Units == nil {
 				s.Units = map[string]Progress{}
 			}

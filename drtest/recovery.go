@@ -54,17 +54,24 @@ func (l *Ledger) Recovery() []Moment {
 			add(string(e.Kind), "clients", e.Interval)
 		}
 	}
-	if failed := l.failed(); len(failed) > 0 {
-		down, served, _ := l.downtime(fault, failed)
-		add("first failure", "clients", down)
-		add("served again", "clients", served)
+	if d := l.downtime(fault); d != nil {
+		add("first failure", "clients", d.down)
+		add("served again", "clients", d.served)
 	}
-	slices.SortStableFunc(seen, func(a, b instant) int { return cmp.Or(cmp.Compare(a.Hi, b.Hi), cmp.Compare(a.Lo, b.Lo)) })
-	moments, last := []Moment{{Name: string(FaultInjected), Source: receipt}}, fault
+	last := func(i instant) int { // whatever else comes at the same moment
+		if i.name == string(SteadyAgain) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(seen, func(a, b instant) int {
+		return cmp.Or(cmp.Compare(a.Hi, b.Hi), cmp.Compare(last(a), last(b)), cmp.Compare(a.Lo, b.Lo))
+	})
+	moments, before := []Moment{{Name: string(FaultInjected), Source: receipt}}, fault
 	for _, i := range seen {
-		moments = append(moments, Moment{Name: i.name, Since: i.since(fault), After: i.since(last), Source: i.source})
+		moments = append(moments, Moment{Name: i.name, Since: i.since(fault), After: i.since(before), Source: i.source})
 		if i.Hi != Forever {
-			last = i.Interval
+			before = i.Interval
 		}
 	}
 	return moments

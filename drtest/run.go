@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // TB is the part of testing.TB that drtest needs, so that drtest can test itself.
@@ -35,6 +36,12 @@ func Run(t TB, s Scenario) *Report {
 	if err := s.validate(); err != nil {
 		t.Fatalf("drtest: %v", err)
 	}
+	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if end, bounded := d.Deadline(); bounded && time.Until(end) < s.Deadline {
+			t.Fatalf("drtest: scenario %s has a Deadline of %v, and go test ends all tests in %v, without a verdict: give it a longer -timeout, or play fewer drills",
+				s.ID, s.Deadline, time.Until(end).Round(time.Second))
+		}
+	}
 	j, err := openJournal(t, s)
 	if err != nil {
 		t.Fatalf("drtest: keep the journal of %s: %v", s.ID, err)
@@ -51,13 +58,7 @@ func Run(t TB, s Scenario) *Report {
 	if j.err != nil {
 		t.Errorf("drtest: write the journal of %s: %v", s.ID, j.err)
 	}
-	for _, v := range r.Verdicts {
-		if v.Status != Pass {
-			t.Errorf("%v", v)
-		} else {
-			t.Logf("%v", v)
-		}
-	}
+	say(t, r)
 	if r.Status() != Pass {
 		t.Logf("%s", evidence(r, j.path))
 	}
@@ -68,6 +69,30 @@ func Run(t TB, s Scenario) *Report {
 		t.Fatalf("drtest: the drill broke, so its figures show nothing: %s", ledger.Broken)
 	}
 	return r
+}
+
+// say tells t what was concluded: what failed first, and what merely held for as long as the drill went in one line.
+func say(t TB, r *Report) {
+	t.Helper()
+	var held []string
+	for _, v := range r.Verdicts {
+		if v.Status == Fail {
+			t.Errorf("%v", v)
+		}
+	}
+	for _, v := range r.Verdicts {
+		switch {
+		case v.Status == Pass:
+			t.Logf("%v", v)
+		case v.Held && !v.Untrusted:
+			held = append(held, v.name())
+		case v.Status == Inconclusive:
+			t.Errorf("%v", v)
+		}
+	}
+	if len(held) > 0 {
+		t.Errorf("inconclusive, since %s: %s, which held until then", r.Ledger.unfinished(), strings.Join(held, ", "))
+	}
 }
 
 // pattern is what go test -run takes for one test.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -64,7 +66,7 @@ func record(t *testing.T, ctx func(context.Context) context.Context, s drtest.Sc
 	})
 	all := strings.Join(r.log, "\n") + "\n"
 	all = strings.ReplaceAll(all, filepath.Join(os.Getenv("TMPDIR"), fmt.Sprintf("drtest-%d-", os.Getpid())), "TMP/")
-	all = regexp.MustCompile(`\b[0-9a-z]{4,6}-(\d{6})\b`).ReplaceAllString(all, "op-$1")
+	all = regexp.MustCompile(`\b[a-z2-7]{10}-(\d{6})\b`).ReplaceAllString(all, "op-$1")
 	return all
 }
 
@@ -126,11 +128,16 @@ func (s *system) set(down bool) func(context.Context) error {
 	}
 }
 
-// after is a stage that is reached some time after it was first asked for.
+// after is a stage that is reached some time after it was first asked for once the system is down.
 func (s *system) after(d time.Duration) func(context.Context) error {
 	var first time.Time
 	return func(context.Context) error {
 		time.Sleep(3 * ms)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if first.IsZero() && !s.down {
+			return errors.New("not lost yet")
+		}
 		if first.IsZero() {
 			first = time.Now()
 		}
@@ -179,7 +186,7 @@ func TestRun(t *testing.T) {
 		{reason: "runbook begins after detection", edit: func(s *system, sc *drtest.Scenario) {
 			sc.HealAfter = 0
 			sc.Runbook = []drtest.Step{{Name: "switch over", Do: s.set(false)}}
-			sc.Targets = []drtest.Objective{drtest.RTO(time.Minute), drtest.AllRecovered(1)}
+			sc.Targets = []drtest.Objective{drtest.RTO(time.Minute)}
 		}},
 		{reason: "never steady", system: &system{down: true}, edit: func(_ *system, sc *drtest.Scenario) { sc.Deadline = 10050 * ms }},
 		{reason: "no receipt", edit: func(_ *system, sc *drtest.Scenario) {
@@ -233,12 +240,12 @@ func TestRun(t *testing.T) {
 			sc.Objectives = []drtest.Objective{drtest.RepeatedCalls(6)}
 		}},
 		{reason: "the payer began anew", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Cost: 1000}, {Calls: 2, Cost: 200}}, new(int)}
+			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Cost: 1000}, {Calls: 12, Cost: 1200}, {Calls: 2, Cost: 200}, {Calls: 20, Cost: 2000}}, new(int)}
 			sc.Objectives = []drtest.Objective{drtest.RepeatedCalls(0)}
 		}},
 		{reason: "a stage comes late", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.after(9 * time.Second)}, {Name: "promoted", Reached: s.after(0)}}
-			sc.Objectives = []drtest.Objective{drtest.Reached("redundant", 8*time.Second), drtest.Reached("promoted", time.Second), drtest.Reached("rewound", time.Second)}
+			sc.Objectives = []drtest.Objective{drtest.Reached("redundant", 8*time.Second), drtest.Reached("promoted", time.Second)}
 		}},
 		{reason: "a stage never comes", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Deadline = 10050 * ms
@@ -273,6 +280,60 @@ func TestRun(t *testing.T) {
 		{reason: "the model explains it", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Model = drtest.Model{{Name: "held", Best: 2900 * ms, Worst: 3 * time.Second, Source: "HealAfter 3s"}, {Name: "next request", Worst: 200 * ms, Source: "Load.Every 100ms"}}
 		}},
+		{reason: "a stage that was there all the time", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Stages = []drtest.Stage{{Name: "promoted", Reached: func(context.Context) error { return nil }}}
+			sc.Objectives = []drtest.Objective{drtest.Reached("promoted", time.Minute)}
+		}},
+		{reason: "a stage that is seen missing late", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Watch = 10 * time.Second // its status is three seconds old
+			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.between(3*time.Second, 5*time.Second)}}
+			sc.Objectives = []drtest.Objective{drtest.Reached("redundant", time.Minute)}
+		}},
+		{reason: "health flaps", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Health = s.every(700*ms, 300*ms)
+		}},
+		{reason: "the system fails before the fault", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Stages = []drtest.Stage{{Name: "promoted", Reached: func(ctx context.Context) error {
+				_ = s.set(true)(ctx) // while the drill looks ahead
+				<-time.After(300 * ms)
+				return errors.New("not yet")
+			}}}
+		}},
+		{reason: "a request panics", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = broken{s.workload(), func() { panic("no such key") }}
+		}},
+		{reason: "a step ends its goroutine", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Runbook = []drtest.Step{{Name: "promote", Do: func(context.Context) error { runtime.Goexit(); return nil }}}
+		}},
+		{reason: "units show late", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Load.Settle = 5 * time.Second
+			sc.Workload = lagging{s.workload(), 4 * time.Second}
+		}},
+		{reason: "units vanish", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = vanishing{s.workload(), new(int)}
+		}},
+		{reason: "one shard is dead for ever", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = sharded{s, s.workload()}
+			sc.HealAfter, sc.Deadline = 0, 30050*ms
+		}},
+		{reason: "one shard is dead for a while", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = classified{sharded{s, s.workload()}}
+			sc.Objectives = append(sc.Objectives, drtest.ErrorRate(0.05))
+		}},
+		{reason: "one of eleven requests fails for ever", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = sharded{s, s.workload()}
+			sc.HealAfter, sc.Deadline = 0, 30050*ms
+			sc.Objectives = []drtest.Objective{drtest.ErrorRate(0.01)}
+		}},
+		{reason: "answers come too late", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = slow{s, s.workload(), 900 * ms}
+			sc.Objectives = []drtest.Objective{drtest.Transparent()}
+		}},
+		{reason: "answers become slow", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = slow{s, s.workload(), 390 * ms}
+			sc.Objectives = []drtest.Objective{drtest.Transparent()}
+			sc.HealAfter = 0
+		}},
 		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.NoFault()
 			sc.HealAfter = 0
@@ -300,6 +361,131 @@ func prove(evidence string, err error) func(context.Context) (string, error) {
 	}
 }
 
+// between is a stage that is missing from one time after the fault until another.
+func (s *system) between(from, to time.Duration) func(context.Context) error {
+	var cut time.Time
+	return func(context.Context) error {
+		time.Sleep(3 * ms)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.down && cut.IsZero() {
+			cut = time.Now()
+		}
+		if since := time.Since(cut); !cut.IsZero() && since >= from && since < to {
+			return errors.New("one node is missing")
+		}
+		return nil
+	}
+}
+
+// every is a health that is good for a while and bad for a while, whatever happens.
+func (s *system) every(good, bad time.Duration) func(context.Context) error {
+	var began time.Time
+	return func(context.Context) error {
+		if time.Sleep(7 * ms); began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began)%(good+bad) >= good {
+			return errors.New("flaps")
+		}
+		return nil
+	}
+}
+
+// broken is a workload whose twentieth request does something else.
+type broken struct {
+	drtest.Workload
+	instead func()
+}
+
+func (b broken) Do(ctx context.Context, id string) error {
+	if strings.HasSuffix(id, "-000020") {
+		b.instead()
+	}
+	return b.Workload.Do(ctx, id)
+}
+
+// lagging shows its units some time after they were acked.
+type lagging struct {
+	drtest.Workload
+	by time.Duration
+}
+
+func (l lagging) Survivors(ctx context.Context) ([]string, error) {
+	ids, err := l.Workload.Survivors(ctx)
+	if s := (*system)(l.Workload.(*systemClient)); s.reads*2 <= int(l.by/time.Second) {
+		return ids[:len(ids)-s.reads], err // another one each time
+	}
+	return ids, err
+}
+
+// vanishing shows three units once, and not again.
+type vanishing struct {
+	drtest.Workload
+	reads *int
+}
+
+func (v vanishing) Survivors(ctx context.Context) ([]string, error) {
+	ids, err := v.Workload.Survivors(ctx)
+	if *v.reads++; *v.reads > 1 {
+		return ids[3:], err
+	}
+	return ids, err
+}
+
+// sharded has one of eleven shards fail while the system is down.
+type sharded struct {
+	*system
+	w drtest.Workload
+}
+
+func (s sharded) shard(id string) int {
+	n, _ := strconv.Atoi(id[len(id)-6:])
+	return n % 11
+}
+
+func (s sharded) Do(ctx context.Context, id string) error {
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
+	if down && s.shard(id) == 7 {
+		time.Sleep(5 * ms)
+		return errors.New("shard 7 is down")
+	}
+	time.Sleep(5 * ms)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = append(s.held, id)
+	return nil
+}
+
+func (s sharded) Survivors(ctx context.Context) ([]string, error) { return s.w.Survivors(ctx) }
+
+// classified says which shard it is.
+type classified struct{ sharded }
+
+func (s classified) Class(id string) string { return fmt.Sprintf("shard %d", s.shard(id)) }
+
+// slow answers late while the system is down, whatever its client says.
+type slow struct {
+	*system
+	w  drtest.Workload
+	by time.Duration
+}
+
+func (s slow) Do(ctx context.Context, id string) error {
+	s.mu.Lock()
+	down := s.down
+	s.held = append(s.held, id)
+	s.mu.Unlock()
+	if time.Sleep(5 * ms); down {
+		time.Sleep(s.by - 5*ms)
+	}
+	return nil
+}
+
+func (s slow) Survivors(ctx context.Context) ([]string, error) { return s.w.Survivors(ctx) }
+
 // A payer is a workload with one bill after the other.
 type payer struct {
 	drtest.Workload
@@ -309,7 +495,7 @@ type payer struct {
 
 func (p payer) Bill(context.Context) (drtest.Bill, error) {
 	*p.read++
-	return p.bills[*p.read-1], nil
+	return p.bills[min(*p.read, len(p.bills))-1], nil
 }
 
 type lateFault struct {
@@ -372,7 +558,7 @@ func TestRefusedScenarios(t *testing.T) {
 		{"scenario SYS has no Deadline: when to give up and judge what was seen", func(s *drtest.Scenario) { s.Deadline = 0 }},
 		{"scenario SYS has no Objectives: a drill that asserts nothing cannot fail", func(s *drtest.Scenario) { s.Objectives = nil }},
 		{"scenario SYS has a Deadline of 3s, too short for Load.Timeout, two windows of Load.Steady, HealAfter and Watch", func(s *drtest.Scenario) { s.Deadline = 3 * time.Second }},
-		{"scenario SYS has a negative HealAfter or Watch", func(s *drtest.Scenario) { s.HealAfter = -1 }},
+		{"scenario SYS has a negative HealAfter, Watch or Load.Settle", func(s *drtest.Scenario) { s.HealAfter = -1 }},
 		{`scenario SYS: objective "nothing" judges nothing: make it with RTO, RPO... or a Check of a function`, func(s *drtest.Scenario) {
 			s.Objectives = []drtest.Objective{drtest.Check("nothing", nil)}
 		}},
@@ -406,6 +592,29 @@ func TestRefusedScenarios(t *testing.T) {
 		}},
 		{"scenario SYS has a Best of 2s and a Worst of 1s in Model[1]: want 0 <= Best <= Worst", func(s *drtest.Scenario) {
 			s.Model = drtest.Model{{Name: "lease", Source: "ttl"}, {Name: "race", Source: "loop_wait", Best: 2 * time.Second, Worst: time.Second}}
+		}},
+		{`scenario SYS: objective "rewound" could never be judged: the scenario's stages are ["promoted"]`, func(s *drtest.Scenario) {
+			s.Stages = []drtest.Stage{{Name: "promoted", Reached: s.Health}}
+			s.Objectives = []drtest.Objective{drtest.Reached("rewound", 1)}
+		}},
+		{`scenario SYS: objective "detection" could never be judged: the scenario has no Health`, func(s *drtest.Scenario) { s.Health = nil }},
+		{`scenario SYS: objective "heal lag" could never be judged: the scenario has no HealAfter, so the fault is not healed`, func(s *drtest.Scenario) {
+			s.HealAfter, s.Targets = 0, []drtest.Objective{drtest.HealLag(1)}
+		}},
+		{`scenario SYS: objective "all recovered" could never be judged: the workload does not report the progress of its units: it is no Tracker`, func(s *drtest.Scenario) {
+			s.Objectives = []drtest.Objective{drtest.AllRecovered(1)}
+		}},
+		{`scenario SYS: objective "work RTO" could never be judged: the workload does not report the progress of its units: it is no Tracker`, func(s *drtest.Scenario) {
+			s.Objectives = []drtest.Objective{drtest.WorkRTO(1)}
+		}},
+		{`scenario SYS: objective "lost work" could never be judged: the workload does not report the progress of its units: it is no Tracker`, func(s *drtest.Scenario) {
+			s.Objectives = []drtest.Objective{drtest.LostWork(1)}
+		}},
+		{`scenario SYS: objective "repeated calls" could never be judged: the workload does not report what was paid: it is no Biller`, func(s *drtest.Scenario) {
+			s.Objectives = []drtest.Objective{drtest.RepeatedCalls(1)}
+		}},
+		{`scenario SYS: objective "error rate" judges nothing: make it with RTO, RPO... or a Check of a function`, func(s *drtest.Scenario) {
+			s.Objectives = []drtest.Objective{drtest.ErrorRate(0)}
 		}},
 		{"scenario SYS: objective RTO allows 5s, looser than its target of 4s", func(s *drtest.Scenario) {
 			s.Targets = []drtest.Objective{drtest.RTO(4 * time.Second)}

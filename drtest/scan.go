@@ -14,6 +14,10 @@ func (b *book) scan(fields []byte) (known bool, err error) {
 		var op opSent
 		op.N = s.number()
 		op.ID = string(s.after(`,"id":`).text())
+		if s.has(`,"class":`) {
+			op.Class = string(s.text())
+			s.fits = s.fits && op.Class != "" // which is left out
+		}
 		op.Due = time.Duration(s.after(`,"due":`).number())
 		op.Start = time.Duration(s.after(`,"start":`).number())
 		if s.after(`}`).done() {
@@ -43,7 +47,7 @@ func (b *book) scan(fields []byte) (known bool, err error) {
 		}
 	case s.has(`"survivors":{"ids":[`):
 		if ids := s.texts(); s.after(`}`).done() {
-			return true, b.addSurvivors(ids)
+			return true, b.addSurvivors(survivors{IDs: ids})
 		}
 	}
 	return false, nil

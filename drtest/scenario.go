@@ -71,6 +71,13 @@ type Workload interface {
 	Survivors(ctx context.Context) ([]string, error)
 }
 
+// A Classifier is a [Workload] whose requests belong to classes, such as a shard, a region or a kind of call, that can be down by
+// themselves. Class names the class of a unit by its id. Each class has an outage of its own, and service is back when it is
+// back for all. Without classes one that is down among others looks like a failure rate.
+type Classifier interface {
+	Class(id string) string
+}
+
 // ErrRejected marks work that the system certainly refused.
 var ErrRejected = errors.New("rejected")
 
@@ -117,6 +124,17 @@ func (b Bill) String() string {
 	return fmt.Sprintf("%d calls for %v, %d of them repeated for %v", b.Calls, b.Cost, b.Repeated, b.RepeatedCost)
 }
 
+// minus is what was paid between an earlier bill and b.
+func (b Bill) minus(earlier Bill) Bill {
+	return Bill{b.Calls - earlier.Calls, b.Repeated - earlier.Repeated, b.Cost - earlier.Cost, b.RepeatedCost - earlier.RepeatedCost}
+}
+
+// less says whether a bill is less than an earlier one in anything, as an account never is that goes on.
+func (b Bill) less(earlier Bill) bool {
+	d := b.minus(earlier)
+	return min(d.Calls, d.Repeated) < 0 || min(d.Cost, d.RepeatedCost) < 0
+}
+
 // valid refuses a bill that cannot be, such as the difference of two whose payer began anew in between.
 func (b Bill) valid() error {
 	if b.Repeated < 0 || b.Calls < b.Repeated || b.RepeatedCost < 0 || b.Cost < b.RepeatedCost {
@@ -138,8 +156,12 @@ type Load struct {
 	// Timeout bounds each request, each poll of Health and each reading of Progress.
 	Timeout time.Duration
 	// Steady is the window that must pass without a failure before the fault is injected, and again
-	// before the system counts as recovered. The first must come within a minute.
+	// before the system counts as recovered. The first must come within a minute. A window of n requests excludes a failure
+	// rate above 1 - 0.05^(1/n), with a confidence of 95 %: 33 requests exclude 8.7 %. See [ErrorRate].
 	Steady time.Duration
+	// Settle is how long after its answer a unit may become visible, or vanish: the survivors are read until two readings agree that
+	// are apart by this and Timeout.
+	Settle time.Duration
 }
 
 // A Fault is one way for the world to go wrong, in one drill at a time.
@@ -213,8 +235,8 @@ func (s Scenario) validate() error {
 		return s.lacks("Load.Steady of at least Load.Every: the window without failures that makes a steady state")
 	case s.Deadline <= 0:
 		return s.lacks("Deadline: when to give up and judge what was seen")
-	case s.HealAfter < 0 || s.Watch < 0:
-		return fmt.Errorf("scenario %s has a negative HealAfter or Watch", s.ID)
+	case s.HealAfter < 0 || s.Watch < 0 || s.Load.Settle < 0:
+		return fmt.Errorf("scenario %s has a negative HealAfter, Watch or Load.Settle", s.ID)
 	case s.Load.Timeout > s.Deadline || 2*s.Load.Steady+max(s.HealAfter, s.Watch) > s.Deadline:
 		return fmt.Errorf("scenario %s has a Deadline of %v, too short for Load.Timeout, two windows of Load.Steady, HealAfter and Watch", s.ID, s.Deadline)
 	case len(s.Objectives) == 0:
@@ -248,8 +270,22 @@ func (s Scenario) validate() error {
 		if o.judge == nil {
 			return fmt.Errorf("scenario %s: objective %q judges nothing: make it with RTO, RPO... or a Check of a function", s.ID, o.name)
 		}
+		if o.needs == nil {
+			continue
+		}
+		if lacks := o.needs(s); lacks != "" {
+			return fmt.Errorf("scenario %s: objective %q could never be judged: %s", s.ID, o.name, lacks)
+		}
 	}
 	return cmp.Or(s.validateLimits(), s.recordable())
+}
+
+// acks returns how many requests in a row the objectives ask for after the last failure.
+func (s Scenario) acks() (acks int) {
+	for _, o := range slices.Concat(s.Objectives, s.Targets) {
+		acks = max(acks, o.acks)
+	}
+	return acks
 }
 
 // names are those that verdicts, figures and stages have already. Reports key on them in lower case, with underscores.
@@ -259,7 +295,7 @@ type names map[string]bool
 func builtin() names {
 	taken := names{}
 	for _, name := range []string{"detection", "RTO", "outage", "heal lag", "RPO", "work RTO", "lost work", "all recovered",
-		"no duplicates", "repeated calls", "transparent", "rejected stays rejected", "model"} {
+		"no duplicates", "repeated calls", "transparent", "error rate", "rejected stays rejected", "held stays held", "right results", "model"} {
 		taken.claim(name)
 	}
 	return taken

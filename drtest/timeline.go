@@ -14,19 +14,21 @@ func (l *Ledger) Timeline() string {
 	fault, _ := l.Event(FaultInjected)
 	var shown []Event
 	for _, e := range l.Events {
-		trivial := e.Kind == HealthKept || e.Kind == HealthGood
+		trivial := e.Kind == HealthKept || e.Kind == HealthGood || e.Kind == Stalled && e.Hi-e.Lo <= l.Drill.gap()
 		if !trivial {
 			shown = append(shown, e)
 		}
 	}
-	if failed := l.failed(); len(failed) > 0 {
-		for kind, i := range map[EventKind]int{"first failure": failed[0], "last failure": failed[len(failed)-1]} {
-			op := l.Ops[i]
-			shown = append(shown, Event{Kind: kind, Interval: Interval{op.Start, op.End}, Note: fmt.Sprintf("%s %s: %s", op.ID, op.Outcome, op.Err)})
+	if d := l.downtime(fault); d != nil {
+		for kind, op := range map[EventKind]Op{"first failure": d.first, "last failure": d.last} {
+			note := fmt.Sprintf("%s %s: %s", op.ID, op.Outcome, op.Err)
+			if op.Outcome == Acked {
+				note = fmt.Sprintf("%s acked after %s, later than a client waits", op.ID, seconds(op.End-op.Start))
+			}
+			shown = append(shown, Event{Kind: kind, Interval: Interval{op.Start, l.evidence(op)}, Note: note})
 		}
-		after := l.Ops[failed[len(failed)-1]+1:]
-		if i := slices.IndexFunc(after, func(op Op) bool { return op.Outcome == Acked }); i >= 0 {
-			shown = append(shown, Event{Kind: "served again", Interval: Interval{after[i].Start, after[i].End}, Note: after[i].ID})
+		if d.served.Hi != Forever {
+			shown = append(shown, Event{Kind: "served again", Interval: d.served})
 		}
 	}
 	at := func(e Event) time.Duration {

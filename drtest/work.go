@@ -209,7 +209,7 @@ func lostWork(fault Interval, units []unit) Figure {
 	var worst Interval
 	for _, u := range units {
 		before := u.at()
-		if before.Attempt == 0 {
+		if slices.ContainsFunc(u.seen, func(p point) bool { return p.Attempt == 0 && (p.Done > 0 || p.Finished) }) {
 			return unknown("the workload does not report attempts, so rollbacks between two samples would be missed")
 		}
 		most := before.Done

@@ -175,6 +175,7 @@ type Machine struct {
 	Stalled   *float64 `json:"stalled"`
 	Late      int      `json:"late_requests"`
 	WorstLate Seconds  `json:"worst_lateness"`
+	LateP99   Seconds  `json:"lateness_p99"`
 	// Overloaded says that the machine could not keep up between the fault and the return of service, and Why says why.
 	Overloaded bool   `json:"overloaded"`
 	Why        Text   `json:"why"`
@@ -290,7 +291,7 @@ func resultOf(r *drtest.Report, damage error) Result {
 		res.Why["lost"] = f.RPO.Why
 	}
 	if f.Due > 0 {
-		res.Availability = new(f.Availability())
+		res.Availability = &f.Availability
 	}
 	if b := f.Bill; b != nil {
 		res.Bill = &Bill{b.Calls, b.Repeated, Money(b.Cost), Money(b.RepeatedCost)}
@@ -319,9 +320,9 @@ func resultOf(r *drtest.Report, damage error) Result {
 		}
 	}
 	res.addEvents(l)
-	late, worst := l.Late()
+	late, worst, p99 := l.Late()
 	strain := r.Strained()
-	res.Machine = &Machine{Late: late, WorstLate: Seconds(worst), Overloaded: !strain.KeptUp(), Why: Text(strain.Why())}
+	res.Machine = &Machine{Late: late, WorstLate: Seconds(worst), LateP99: Seconds(p99), Overloaded: !strain.KeptUp(), Why: Text(strain.Why())}
 	if _, injected := l.Event(drtest.FaultInjected); injected && strain.Known {
 		res.Machine.Share = &Share{Seconds(strain.Over), Seconds(strain.Waited), Seconds(strain.Stolen), Seconds(strain.Stopped),
 			Seconds(strain.Starts), Seconds(strain.Machine())}

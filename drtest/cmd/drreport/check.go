@@ -52,6 +52,14 @@ func (c command) check(args []string) (int, error) {
 	holds("transparent", "that no client sees the fault", drtest.Transparent)
 	counted("all-recovered", "`n` units in flight at the fault or more, and all to be recovered", drtest.AllRecovered)
 	counted("repeated-calls", "at most `n` paid calls to be repeats", drtest.RepeatedCalls)
+	fs.Func("error-rate", "allow this `share` of the requests to fail once service is back, such as 0.01", func(s string) error {
+		share, err := strconv.ParseFloat(s, 64)
+		if err == nil && !(share > 0 && share < 1) {
+			err = errors.New("want a share between 0 and 1")
+		}
+		require(drtest.ErrorRate(share))
+		return err
+	})
 	fs.Func("reached", "require a stage to be reached in time, as `name=limit`, such as promoted=20s", func(s string) error {
 		at := max(0, strings.LastIndex(s, "="))
 		limit, err := parseLimit(strings.TrimPrefix(s[at:], "="))

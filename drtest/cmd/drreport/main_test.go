@@ -152,7 +152,7 @@ ID         TITLE            STATUS  DETECTION  RTO     RPO     RECOVERED  MACHIN
 	const busy = `
 ID         TITLE            STATUS     DETECTION  RTO     RPO     RECOVERED  MACHINE
 DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          ok
-DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
+DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %
 1 results: 0 passed, 0 failed, 1 inconclusive, 1 of them untrusted: the machine did not keep up
 played again, alone, since the machine did not keep up: ^TestLoss$
 `
@@ -174,15 +174,15 @@ DR-DB-001: fail: the verdicts pass, but the test failed: a_test.go:9: breaker ne
 report: OUT/RUN/report.md
 `},
 		{how: "busy", status: passed, stdout: fault + "    a_test.go:9: RTO: untrusted\n" + busy + fault + head + `DR-DB-001  Connection loss  pass    0.130s     0.610s  0.000s  -          ok
-DR-DB-001: played again, alone, since the first run was untrusted: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
+DR-DB-001: played again, alone, since the first run was untrusted: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %
 1 results: 1 passed, 0 failed, 0 inconclusive; 1 played again, alone
 report: OUT/RUN/report.md
 `},
 		{how: "always busy", status: untrusted, stdout: fault + "    a_test.go:9: RTO: untrusted\n" + busy + fault + "    a_test.go:9: RTO: untrusted\n" + `
 ID         TITLE            STATUS     DETECTION  RTO     RPO     RECOVERED  MACHINE
 DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          ok
-DR-DB-001: played again, alone, since the first run was untrusted: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
-DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s
+DR-DB-001: played again, alone, since the first run was untrusted: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %
+DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %
 1 results: 0 passed, 0 failed, 1 inconclusive, 1 of them untrusted: the machine did not keep up; 1 played again, alone
 report: OUT/RUN/report.md
 `},
@@ -295,11 +295,11 @@ timeline, counted from the fault:
      +0.110s  first failure    op-11 unknown: connection refused
      +0.130s  detected         503 database: circuit open
      +0.510s  last failure     op-15 unknown: connection refused
-     +0.610s  served again     op-16
+     +0.610s  served again
 
 `
 	const rejected = "  rejected stays rejected: pass: none of 0 rejected units is held\n"
-	const rto = "  RTO: pass: got 0.610s (0.481s..0.610s), want at most 1s\n"
+	const rto = "  RTO: pass: got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %\n"
 	for _, c := range []struct {
 		reason string
 		args   []string
@@ -308,12 +308,12 @@ timeline, counted from the fault:
 	}{
 		{"as its test did", []string{path}, passed, "verdicts:\n" + rto + rejected + "status: pass\n"},
 		{"met", []string{"-rto", "45s", path, "-rpo", "0s", "-no-duplicates"}, passed, `verdicts:
-  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s
+  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s; 14 requests acked since exclude a failure rate above 19.3 %
   RPO: pass: lost none of 25 acked
   no duplicates: pass: 25 units held, each once
 ` + rejected + "status: pass\n"},
 		{"not met", []string{path, "-rto=100ms"}, notPassed, `verdicts:
-  RTO: fail: got 0.610s (0.481s..0.610s), want at most 100ms
+  RTO: fail: got 0.610s (0.481s..0.610s), want at most 100ms; 14 requests acked since exclude a failure rate above 19.3 %
 ` + rejected + "status: fail\n"},
 		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3", "-repeated-calls=3"}, notPassed, "verdicts:\n" + rto + `  heal lag: inconclusive: the fault was not healed
   all recovered: inconclusive: the workload does not report the progress of its units
@@ -355,7 +355,7 @@ func TestCheckProofsAndModel(t *testing.T) {
 	}
 	status, stdout, stderr := call(t, "", nil, "check", "-rto", "45s", path)
 	_, verdicts, _ := strings.Cut(stdout, "verdicts:\n")
-	want := `  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s; the limit allows 44.3s more than the configuration's worst case of 700ms
+	want := `  RTO: pass: got 0.610s (0.481s..0.610s), want at most 45s; 14 requests acked since exclude a failure rate above 19.3 %; the limit allows 44.3s more than the configuration's worst case of 700ms
   rejected stays rejected: pass: none of 0 rejected units is held
   one history: pass: both end at 0/30001A8
   fenced: fail: op-12 is in its log

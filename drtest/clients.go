@@ -1,0 +1,247 @@
+package drtest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// lastStretch is how many failures make the last stretch of an outage. A failure rate that falls must not be averaged with what it was
+// long before; with fewer failures its bound would be too loose to be of use.
+const lastStretch = 10
+
+// clients follows what clients saw, request by request in the order in which they were sent. It takes constant time for each, so
+// that the player can ask after every answer whether service is back, by the same definition that the figures have.
+type clients struct {
+	l       *Ledger
+	next    int // the first op that was not taken yet
+	fault   Interval
+	faulted bool
+
+	evidence time.Duration     // the last moment at which a failure shows the service to be down; -1 before there is one
+	failed   []int             // ops that failed after the fault
+	classes  map[string]*class // of what was sent after the fault
+	begin    int               // the first op of the present row of acks
+	pace     []time.Duration   // for each op, for how long the load has kept to its schedule until then
+	tail     int               // the last op that was sent a steady window or more before the last one; -1 before there is one
+	window   int               // where the last steady window of acks began; -1 without one in the present row
+	slowest  time.Duration     // the longest answer in the present row
+}
+
+// A class of requests has an outage of its own: see [Classifier].
+type class struct {
+	evidence time.Duration // as above
+	before   int           // acks after the fault and before the first failure
+	failed   int           // failures
+	trials   int           // requests since the first failure, with it
+	end      int           // trials until the last failure, with it
+	last     []int         // the trials before each failure of the last stretch
+	rows     int           // of acks after a failure
+	acks     int           // in the present row
+	begin    int           // the first op of the present row
+	needs    int           // what need returned; 0 when it has to be computed
+}
+
+func (l *Ledger) follow() *clients {
+	return &clients{l: l, classes: map[string]*class{}, evidence: -1, tail: -1, window: -1}
+}
+
+// gap is the longest time between two requests with which a load keeps to its schedule.
+func (d *Drill) gap() time.Duration { return 2*d.Every + 10*time.Millisecond }
+
+// takeAll takes the requests that have an outcome, up to the first one that has none.
+func (c *clients) takeAll() {
+	if !c.faulted {
+		c.fault, c.faulted = c.l.Event(FaultInjected)
+	}
+	for ; c.next < len(c.l.Ops) && c.l.Ops[c.next].End != Forever; c.next++ {
+		c.take(c.l.Ops[c.next])
+	}
+}
+
+// skipping takes all requests of a drill that was cut off: what has no outcome shows nothing.
+func (c *clients) skipping() *clients {
+	for c.takeAll(); c.next < len(c.l.Ops); c.takeAll() {
+		c.keepPace(c.l.Ops[c.next])
+		if c.begin == c.next {
+			c.begin++
+		}
+		c.next++
+	}
+	return c
+}
+
+func (c *clients) take(op Op) {
+	c.keepPace(op)
+	if c.l.unserved(op) {
+		c.fail(op)
+		return
+	}
+	if c.faulted && op.Start >= c.fault.Hi {
+		c.class(op.Class).ack(op, c.next)
+	}
+	if c.begin == c.next && op.Start <= c.evidence { // its answer says nothing about the time after the failure
+		c.begin++
+		return
+	}
+	c.slowest = max(c.slowest, op.End-op.Start)
+	if c.tail >= c.begin {
+		took, kept := op.Start-c.l.Ops[c.tail].Start, c.pace[c.next]-c.pace[c.tail]
+		if kept*10 >= took*9 {
+			c.window = c.tail
+		}
+	}
+}
+
+// keepPace counts the time since the request before, but no more than the schedule allows: neither a time in which nothing was sent nor a
+// backlog that left in one burst makes a window.
+func (c *clients) keepPace(op Op) {
+	ops, d, pace := c.l.Ops, c.l.Drill, time.Duration(0)
+	if c.next > 0 {
+		pace = c.pace[c.next-1] + min(op.Start-ops[c.next-1].Start, d.gap())
+	}
+	c.pace = append(c.pace, pace)
+	for c.tail < c.next && op.Start-ops[c.tail+1].Start >= d.Steady-d.Every/2 { // each may have left a little late
+		c.tail++
+	}
+}
+
+func (c *clients) fail(op Op) {
+	evidence := c.l.evidence(op)
+	c.evidence = max(c.evidence, evidence)
+	c.begin, c.window, c.slowest = c.next+1, -1, 0
+	if c.faulted && op.End > c.fault.Lo {
+		c.failed = append(c.failed, c.next)
+		c.class(op.Class).fail(evidence)
+	}
+}
+
+func (c *clients) class(name string) *class {
+	if c.classes[name] == nil {
+		c.classes[name] = &class{evidence: -1}
+	}
+	return c.classes[name]
+}
+
+func (c *class) ack(op Op, n int) {
+	switch {
+	case c.failed == 0:
+		c.before++
+	case op.Start > c.evidence:
+		if c.acks == 0 {
+			c.rows++
+			c.begin, c.needs = n, 0
+		}
+		c.acks++
+		c.trials++
+	}
+}
+
+func (c *class) fail(evidence time.Duration) {
+	c.evidence, c.acks, c.needs = max(c.evidence, evidence), 0, 0
+	if len(c.last) == lastStretch {
+		c.last = slices.Delete(c.last, 0, 1)
+	}
+	c.last = append(c.last, c.trials)
+	c.failed++
+	c.trials++
+	c.end = c.trials
+}
+
+// need returns how many acks in a row end the outage. When every request failed from when the fault was in effect, the first ack
+// proves that something has changed. When acks came between, one more proves nothing: it takes as many as would be
+// unlikely if requests still failed with the rate of the whole outage, or of its last stretch.
+func (c *class) need() int {
+	switch {
+	case c.failed == 0:
+		return 0
+	case c.before == 0 && c.failed == c.end:
+		return 1
+	}
+	if c.needs == 0 {
+		rate := min(leastRate(c.failed, c.end), leastRate(len(c.last), c.end-c.last[0]))
+		c.needs = acksToExclude(rate, c.rows+1)
+	}
+	return c.needs
+}
+
+// over says whether the outages of all classes are over.
+func (c *clients) over() bool {
+	for _, class := range c.classes {
+		if class.acks < class.need() {
+			return false
+		}
+	}
+	return true
+}
+
+// acked returns how many requests in a row were sent since from and acked, until the last that has an outcome.
+func (c *clients) acked(from time.Duration) int {
+	row := c.l.Ops[min(c.begin, c.next):c.next]
+	first, _ := slices.BinarySearchFunc(row, from, func(op Op, from time.Duration) int { return cmp.Compare(op.Start, from) })
+	return len(row) - first
+}
+
+// fresh says that no request is under way for longer than the answers of the present row allow: it may have failed already.
+func (c *clients) fresh(now time.Duration) bool {
+	return c.next == len(c.l.Ops) || now-c.l.Ops[c.next].Start <= c.patience()
+}
+
+// patience is how long a request may be under way before it looks as if it would fail.
+func (c *clients) patience() time.Duration { return 2*c.slowest + c.l.Drill.gap() }
+
+// steady says whether a window of acks began at from or later, since when no request failed.
+func (c *clients) steady(from time.Duration) bool {
+	return c.window >= 0 && c.l.Ops[c.window].Start >= from
+}
+
+// rows is the greatest number of rows of acks of a class: each could have been the one that was long by chance.
+func (c *clients) rows() (rows int) {
+	for _, class := range c.classes {
+		rows = max(rows, class.rows)
+	}
+	return rows
+}
+
+// served returns when the last class was served again: the ends of its acks since its last failure are put in order, and the one that
+// completes the evidence counts. Without, it is Forever.
+func (c *clients) served() time.Duration {
+	begin := c.next
+	for _, class := range c.classes {
+		if class.acks < class.need() {
+			return Forever
+		}
+		if class.failed > 0 {
+			begin = min(begin, class.begin)
+		}
+	}
+	ends := map[string][]time.Duration{}
+	for _, op := range c.l.Ops[begin:c.next] {
+		if class := c.classes[op.Class]; class != nil && class.failed > 0 && op.Start > class.evidence && !c.l.unserved(op) {
+			ends[op.Class] = append(ends[op.Class], op.End)
+		}
+	}
+	var last time.Duration
+	for name, row := range ends {
+		slices.Sort(row)
+		last = max(last, row[c.classes[name].need()-1])
+	}
+	return last
+}
+
+// lacking says which evidence is missing that all classes are served again.
+func (c *clients) lacking() string {
+	var lacks []string
+	for _, name := range slices.Sorted(maps.Keys(c.classes)) {
+		if class := c.classes[name]; class.acks < class.need() {
+			said := fmt.Sprintf("%d requests were acked in a row since the last failure, and %d show that no more fail", class.acks, class.need())
+			if name != "" {
+				said = name + ": " + said
+			}
+			lacks = append(lacks, said)
+		}
+	}
+	return some(lacks)
+}
