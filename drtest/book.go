@@ -51,8 +51,7 @@ func (b *book) add(rec record) error {
 	case rec.Op != nil:
 		return b.addOp(*rec.Op)
 	case rec.Outcome != nil:
-		rec.Outcome.Err = foreign.Text(rec.Outcome.Err)
-		return b.addOutcome(*rec.Outcome)
+		return b.addOutcome(rec.Outcome)
 	case rec.Event != nil:
 		return b.addEvent(rec.Event)
 	case rec.Sample != nil:
@@ -159,9 +158,9 @@ func (b *book) fresh(id, last string) bool {
 	return !taken
 }
 
-// addOutcome takes an error that is harmless.
-func (b *book) addOutcome(o opEnded) error {
+func (b *book) addOutcome(o *opEnded) error {
 	l := b.Ledger
+	o.Err = foreign.Text(o.Err)
 	if err := b.running(); err != nil {
 		return err
 	}

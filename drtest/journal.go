@@ -129,6 +129,11 @@ func (b *book) addLine(links *chain, line []byte) error {
 	if known, err := b.scan(fields); known {
 		return err
 	}
+	return b.decode(fields)
+}
+
+// decode adds the record of any line.
+func (b *book) decode(fields []byte) error {
 	var rec record
 	object := bytes.Join([][]byte{[]byte("{"), fields, []byte("}")}, nil)
 	d := json.NewDecoder(bytes.NewReader(object))

@@ -3,6 +3,7 @@ package drtest_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -170,17 +171,61 @@ func TestJournalOfADeadProcess(t *testing.T) {
 	}
 }
 
+// FuzzReadReport: no journal makes a reader or a judge panic, and what is accepted can be written and read again. The lines are
+// read as they are, and as a hostile author would seal them.
 func FuzzReadReport(f *testing.F) {
 	f.Add(head)
 	var whole strings.Builder
 	_, _ = drtest.Judge(hand(2000*ms, healed, bill(3), modelled(0, time.Second), func(l *drtest.Ledger) {
-		l.Drill.Proofs = []string{"one history"}
-		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Note: "one history", Evidence: "both end at 0/30001A8"})
-	}), drtest.RPO(0)).WriteTo(&whole)
+		l.Drill.Deadline, l.Drill.Billed = time.Minute, true
+		l.Drill.Proofs, l.Drill.Stages, l.Drill.Steps = []string{"one history"}, []string{"promoted"}, 1
+		after := drtest.Interval{Lo: 1800 * ms, Hi: 1900 * ms}
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Interval: after, Note: "one history", Evidence: "both end at 0/30001A8"},
+			drtest.Event{Kind: drtest.StepBegun, Interval: after, Note: "promote"}, drtest.Event{Kind: drtest.StepDone, Interval: after, Note: "promote"},
+			drtest.Event{Kind: drtest.StageReached, Interval: after, Note: "promoted"}, drtest.Event{Kind: drtest.ContainerStarted, Interval: after, Note: "app"})
+		l.Samples = append(l.Samples, drtest.Sample{Interval: after, Units: map[string]drtest.Progress{"op-08": {Done: 2, Attempt: 2, From: 1, Wrong: "late"}}})
+		l.Readings = []drtest.Reading{{At: 1}, {At: 2, Waited: 1}}
+	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger) error { return nil })).WriteTo(&whole)
 	f.Add(whole.String())
-	f.Fuzz(func(t *testing.T, journal string) {
-		r, _ := drtest.ReadReport(strings.NewReader(journal))
-		_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.AllRecovered(1), drtest.RepeatedCalls(1))
-		_ = r.Ledger.Timeline()
+	var records string
+	for line := range strings.Lines(whole.String()) {
+		records += "{" + line[strings.Index(line, ",")+1:strings.LastIndex(line, `,"hash"`)] + "}\n"
+	}
+	if seal(records) != whole.String() {
+		f.Fatal("a journal is not sealed as its documentation says")
+	}
+	f.Add(records)
+	for _, part := range strings.SplitAfter(records, "}\n") {
+		f.Add(head + part)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, journal := range []string{text, seal(text)} {
+			r, err := drtest.ReadReport(strings.NewReader(journal))
+			_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1),
+				drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.Transparent(), drtest.Reached("up", 1))
+			again := r.Again()
+			told := r.Ledger.Timeline() + fmt.Sprint(again.Verdicts, r.Ledger.Drill.ID, r.Ledger.Drill.Title, r.Ledger.Drill.Fault, err)
+			for _, c := range strings.ReplaceAll(told, "\n", "") {
+				if !strconv.IsPrint(c) {
+					t.Fatalf("%q is in: %q", c, told)
+				}
+			}
+			_, _ = r.Ledger.Recovery(), r.Strained()
+			if err != nil {
+				passesNothing(t, r)
+				continue
+			}
+			var written strings.Builder
+			if _, err := r.WriteTo(&written); err != nil {
+				t.Fatal(err)
+			}
+			second, err := drtest.ReadReport(strings.NewReader(written.String()))
+			if err != nil {
+				t.Fatalf("%v in\n%s\nwhich was read from\n%s", err, written.String(), journal)
+			}
+			if diff := cmp.Diff(r, second); diff != "" {
+				t.Fatal(diff)
+			}
+		}
 	})
 }

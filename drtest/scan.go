@@ -33,7 +33,7 @@ func (b *book) scan(fields []byte) (known bool, err error) {
 			s.fits = s.fits && o.Err != "" // which is left out
 		}
 		if s.after(`}`).done() {
-			return true, b.addOutcome(o)
+			return true, b.addOutcome(&o)
 		}
 	case s.has(`"sample":{"lo":`):
 		var sample Sample
