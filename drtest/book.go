@@ -17,19 +17,19 @@ const longest = 10 * 365 * 24 * time.Hour
 // their order, and refuses what cannot have happened. A record's text is made harmless as it enters: see [foreign.Text].
 type book struct {
 	*Report
-	open    int             // requests without an outcome
-	ids     map[string]bool // of all requests, once one did not come in order
-	once    map[string]bool // the kinds and the names of events that may happen once and did
-	steps   map[string]int  // how often a step was begun and not done
-	begun   int             // steps
-	steady  *Event          // that before the fault
-	fault   *Event
-	closed  bool
-	lastErr string // of a request
+	open   int             // requests without an outcome
+	ids    map[string]bool // of all requests, once one did not come in order
+	once   map[string]bool // the kinds and the names of events that may happen once and did
+	steps  map[string]int  // how often a step was begun and not done
+	begun  int             // steps
+	steady *Event          // that before the fault
+	fault  *Event
+	closed bool
+	texts  map[string]string // of requests, each kept once
 }
 
 func newBook() *book {
-	return &book{Report: &Report{Ledger: new(Ledger)}, once: map[string]bool{}, steps: map[string]int{}}
+	return &book{Report: &Report{Ledger: new(Ledger)}, once: map[string]bool{}, steps: map[string]int{}, texts: map[string]string{}}
 }
 
 // reopen turns a report that is not known to be whole into one of a drill that was cut off.

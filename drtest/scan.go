@@ -63,12 +63,16 @@ func outcome(text []byte) Outcome {
 	return Outcome(text)
 }
 
-// shared returns text as the string that it was last time: errors repeat.
+// shared returns text as the string that it was before: errors repeat.
 func (b *book) shared(text []byte) string {
-	if string(text) != b.lastErr {
-		b.lastErr = string(text)
+	if s, known := b.texts[string(text)]; known {
+		return s
 	}
-	return b.lastErr
+	s := string(text)
+	if len(b.texts) < 1000 {
+		b.texts[s] = s
+	}
+	return s
 }
 
 // A scanner reads JSON that has exactly one form. Once something does not fit, nothing more does.
