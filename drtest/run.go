@@ -2,14 +2,18 @@ package drtest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/drtest/suite/internal/announce"
 )
 
 // TB is the part of testing.TB that drtest needs, so that drtest can test itself.
@@ -18,6 +22,7 @@ type TB interface {
 	Name() string
 	Context() context.Context
 	ArtifactDir() string
+	Attr(key, value string)
 	Cleanup(func())
 	Failed() bool
 	Logf(format string, args ...any)
@@ -50,7 +55,9 @@ func Run(t TB, s Scenario) *Report {
 	ledger, broken := play(t.Context(), s, func(rec record) {
 		j.write(rec)
 		if rec.Event != nil && rec.Event.Kind != HealthKept && rec.Event.Kind != ContainerStarted {
-			t.Logf("%s", phase(s.ID, *rec.Event))
+			line := phase(s.ID, *rec.Event)
+			announce.Tell(t, announce.Phase, line)
+			t.Logf("%s", line)
 		}
 	})
 	r := judge(ledger, Measure(ledger), s.Objectives, s.Targets)
@@ -60,10 +67,14 @@ func Run(t TB, s Scenario) *Report {
 	}
 	say(t, r)
 	if r.Status() != Pass {
-		t.Logf("%s", evidence(r, j.path))
+		shown := evidence(r, j.path)
+		announce.Lines(t, shown)
+		t.Logf("%s", shown)
 	}
 	if r.Untrusted() {
-		t.Logf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run '%s'", pattern(t.Name()))
+		again := fmt.Sprintf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run '%s'", pattern(t.Name()))
+		announce.Lines(t, again)
+		t.Logf("%s", again)
 	}
 	if broken != nil {
 		t.Fatalf("drtest: the drill broke, so its figures show nothing: %s", ledger.Broken)
@@ -76,6 +87,7 @@ func say(t TB, r *Report) {
 	t.Helper()
 	var held []string
 	for _, v := range r.Verdicts {
+		announce.Lines(t, v.String())
 		if v.Status == Fail {
 			t.Errorf("%v", v)
 		}
@@ -91,8 +103,18 @@ func say(t TB, r *Report) {
 		}
 	}
 	if len(held) > 0 {
-		t.Errorf("inconclusive, since %s: %s, which held until then", r.Ledger.unfinished(), strings.Join(held, ", "))
+		line := fmt.Sprintf("inconclusive, since %s: %s, which held until then", r.Ledger.unfinished(), strings.Join(held, ", "))
+		announce.Lines(t, line)
+		t.Errorf("%s", line)
 	}
+}
+
+// Untrusted tells the report of a run that t, if it fails, does so since the machine did not keep up: "drreport run" plays it
+// again, alone. A drill says so by itself. This is for what a test does beside its drills.
+func Untrusted(t TB, why string) {
+	t.Helper()
+	announce.Tell(t, announce.Untrusted, why)
+	t.Logf("untrusted: %s", why)
 }
 
 // pattern is what go test -run takes for one test.
@@ -125,7 +147,8 @@ type journal struct {
 	path string
 	file *os.File
 	line chain
-	err  error // the first one
+	sum  hash.Hash // of all that was written
+	err  error     // the first one
 }
 
 func openJournal(t TB, s Scenario) (*journal, error) {
@@ -142,7 +165,10 @@ func openJournal(t TB, s Scenario) (*journal, error) {
 		path := filepath.Join(dir, name+".ndjson")
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		if err == nil {
-			return &journal{path: path, file: file}, nil
+			if keepsArtifacts() { // a report can look for it
+				announce.Tell(t, announce.Journal, filepath.Base(path))
+			}
+			return &journal{path: path, file: file, sum: sha256.New()}, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, err
@@ -155,6 +181,7 @@ func (j *journal) write(rec record) {
 	line, err := j.line.seal(rec)
 	if err == nil {
 		_, err = j.file.Write(line)
+		j.sum.Write(line)
 	}
 	if j.err == nil {
 		j.err = err
@@ -164,7 +191,11 @@ func (j *journal) write(rec record) {
 // close ends the journal. Nothing is left of a test that passed.
 func (j *journal) close(t TB) {
 	_ = j.file.Close() // every line has been written already
-	if keepsArtifacts() || t.Failed() {
+	if keepsArtifacts() {
+		announce.Tell(t, announce.Kept, fmt.Sprintf("%x %s", j.sum.Sum(nil), filepath.Base(j.path)))
+		return
+	}
+	if t.Failed() {
 		return
 	}
 	_ = os.Remove(j.path)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/machine"
 )
 
@@ -49,12 +50,14 @@ func Parallel(t *testing.T, w Weight) {
 		leave()
 		if t.Failed() {
 			if why := strained(drills.look(), did, time.Since(began)); why != "" {
-				t.Logf("untrusted: it failed on a machine that did not keep up: %s", why)
+				drtest.Untrusted(t, "it failed on a machine that did not keep up: "+why)
 			}
 		}
 	})
 	if waited > 5*time.Second {
-		t.Logf("it began after %v, when the machine had room for it", waited.Round(time.Second))
+		line := fmt.Sprintf("it began after %v, when the machine had room for it", waited.Round(time.Second))
+		announce.Lines(t, line)
+		t.Log(line)
 	}
 }
 

@@ -1,14 +1,17 @@
 package report
 
 import (
-	"bufio"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/drtest/suite/drtest"
@@ -42,28 +45,35 @@ func Collect(dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, missing := first.results, first.missing
-	if again != nil && again.run != nil {
-		var notes []Text
-		results, notes = first.decide(again)
-		first.notes = append(first.notes, notes...)
-		missing = append(missing, again.missing...)
-	}
-	r := newReport(first.run, results, strings.Join(missing, "; "))
-	r.Notes = first.notes
+	results, missing, notes := first.results, first.missing, first.notes
+	var second *Run
 	if again != nil {
-		r.Again = again.run
+		missing, second = append(missing, again.missing...), again.run
+		if again.run != nil {
+			var passed []Text
+			results, passed = first.decide(again)
+			notes = append(notes, passed...)
+		}
 	}
-	return r, nil
+	return newReport(first.run, second, results, atMost(missing), notes), nil
+}
+
+// atMost joins what is missing, and counts it where it is much.
+func atMost(missing []string) string {
+	const most = 10
+	if n := len(missing) - most; n > 0 {
+		missing = append(missing[:most:most], fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(missing, "; ")
 }
 
 // collected is what one run of go test left.
 type collected struct {
 	run     *Run
 	results []Result
-	missing []string // what did not come to its end
+	missing []string // what did not come to its end, or is not there
 	notes   []Text
-	passed  map[string]bool // tests, by their ids
+	passed  map[id]bool // tests
 }
 
 // collectRun reads what the run in a part of dir left.
@@ -73,40 +83,102 @@ func collectRun(dir, part string) (*collected, error) {
 	if err != nil {
 		return nil, err
 	}
-	transcript, err := readTranscript(filepath.Join(in, TranscriptFile))
+	transcript, sum, err := readTranscript(filepath.Join(in, TranscriptFile))
 	if err != nil {
 		return nil, err
 	}
-	var results []Result
+	c := &collected{run: run}
 	journals := map[*test]bool{}
 	err = filepath.WalkDir(in, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && path == filepath.Join(dir, AgainDir) && part != AgainDir {
+		switch {
+		case err != nil && path == in:
+			return err
+		case err == nil && entry.IsDir() && path == filepath.Join(dir, AgainDir) && part != AgainDir:
 			return filepath.SkipDir
+		case err == nil && (entry.IsDir() || filepath.Ext(path) != ".ndjson"):
+			return nil
 		}
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".ndjson" {
-			return err
+		name := toSlash(dir, path)
+		if err != nil { // what is in it cannot be listed
+			c.results = append(c.results, unreadable(name, err))
+			return nil
 		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
+		res, sum := readJournal(path, name)
+		if transcript != nil {
+			if t := transcript.claim(&res, toSlash(in, path), sum); t != nil {
+				journals[t] = true
+			}
 		}
-		res, err := readJournal(path, filepath.ToSlash(name))
-		if err != nil {
-			return err
-		}
-		if t := transcript.owners[artifacts("/"+filepath.ToSlash(filepath.Dir(name)))]; t != nil {
-			journals[t] = true
-			res.add(t)
-		}
-		results = append(results, res)
+		c.results = append(c.results, res)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("collect journals: %w", err)
 	}
-	c := &collected{run: run, results: append(results, transcript.rows(journals)...), notes: transcript.notes(), passed: transcript.passed()}
-	c.assemble()
+	failed := false
+	if transcript != nil {
+		c.results = slices.Concat(c.results, transcript.lost(part), transcript.rows(journals))
+		c.notes, c.passed = transcript.notes(), transcript.passed()
+		failed = slices.ContainsFunc(transcript.order, (*test).bad)
+	}
+	c.assemble(part, transcript != nil, sum, failed)
 	return c, nil
+}
+
+// toSlash is the way from a directory to a path, in the form of reports.
+func toSlash(dir, path string) string {
+	name, err := filepath.Rel(dir, path)
+	if err != nil {
+		name = path // it lies in dir, so this does not happen
+	}
+	return filepath.ToSlash(name)
+}
+
+// claim finds the test that wrote a journal, and tells the result how it ended, and what is wrong when no test says that it wrote
+// the journal, or when the journal is not as its test left it.
+func (t *Transcript) claim(res *Result, name, sum string) *test {
+	j, owner := t.journals[name], t.owners[path.Dir(name)]
+	if j != nil {
+		j.seen, owner = true, j.of
+	}
+	if owner != nil {
+		res.add(owner)
+	}
+	switch {
+	case j == nil:
+		res.broke("no test of the run says that it wrote this journal")
+		res.Untrusted, res.lost = false, "is no test's of the run"
+	case j.sum != "" && j.sum != sum && res.lost == "":
+		res.broke("the journal is not as its test left it")
+		res.Untrusted, res.lost = false, "is not as its test left it"
+	}
+	return owner
+}
+
+// lost returns a result for each journal that a test says that it wrote, and that is not there.
+func (t *Transcript) lost(part string) (lost []Result) {
+	for _, name := range slices.Sorted(maps.Keys(t.journals)) {
+		j := t.journals[name]
+		if j.seen {
+			continue
+		}
+		r := unreadable(path.Join(part, name), errors.New("its test says that it wrote it, and it is not there"))
+		r.by(j.of)
+		lost = append(lost, r)
+	}
+	return lost
+}
+
+// unreadable is the result of a journal of which nothing can be read.
+func unreadable(name string, why error) Result {
+	id := strings.TrimSuffix(path.Base(name), path.Ext(name))
+	r := newResult(id, id, notMeasured)
+	r.Journal, r.lost = Text(name), "cannot be read"
+	if pathError := new(fs.PathError); errors.As(why, &pathError) {
+		why = pathError.Err // the path is that of this machine
+	}
+	r.broke("the journal cannot be read: " + why.Error())
+	return r
 }
 
 // decide puts the results of the second run in the place of those of the first one that were untrusted. What the second run says
@@ -130,9 +202,9 @@ func (c *collected) decide(again *collected) (results []Result, notes []Text) {
 			}
 		}
 		// A test that leaves no journal says by passing alone that it did what it could not do before.
-		switch passed := r.Journal == "" && again.passed[r.of.id()]; {
+		switch passed := r.Journal == "" && again.passed[r.of.id]; {
 		case !found && passed:
-			notes = append(notes, Text(fmt.Sprintf("%s passed as it was played again, alone, since the first run was untrusted: %s", r.Test, r.untrustedWhy())))
+			notes = append(notes, Text(fmt.Sprintf("%s passed as it was played again, alone, since the first run was untrusted: %s", r.ID, r.untrustedWhy())))
 		case !found:
 			results = append(results, r)
 		}
@@ -152,6 +224,8 @@ func (r *Result) playedAgainAs(a Result) bool {
 	switch {
 	case a.pkg() != r.pkg():
 		return false
+	case r.around: // its parts have results of their own
+		return a.Journal == "" && a.Test == r.Test
 	case r.Journal == "":
 		return a.Test == r.Test || strings.HasPrefix(string(a.Test), string(r.Test)+"/")
 	}
@@ -181,23 +255,61 @@ func (r *Result) untrustedWhy() string {
 }
 
 // assemble adds to the results what only the run tells.
-func (c *collected) assemble() {
-	passed := true
+func (c *collected) assemble(part string, transcript bool, sum string, failed bool) {
+	c.trustAround()
 	for _, r := range c.results {
-		passed = passed && r.Status == drtest.Pass
 		if r.cut {
 			c.missing = append(c.missing, r.ID+" did not come to its end")
 		}
+		if r.lost != "" {
+			c.missing = append(c.missing, fmt.Sprintf("the journal %s %s", r.Journal, r.lost))
+		}
+	}
+	broke := func(format string, args ...any) {
+		r := newResult("go test", "go test", notMeasured)
+		r.broke(fmt.Sprintf(format, args...))
+		c.results = append(c.results, r)
+	}
+	file := func(name string) string { return path.Join(part, name) }
+	switch {
+	case c.run == nil && !transcript && part == ".":
+		if len(c.results) > 0 {
+			c.notes = append(c.notes, "this report is made of journals alone: nothing tells whether there were more")
+		}
+	case c.run == nil:
+		c.missing = append(c.missing, file(RunFile)+" is missing, so nothing tells how go test ended")
+	case c.run.Exit == nil:
+		c.missing = append(c.missing, strings.TrimSuffix("go test did not come to its end: "+string(c.run.Trouble), ": "))
+	case *c.run.Exit != 0 && !failed:
+		broke("%s", strings.TrimSuffix(fmt.Sprintf("go test failed with exit status %d: %s", *c.run.Exit, tail(string(c.run.Trouble))), ": "))
 	}
 	switch {
 	case c.run == nil:
-	case c.run.Exit == nil:
-		c.missing = append(c.missing, strings.TrimSuffix("go test did not come to its end: "+string(c.run.Trouble), ": "))
-	case *c.run.Exit != 0 && passed:
-		r := newResult("go test", "go test", notMeasured)
-		r.broke(strings.TrimSuffix(fmt.Sprintf("go test failed with exit status %d: %s", *c.run.Exit, tail(string(c.run.Trouble))), ": "))
-		c.results = append(c.results, r)
+	case !transcript:
+		c.missing = append(c.missing, file(TranscriptFile)+" is missing, so nothing tells which results there were")
+		broke("%s is missing, so nothing tells which results there were", file(TranscriptFile))
+	case c.run.Transcript != "" && string(c.run.Transcript) != sum:
+		c.missing = append(c.missing, file(TranscriptFile)+" is not as the run left it")
+		broke("%s is not as the run left it, so nothing tells which results there were", file(TranscriptFile))
 	}
+}
+
+// trustAround notes what only logs, as far as can be told, around parts that failed for the machine alone: it is played again
+// with them.
+func (c *collected) trustAround() {
+	for i := range c.results {
+		x := &c.results[i]
+		if !x.around || x.of.state != "fail" {
+			continue
+		}
+		parts := slices.DeleteFunc(slices.Clone(c.results), func(r Result) bool { return r.of == nil || r.around || !r.of.within(x.of) || r.of.state == "pass" })
+		x.Untrusted = len(parts) > 0 && !slices.ContainsFunc(parts, func(r Result) bool { return !r.Untrusted })
+	}
+}
+
+// within says whether a test is a part of another one, or of a package.
+func (t *test) within(whole *test) bool {
+	return t.pkg == whole.pkg && t != whole && (whole.name == "" || strings.HasPrefix(t.name, whole.name+"/"))
 }
 
 // readRun returns nil when there is no such file.
@@ -216,61 +328,66 @@ func readRun(path string) (*Run, error) {
 	return run, nil
 }
 
-func readTranscript(path string) (*Transcript, error) {
-	t := NewTranscript()
+// readTranscript returns nil when there is no such file. The sum is that of the whole file.
+func readTranscript(path string) (t *Transcript, sum string, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return t, nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read transcript: %w", err)
+		return nil, "", fmt.Errorf("read transcript: %w", err)
 	}
 	defer file.Close()
-	for lines := bufio.NewReader(file); ; {
-		line, err := lines.ReadBytes('\n')
-		if len(line) > 0 {
-			t.Add(line)
-		}
-		if err == io.EOF {
-			return t, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read transcript: %w", err)
-		}
+	all := sha256.New()
+	t = NewTranscript()
+	if err := t.Read(io.TeeReader(file, all), func(string) {}); err != nil {
+		return nil, "", fmt.Errorf("read transcript: %w", err)
 	}
+	return t, fmt.Sprintf("%x", all.Sum(nil)), nil
 }
 
-// readJournal makes a result of one journal. Its error is of opening it: a damaged one is a result.
-func readJournal(path, name string) (Result, error) {
+// readJournal makes a result of one journal, whatever it holds, and sums it up.
+func readJournal(path, name string) (res Result, sum string) {
+	if info, err := os.Stat(path); err != nil {
+		return unreadable(name, err), ""
+	} else if !info.Mode().IsRegular() {
+		return unreadable(name, errors.New("it is no file")), ""
+	}
 	file, err := os.Open(path)
 	if err != nil {
-		return Result{}, err
+		return unreadable(name, err), ""
 	}
 	defer file.Close()
-	r, damage := drtest.ReadReport(file)
-	res := resultOf(r, damage)
+	all := sha256.New()
+	in := io.TeeReader(file, all)
+	r, damage := drtest.ReadReport(in)
+	if _, err := io.Copy(io.Discard, in); damage == nil {
+		damage = err
+	}
+	res = resultOf(r, damage)
 	if res.ID == "" { // not even its header can be read
-		id := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-		res.ID, res.Title, res.Category, res.Began = id, id, notMeasured, nil
+		res = unreadable(name, damage)
 	}
 	res.Journal = Text(name)
-	return res, nil
+	return res, fmt.Sprintf("%x", all.Sum(nil))
 }
 
 // add tells a result how its test ended.
 func (r *Result) add(t *test) {
-	r.Test, r.of = Text(t.name), t
-	switch t.state {
-	case "":
+	r.by(t)
+	switch {
+	case !t.ended():
 		r.cut = true
 		r.broke(strings.TrimSuffix("the test did not end: "+t.why(), ": "))
-	case "skip":
+	case t.state == "skip":
 		r.broke("the test was skipped: " + t.why())
 		r.Untrusted = false
-	case "fail":
-		if r.Untrusted && t.asserted() {
+	case t.state == "fail":
+		if t.asserted && r.Status != drtest.Pass {
 			r.broke("the test failed for something else as well: " + t.why())
-			r.Status, r.Untrusted = drtest.Fail, false
+			if r.Untrusted {
+				r.Status, r.Untrusted = drtest.Fail, false
+			}
 		}
 		if r.Status == drtest.Pass {
 			r.broke("the verdicts pass, but the test failed: " + t.why())

@@ -89,25 +89,28 @@ func TestStream(t *testing.T) {
 
 func TestStreamLines(t *testing.T) {
 	for _, c := range []struct{ reason, lines, want string }{
-		{"a phase", `{"Action":"output","Test":"T","Output":"    a_test.go:4: drill DR-1: +0.1s   fault\n"}`, "drill DR-1: +0.1s   fault\n"},
-		{"a phase of a subtest", `{"Action":"output","Test":"T/x","Output":"        a_test.go:4: drill DR-1: fault\n"}`, "drill DR-1: fault\n"},
-		{"an image", `{"Action":"output","Output":"image drtest/postgres: building\n"}`, "image drtest/postgres: building\n"},
-		{"progress on standard error", `{"Action":"output","Output":"drtest: pulling debian\n"}`, "drtest: pulling debian\n"},
-		{"a log that only mentions it", `{"Action":"output","Test":"T","Output":"    a_test.go:4: the drill went well\n"}`, ""},
-		{"a line in parts", `{"Action":"output","Test":"T","Output":"drill DR"}
-{"Action":"output","Test":"U","Output":"drill DR-2: fault\n"}
-{"Action":"output","Test":"T","Output":"-1: fault\n"}`, "drill DR-2: fault\ndrill DR-1: fault\n"},
+		{"a phase", `{"Action":"attr","Package":"p","Test":"T","Key":"drtest.phase","Value":"drill DR-1: +0.1s   fault"}
+{"Action":"output","Package":"p","Test":"T","Output":"    a_test.go:4: drill DR-1: +0.1s   fault\n"}`, "drill DR-1: +0.1s   fault\n"},
+		{"what only looks like a phase", `{"Action":"output","Package":"p","Test":"T","Output":"    a_test.go:4: drill DR-1: +0.1s   fault\n"}`, ""},
+		{"progress on standard error", `{"Action":"output","Package":"p","Output":"drtest: pulling debian\n"}`, "drtest: pulling debian\n"},
+		{"a line in parts", `{"Action":"output","Package":"p","Test":"T","Output":"drtest: pul"}
+{"Action":"output","Package":"p","Test":"U","Output":"drtest: building a\n"}
+{"Action":"output","Package":"p","Test":"T","Output":"ling debian\n"}`, "drtest: building a\ndrtest: pulling debian\n"},
 		{"outside the protocol", "go: downloading a v1.0.0", "go: downloading a v1.0.0\n"},
-		{"what a passing test says", `{"Action":"output","Test":"T","Output":"hello\n"}
-{"Action":"pass","Test":"T"}`, ""},
-		{"what a failing test says", `{"Action":"output","Test":"T","Output":"=== RUN   T\n"}
-{"Action":"output","Test":"T","Output":"drill DR-1: fault\n"}
-{"Action":"output","Test":"T","Output":"    a_test.go:4: lost\n"}
-{"Action":"output","Test":"T","Output":"--- FAIL: T (0.00s)\n"}
-{"Action":"fail","Test":"T"}`, "drill DR-1: fault\n    a_test.go:4: lost\n--- FAIL: T (0.00s)\n"},
-		{"a process that dies", `{"Action":"output","Test":"T","Output":"signal: killed\n"}
-{"Action":"output","Output":"FAIL\n"}
-{"Action":"fail"}`, "signal: killed\nFAIL\n"},
+		{"what a passing test says", `{"Action":"output","Package":"p","Test":"T","Output":"hello\n"}
+{"Action":"pass","Package":"p","Test":"T"}`, ""},
+		{"what a failing test says", `{"Action":"run","Package":"p","Test":"T"}
+{"Action":"output","Package":"p","Test":"T","Output":"=== RUN   T\n"}
+{"Action":"attr","Package":"p","Test":"T","Key":"drtest.phase","Value":"drill DR-1: fault"}
+{"Action":"output","Package":"p","Test":"T","Output":"=== ATTR  T drtest.phase drill DR-1: fault\n"}
+{"Action":"output","Package":"p","Test":"T","Output":"    run.go:4: drill DR-1: fault\n"}
+{"Action":"output","Package":"p","Test":"T","Output":"    a_test.go:4: lost\n"}
+{"Action":"output","Package":"p","Test":"T","Output":"=== a line of its own\n"}
+{"Action":"output","Package":"p","Test":"T","Output":"--- FAIL: T (0.00s)\n"}
+{"Action":"fail","Package":"p","Test":"T"}`, "drill DR-1: fault\n    a_test.go:4: lost\n=== a line of its own\n--- FAIL: T (0.00s)\n"},
+		{"a process that dies", `{"Action":"output","Package":"p","Test":"T","Output":"signal: killed\n"}
+{"Action":"output","Package":"p","Output":"FAIL\n"}
+{"Action":"fail","Package":"p"}`, "signal: killed\nFAIL\n"},
 	} {
 		transcript := NewTranscript()
 		var got string
@@ -130,8 +133,8 @@ func TestCollectDamage(t *testing.T) {
 			func(b []byte) []byte {
 				return append(bytes.Join(bytes.SplitAfter(b, []byte("\n"))[:81], nil), `{"op`...)
 			}},
-		{"no journal at all", "journal: inconclusive: journal line 1: no line of a journal", func([]byte) []byte { return []byte("hello\n") }},
-		{"empty", "journal: inconclusive: journal line 1: the journal is empty", func([]byte) []byte { return nil }},
+		{"no journal at all", "journal: inconclusive: the journal cannot be read: journal line 1: no line of a journal", func([]byte) []byte { return []byte("hello\n") }},
+		{"empty", "journal: inconclusive: the journal cannot be read: journal line 1: the journal is empty", func([]byte) []byte { return nil }},
 		{"cut off before the verdicts", "DR-DB-004: inconclusive: the drill was cut off before its end", func(b []byte) []byte { return b[:bytes.LastIndexByte(b[:len(b)-1], '\n')+1] }},
 	} {
 		dir := t.TempDir()
@@ -158,10 +161,12 @@ func TestCollectDamage(t *testing.T) {
 // A run in which nothing but go test itself fails must not look as if it had passed.
 func TestCollectFailureOfGoTest(t *testing.T) {
 	dir := t.TempDir()
-	saveJournal(t, filepath.Join(dir, "DR-DB-004.ndjson"), drills()[0])
-	if !collect(t, dir).Passed() {
-		t.Fatal("a journal of a drill that passed does not pass")
+	name := filepath.Join(dir, "_artifacts", "1", "DR-DB-004.ndjson")
+	saveJournal(t, name, drills()[0])
+	if r := collect(t, dir); !r.Passed() || len(r.Notes) != 1 {
+		t.Fatalf("a journal of a drill that passed does not pass, or nothing is said of what is not known:\n%s", r.Table())
 	}
+	says(t, dir, events("p", "TestFailover", "1", "DR-DB-004.ndjson", "pass"))
 	about(t, dir, Run{When: began, Exit: new(2), Trouble: "go: no such tool"})
 	r := collect(t, dir)
 	want := "go test failed with exit status 2: go: no such tool"
@@ -173,6 +178,29 @@ func TestCollectFailureOfGoTest(t *testing.T) {
 	want = "go test did not come to its end: interrupted: terminated"
 	if got := string(r.Incomplete); got != want || r.Passed() || r.Complete {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// events are what go test -json says of a test that leaves a journal.
+func events(pkg, name, artifacts, journal, outcome string) string {
+	var b strings.Builder
+	say := func(action, key, value, path string) {
+		fmt.Fprintf(&b, `{"Action":%q,"Package":%q,"Test":%q,"Key":%q,"Value":%q,"Path":%q}`+"\n", action, pkg, name, key, value, path)
+	}
+	say("run", "", "", "")
+	say("artifacts", "", "", "/elsewhere/_artifacts/"+artifacts)
+	say("attr", "drtest.journal", journal, "")
+	say(outcome, "", "", "")
+	name = ""
+	say(outcome, "", "", "")
+	return b.String()
+}
+
+// says writes down what go test said.
+func says(t *testing.T, dir, lines string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, TranscriptFile), []byte(lines), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -195,12 +223,19 @@ func TestCollectNothing(t *testing.T) {
 // What is untrusted is played again, and then the second run decides; what failed in the first one stays failed.
 func TestCollectPlayedAgain(t *testing.T) {
 	const line = `{"Action":%q,"Package":"p","Test":%q,"Output":%q,"Path":%q}` + "\n"
+	const slow = "    start.go:80: untrusted: start primary: the machine did not keep up\n"
 	dir := t.TempDir()
 	// plays writes down a test of a run, and the journal of its drill, if it has one.
 	plays := func(part, name, outcome, said string, r *drtest.Report) {
 		t.Helper()
 		artifacts := filepath.Join(dir, part, "_artifacts", strings.ReplaceAll(name, "/", "-"))
 		lines := fmt.Sprintf(line, "run", name, "", "") + fmt.Sprintf(line, "artifacts", name, "", artifacts)
+		if r != nil {
+			lines += fmt.Sprintf(`{"Action":"attr","Package":"p","Test":%q,"Key":"drtest.journal","Value":"drill.ndjson"}`+"\n", name)
+		}
+		if said == slow {
+			lines += fmt.Sprintf(`{"Action":"attr","Package":"p","Test":%q,"Key":"drtest.untrusted","Value":"slow"}`+"\n", name)
+		}
 		if said != "" {
 			lines += fmt.Sprintf(line, "output", name, said, "")
 		}
@@ -230,8 +265,6 @@ func TestCollectPlayedAgain(t *testing.T) {
 	quiet := func(id string, back int) *drtest.Report {
 		return judge(drill(id, id, "Database Failures", back, 4000), rto, nil)
 	}
-	const slow = "    start.go:80: untrusted: start primary: the machine did not keep up\n"
-
 	plays("", "TestPasses", "pass", "", quiet("DR-1", 1200))
 	plays("", "TestFails", "fail", "", quiet("DR-2", 2000))
 	plays("", "TestSlow/one", "fail", "", busy("DR-3", 1700))

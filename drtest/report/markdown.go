@@ -8,8 +8,10 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/foreign"
 )
 
 //go:embed report.md.tmpl
@@ -18,7 +20,8 @@ var form string
 // Markdown returns the report as a document for people. Every sentence of it follows from a measured fact.
 func (r *Report) Markdown() ([]byte, error) {
 	t, err := template.New("report.md").Funcs(template.FuncMap{
-		"text":       func(v any) string { return markdown.Replace(line(fmt.Sprint(v))) },
+		"text":       func(v any) string { return escape(fmt.Sprint(v)) },
+		"code":       func(v any) string { return code(fmt.Sprint(v)) },
 		"date":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
 		"inc":        func(i int) int { return i + 1 },
 		"sub":        func(a, b int) int { return a - b },
@@ -42,8 +45,58 @@ func (r *Report) Markdown() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// markdown keeps text from outside from being taken for Markdown.
-var markdown = strings.NewReplacer(`\`, `\\`, `|`, `\|`, "`", "\\`", `*`, `\*`, `[`, `\[`, `<`, `&lt;`, `&`, `&amp;`)
+// escape keeps text from being taken for Markdown or HTML, wherever it stands in a line: in a cell, an item or a heading.
+func escape(text string) string {
+	runes := []rune(foreign.Text(text))
+	var b strings.Builder
+	for i, r := range runes {
+		switch {
+		case r == '<':
+			b.WriteString("&lt;")
+			continue
+		case r == '&':
+			b.WriteString("&amp;")
+			continue
+		case strings.ContainsRune("\\|`*[~$", r),
+			r == '_' && !(within(runes, i-1) && within(runes, i+1)), // in a word it is only itself
+			r == ':' && strings.HasPrefix(string(runes[i:min(i+3, len(runes))]), "://"),
+			r == '.' && i >= 3 && strings.EqualFold(string(runes[i-3:i]), "www"),
+			i == 0 && strings.ContainsRune("#>", r), // they begin a block, and so do these before a space
+			i == 0 && strings.ContainsRune("+-", r) && (len(runes) == 1 || runes[1] == ' ' || runes[1] == r),
+			(r == '.' || r == ')') && i > 0 && digits(runes[:i]) && (i+1 == len(runes) || runes[i+1] == ' '):
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// within says whether the character at i is one of a word.
+func within(runes []rune, i int) bool {
+	return i >= 0 && i < len(runes) && (unicode.IsLetter(runes[i]) || unicode.IsDigit(runes[i]))
+}
+
+// digits says whether text is a number.
+func digits(text []rune) bool {
+	return !slices.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// code returns text between as many backticks as it takes to keep it in one piece.
+func code(text string) string {
+	longest, now := 0, 0
+	for _, r := range text {
+		now++
+		if r != '`' {
+			now = 0
+		}
+		longest = max(longest, now)
+	}
+	ticks := strings.Repeat("`", longest+1)
+	if strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") || text == "" {
+		text = " " + text + " "
+	}
+	return ticks + text + ticks
+}
 
 // A row is one line of the table of a result.
 type row struct{ Metric, Target, Limit, Measured, Status string }
@@ -158,7 +211,7 @@ func meet(results []Result, objective string, target bool) verdicts {
 			m.Met++
 			continue
 		}
-		not = append(not, results[i].ID)
+		not = append(not, results[i].Label())
 		if m.Status != drtest.Fail {
 			m.Status = v.Status
 		}

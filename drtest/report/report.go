@@ -9,12 +9,14 @@ import (
 	_ "embed" // for the schema
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/foreign"
 )
 
 // Version is the version of the form of the JSON report.
@@ -54,6 +56,9 @@ type Run struct {
 	// Trouble is what went wrong beside the tests: an interrupt, or what a go test that failed wrote to its
 	// standard error.
 	Trouble Text `json:"trouble"`
+	// Transcript is the SHA-256 of what go test said, which tells of each journal what it is to be. It is empty as long as go
+	// test runs.
+	Transcript Text `json:"transcript"`
 }
 
 // A Tally counts results.
@@ -87,22 +92,100 @@ type Category struct {
 	Tally
 }
 
-// newReport orders the results and counts them. Run may be nil.
-func newReport(run *Run, results []Result, incomplete string) *Report {
-	r := &Report{Version: Version, Run: run, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: []Text{}}
-	r.Categories, r.Results = []Category{}, []Result{}
+// newReport orders the results and counts them. Run may be nil, and again is so unless something was played again. This is the
+// one place where text from outside comes into a report, and is made harmless.
+func newReport(run, again *Run, results []Result, incomplete string, notes []Text) *Report {
+	r := &Report{Version: Version, Run: run, Again: again, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: append([]Text{}, notes...)}
 	results = slices.SortedStableFunc(slices.Values(results), func(a, b Result) int {
-		return cmp.Or(cmp.Compare(natural(a.ID), natural(b.ID)), cmp.Compare(a.Journal, b.Journal))
+		return cmp.Or(cmp.Compare(natural(a.ID), natural(b.ID)), cmp.Compare(a.Package, b.Package), cmp.Compare(natural(string(a.Test)), natural(string(b.Test))),
+			cmp.Compare(a.Journal, b.Journal))
 	})
-	r.Summary = tally(results)
+	r.Categories, r.Results = []Category{}, results
+	clean(reflect.ValueOf(r).Elem())
+	results = r.Results
+	tellApart(results)
+	r.Summary, r.Results = tally(results), []Result{}
+	seen := map[string]bool{}
 	for i := range results {
-		if name := results[i].Category; !slices.ContainsFunc(r.Categories, func(c Category) bool { return c.Name == name }) {
+		if name := results[i].Category; !seen[name] {
+			seen[name] = true
 			members := in(results, name)
 			r.Categories = append(r.Categories, Category{name, tally(members)})
 			r.Results = append(r.Results, members...)
 		}
 	}
 	return r
+}
+
+// tellApart labels the results of which there are others with the same ID: by the test, and its package where there are several.
+func tellApart(results []Result) {
+	packages := map[Text]bool{}
+	for _, r := range results {
+		packages[r.Package] = r.Package != ""
+	}
+	same := func() map[string]int {
+		n := map[string]int{}
+		for _, r := range results {
+			n[r.Label()]++
+		}
+		return n
+	}
+	for _, label := range []func(Result) string{
+		func(r Result) string { return string(r.Test) },
+		func(r Result) string { return strings.Trim(string(r.Package+"."+r.Test), ".") },
+		func(r Result) string { return string(r.Journal) },
+	} {
+		n := same()
+		for i := range results {
+			if more := label(results[i]); n[results[i].Label()] > 1 && more != "" {
+				results[i].label = results[i].ID + " (" + more + ")"
+			}
+		}
+	}
+}
+
+// clean makes each text harmless that can be reached from v.
+func clean(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.CanSet() {
+			v.SetString(foreign.Text(v.String()))
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			clean(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			clean(v.Index(i))
+		}
+	case reflect.Struct:
+		if run, is := v.Interface().(Run); is && v.CanSet() { // a command is repeated whole, or not at all
+			words := strings.Split(run.Command, " ")
+			for i := range words {
+				words[i] = foreign.Text(words[i])
+			}
+			defer v.FieldByName("Command").SetString(strings.Join(words, " "))
+		}
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				clean(v.Field(i))
+			}
+		}
+	case reflect.Map:
+		if v.Type().Key().Kind() != reflect.String {
+			return
+		}
+		for _, key := range v.MapKeys() {
+			value := reflect.New(v.Type().Elem()).Elem()
+			value.Set(v.MapIndex(key))
+			clean(value)
+			v.SetMapIndex(key, reflect.Value{})
+			name := reflect.New(key.Type()).Elem()
+			name.SetString(foreign.Text(key.String()))
+			v.SetMapIndex(name, value)
+		}
+	}
 }
 
 // in returns the results of one category.

@@ -88,16 +88,16 @@ func TestGolden(t *testing.T) {
 	setup.broke("no journal, and the test failed: start primary: no such image")
 	results = append(results, setup)
 
-	t.Run("all outcomes", func(t *testing.T) { goldens(t, "outcomes", newReport(run(), results, "")) })
+	t.Run("all outcomes", func(t *testing.T) { goldens(t, "outcomes", newReport(run(), nil, results, "", nil)) })
 	t.Run("the order of collecting does not matter", func(t *testing.T) {
 		slices.Reverse(results)
-		goldens(t, "outcomes", newReport(run(), results, ""))
+		goldens(t, "outcomes", newReport(run(), nil, results, "", nil))
 	})
-	t.Run("nothing", func(t *testing.T) { goldens(t, "empty", newReport(nil, nil, "")) })
+	t.Run("nothing", func(t *testing.T) { goldens(t, "empty", newReport(nil, nil, nil, "", nil)) })
 }
 
 func TestSchemaIsStrict(t *testing.T) {
-	data, err := newReport(run(), []Result{resultOf(drills()[0], nil)}, "").JSON()
+	data, err := newReport(run(), nil, []Result{resultOf(drills()[0], nil)}, "", nil).JSON()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestPassed(t *testing.T) {
 		{"incomplete", []Result{good}, &Run{Exit: new(0)}, "interrupted", false},
 		{"go test did not end", []Result{good}, &Run{}, "interrupted", false},
 	} {
-		if got := newReport(c.run, c.results, c.missing).Passed(); got != c.want {
+		if got := newReport(c.run, nil, c.results, c.missing, nil).Passed(); got != c.want {
 			t.Errorf("%s: passed %v, want %v", c.reason, got, c.want)
 		}
 	}
@@ -150,7 +150,7 @@ func TestOrder(t *testing.T) {
 		results = append(results, newResult(c[0], "", c[1]))
 	}
 	var got []string
-	for _, r := range newReport(nil, results, "").Results {
+	for _, r := range newReport(nil, nil, results, "", nil).Results {
 		got = append(got, r.Category+" "+r.ID)
 	}
 	want := []string{"b DR-9", "b DR-009", "b DR-10", "a DR-9/a", "a DR-9/z", "a DR-11"}

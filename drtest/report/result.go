@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -23,6 +24,7 @@ type Result struct {
 	First      *First     `json:"first"`  // the run before this one, where the drill was played again
 	Reason     Text       `json:"reason"` // why the drill broke, was cut off, or left no journal
 	Test       Text       `json:"test"`
+	Package    Text       `json:"package"` // of the test
 	Journal    Text       `json:"journal"` // relative to the report
 	Began      *time.Time `json:"began"`
 	Fault      Text       `json:"fault"`
@@ -50,9 +52,18 @@ type Result struct {
 	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
 	Machine      *Machine           `json:"machine"`
 
-	cut bool  // something of it did not come to its end
-	of  *test // that left the journal, or nil
+	cut    bool   // something of it did not come to its end
+	lost   string // what is wrong with what was kept of it
+	around bool   // it is of a test or a package that failed around parts that did
+	of     *test  // that left the journal, or nil
+	label  string // tells it from results of the same ID
 }
+
+// by notes which test a result is of.
+func (r *Result) by(t *test) { r.of, r.Test, r.Package = t, Text(t.name), Text(t.pkg) }
+
+// Label is the ID, with what tells the result from others of the same ID.
+func (r Result) Label() string { return cmp.Or(r.label, r.ID) }
 
 // First is how the first run of a drill ended that was played again, alone, since that run was untrusted.
 type First struct {
@@ -255,6 +266,7 @@ func resultOf(r *drtest.Report, damage error) Result {
 	switch {
 	case damage != nil:
 		res.broke(damage.Error())
+		res.lost = "is damaged"
 	case l.Broken != "":
 		res.broke("the drill broke: " + l.Broken)
 	case !l.Ended:
@@ -290,7 +302,7 @@ func resultOf(r *drtest.Report, damage error) Result {
 	} else {
 		res.Why["lost"] = f.RPO.Why
 	}
-	if f.Due > 0 {
+	if _, injected := l.Event(drtest.FaultInjected); injected {
 		res.Availability = &f.Availability
 	}
 	if b := f.Bill; b != nil {

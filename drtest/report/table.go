@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -21,37 +22,31 @@ func (r *Report) Table() []byte {
 			recovered = fmt.Sprintf("%d/%d", *x.Recovered, *x.Affected)
 		}
 		if m := x.Machine; m != nil {
-			machine = "ok"
-			if m.Late > 0 {
-				machine = fmt.Sprintf("%d late", m.Late)
-			}
-			if m.Overloaded {
-				machine = "OVERLOADED: " + line(string(m.Why))
-			}
+			machine = m.mark(x.Verdicts)
 		}
 		status := x.Status.String()
 		if x.Untrusted {
 			status = "untrusted"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", line(x.ID), line(x.Title), status,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Label(), x.Title, status,
 			strict(x.Detection), strict(x.RTO), strict(x.RPO), recovered, machine)
 	}
 	_ = w.Flush() // a buffer takes everything
 	for _, x := range r.Results {
 		if x.First != nil {
-			fmt.Fprintf(&b, "%s: played again, alone, since the first run was untrusted: %s\n", line(x.ID), line(string(x.First.Why)))
+			fmt.Fprintf(&b, "%s: played again, alone, since the first run was untrusted: %s\n", x.Label(), x.First.Why)
 		}
 		if x.Reason != "" {
-			fmt.Fprintf(&b, "%s: %v: %s\n", line(x.ID), x.Status, line(string(x.Reason)))
+			fmt.Fprintf(&b, "%s: %v: %s\n", x.Label(), x.Status, x.Reason)
 		}
 		for _, v := range x.Verdicts {
 			if v.Status == drtest.Fail || v.Status == drtest.Inconclusive && x.Reason == "" {
-				fmt.Fprintf(&b, "%s: %s\n", line(x.ID), line(v.String()))
+				fmt.Fprintf(&b, "%s: %s\n", x.Label(), v.String())
 			}
 		}
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", line(string(note)))
+		fmt.Fprintf(&b, "note: %s\n", note)
 	}
 	s := r.Summary
 	fmt.Fprintf(&b, "%d results: %d passed, %d failed, %d inconclusive", s.Results, s.Passed, s.Failed, s.Inconclusive)
@@ -66,13 +61,30 @@ func (r *Report) Table() []byte {
 		fmt.Fprintln(&b, "no drill ran, so nothing passed")
 	}
 	if r.Incomplete != "" {
-		fmt.Fprintf(&b, "incomplete: %s\n", line(string(r.Incomplete)))
+		fmt.Fprintf(&b, "incomplete: %s\n", r.Incomplete)
 	}
 	return b.Bytes()
 }
 
-// line puts text on one line.
-func line(text string) string { return strings.Join(strings.Fields(text), " ") }
+// mark says how the machine did, and what that rests on. A verdict may rest on another part of the drill than the figures as a
+// whole do.
+func (m *Machine) mark(verdicts []Verdict) string {
+	var not []string
+	for _, v := range verdicts {
+		if v.Untrusted && !slices.Contains(not, v.Objective) {
+			not = append(not, v.Objective)
+		}
+	}
+	switch {
+	case m.Overloaded:
+		return "OVERLOADED: " + string(m.Why)
+	case len(not) > 0:
+		return "did not keep up: see " + strings.Join(not, ", ")
+	case m.Late > 0:
+		return fmt.Sprintf("%d late", m.Late)
+	}
+	return "ok"
+}
 
 // strict prints the end of an interval that counts.
 func strict(s *Span) string {

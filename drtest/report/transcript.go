@@ -1,128 +1,369 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"io"
+	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/drtest/suite/internal/announce"
+	"github.com/drtest/suite/internal/foreign"
 )
 
-// A Transcript takes in what go test -json says: see "go doc test2json".
+// A Transcript takes in what go test -json says: see "go doc test2json". What tests and systems under test say is made
+// harmless here, where it comes in, and what would be too much is cut.
 type Transcript struct {
-	tests  map[string]*test // by package and name
-	order  []*test
-	builds map[string]string // what building said, by the id of the build
-	owners map[string]*test  // by artifact directory
+	tests    map[id]*test
+	order    []*test
+	packages map[string][]*test
+	builds   map[string]*speech // what building said, by the id of the build
+	journals map[string]*kept   // what tests say that they wrote, by the path below the directory of the run
+	owners   map[string]*test   // by artifact directory
+	beside   speech             // what is no event
 }
 
 // NewTranscript returns an empty transcript.
 func NewTranscript() *Transcript {
-	return &Transcript{tests: map[string]*test{}, builds: map[string]string{}, owners: map[string]*test{}}
+	return &Transcript{tests: map[id]*test{}, packages: map[string][]*test{}, builds: map[string]*speech{},
+		journals: map[string]*kept{}, owners: map[string]*test{}}
 }
+
+// An id tells a test from all others of a run.
+type id struct{ pkg, name string }
 
 // A test is one test of the transcript, or, without a name, the package around its tests.
 type test struct {
-	pkg, name string
-	state     string   // "pass", "fail" or "skip"; empty while it has not ended
-	partial   string   // what stands after the last line break
-	notes     []string // what the harness said of the run
-	output    []string // the lines that were not shown as they came
+	id
+	state     string // "pass", "fail" or "skip"; empty while it has not ended
+	running   bool   // again, after it had ended
+	tested    bool   // a package of which a test has begun
+	said      speech
+	next      string         // the line of go test's own that follows an event
+	announced map[string]int // lines that the harness is about to log
+	phases    map[string]int // those of them that have been shown
+	notes     []string       // what the harness said of the run
+	directory string         // for artifacts
+	died      string         // its panic, or why the runtime ended it
+	dying     string         // a line that looks like one, until a goroutine's stack follows
+	exit      string         // what go test says of how its process ended
+	asserted  bool           // it failed for an assertion of testify, a panic or a data race: no machine excuses that
+	untrusted bool           // it failed since the machine did not keep up, as it has announced
 }
 
-// id tells a test from all others of a run.
-func (t *test) id() string { return t.pkg + " " + t.name }
+// A kept journal is one that a test says that it wrote.
+type kept struct {
+	of   *test
+	sum  string // SHA-256; empty when the test did not come to the end of it
+	seen bool
+}
 
-// passed returns the tests that passed, by their ids.
-func (t *Transcript) passed() map[string]bool {
-	passed := map[string]bool{}
+// ended says whether the test came to its end.
+func (t *test) ended() bool { return t.state != "" && !t.running }
+
+// bad says whether the test failed or did not end.
+func (t *test) bad() bool { return t.state == "fail" || !t.ended() }
+
+// passed returns the tests that passed.
+func (t *Transcript) passed() map[id]bool {
+	passed := map[id]bool{}
 	for id, x := range t.tests {
-		passed[id] = x.state == "pass"
+		passed[id] = x.state == "pass" && x.ended()
 	}
 	return passed
 }
 
-// progress matches the lines that are shown as they come: the phases of drills, and the work on images.
-var progress = regexp.MustCompile(`^(?:\s+[^\s:]+\.go:\d+: )?((?:drill|image) .*)$|^(drtest: .*)$`)
+// longestEvent is the most bytes of a line of the transcript. Those of go test have a few thousand.
+const longestEvent = 1 << 20
+
+// Read takes in all of r, and shows what people should see of it at once: see [Transcript.Add].
+func (t *Transcript) Read(r io.Reader, show func(text string)) error {
+	in := bufio.NewReaderSize(r, 64*1024)
+	var line []byte
+	more := 0
+	for {
+		part, err := in.ReadSlice('\n')
+		kept := min(len(part), longestEvent-len(line))
+		line, more = append(line, part[:kept]...), more+len(part)-kept
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if len(line) > 0 {
+			show(t.add(line, more))
+		}
+		line, more = line[:0], 0
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// An event is one line of what go test -json says.
+type event struct{ Action, Package, Test, Output, Path, ImportPath, FailedBuild, Key, Value string }
+
+// eventOf reads a line. What is no event of go test is not known.
+func eventOf(line []byte) (e event, known bool) {
+	if json.Unmarshal(line, &e) != nil {
+		return e, false
+	}
+	switch e.Action {
+	case "build-output", "build-fail":
+		return e, e.ImportPath != ""
+	case "start", "run", "pause", "cont", "pass", "bench", "fail", "output", "skip", "attr", "artifacts":
+		return e, e.Package != ""
+	}
+	return e, false
+}
 
 // Add takes in one line and returns what people should see of it at once, if anything: progress, what
 // building says, the reason of a skip, and the output of a test that failed.
-func (t *Transcript) Add(line []byte) string {
-	var e struct{ Action, Package, Test, Output, Path, ImportPath, FailedBuild string }
-	if json.Unmarshal(line, &e) != nil {
-		return string(bytes.TrimRight(line, "\n")) + "\n" // go test says some things outside its protocol
+func (t *Transcript) Add(line []byte) string { return t.add(line, 0) }
+
+// add takes in a line of which some more bytes were left out.
+func (t *Transcript) add(raw []byte, more int) (shown string) {
+	e, known := eventOf(raw)
+	if more > 0 || !known {
+		text := harmless(string(bytes.TrimRight(raw, "\r\n")), more)
+		if text == "" {
+			return ""
+		}
+		t.beside.keep(line{text: text}) // go test says some things outside its protocol
+		return text + "\n"
 	}
 	if e.ImportPath != "" {
-		t.builds[e.ImportPath] += e.Output
-		return e.Output
+		said := t.builds[e.ImportPath]
+		if said == nil {
+			said = new(speech)
+			t.builds[e.ImportPath] = said
+		}
+		said.lines(e.Output, func(raw string, more int) {
+			said.keep(line{text: harmless(raw, more)})
+			shown += harmless(raw, more) + "\n"
+		})
+		return shown
 	}
-	id := (&test{pkg: e.Package, name: e.Test}).id()
-	if t.tests[id] == nil {
-		t.tests[id] = &test{pkg: e.Package, name: e.Test}
-		t.order = append(t.order, t.tests[id])
-	}
-	now := t.tests[id]
-	switch e.Action {
-	case "output":
+	now := t.test(id{foreign.Text(e.Package), foreign.Text(e.Test)})
+	if e.Action == "output" {
 		return now.say(e.Output)
+	}
+	now.said.flush(now.hear)
+	switch e.Action {
+	case "run":
+		now.running, now.next = now.state != "", "=== RUN   "+e.Test
+	case "cont":
+		now.next = "=== CONT  " + e.Test
 	case "artifacts":
-		t.owners[artifacts(e.Path)] = now
-	case "pass":
-		now.state, now.output = e.Action, nil
+		now.next = "=== ARTIFACTS " + e.Test + " " + e.Path
+		now.directory = artifacts(e.Path)
+		t.owners[now.directory] = now
+	case "attr":
+		now.next = strings.TrimRight("=== ATTR  "+e.Test+" "+e.Key+" "+e.Value, " ")
+		return t.told(now, e.Key, foreign.Text(e.Value))
+	case "pass", "bench":
+		now.end("pass")
+		if now.name == "" {
+			t.endBenchmarks(now.pkg)
+		}
 	case "skip":
-		now.state = e.Action
+		now.end("skip")
 		if now.name != "" {
 			return "skip " + now.name + ": " + now.why() + "\n"
 		}
 	case "fail":
-		now.state = e.Action
-		var shown string
-		if now.name == "" { // a package that died takes its running tests with it
-			for _, running := range t.order {
-				if running.pkg == now.pkg && running.state == "" {
-					shown += running.rest()
-				}
-			}
-		}
-		shown += now.rest()
-		now.output = append(now.output, t.builds[e.FailedBuild]) // as the reason; it has been shown
-		return shown
+		return t.fail(now, e.FailedBuild)
 	}
 	return ""
 }
 
-// say takes in output and returns the lines of it that show progress.
-func (t *test) say(output string) (shown string) {
-	t.partial += output // long lines come in parts
-	for {
-		line, after, whole := strings.Cut(t.partial, "\n")
-		if !whole {
-			return shown
-		}
-		t.partial = after
-		if m := progress.FindStringSubmatch(line); m != nil {
-			shown += m[1] + m[2] + "\n"
-			if note, is := strings.CutPrefix(m[2], "drtest: note: "); is {
-				t.notes = append(t.notes, note)
-			}
-		} else if !strings.HasPrefix(line, "=== ") {
-			t.output = append(t.output, line)
+// test returns the test, which may be new.
+func (t *Transcript) test(id id) *test {
+	x := t.tests[id]
+	if x == nil {
+		x = &test{id: id, announced: map[string]int{}, phases: map[string]int{}}
+		t.tests[id] = x
+		t.order = append(t.order, x)
+		t.packages[id.pkg] = append(t.packages[id.pkg], x)
+		if id.name != "" {
+			t.test(idOf(id.pkg)).tested = true
 		}
 	}
+	return x
+}
+
+// idOf is the id of a package.
+func idOf(pkg string) id { return id{pkg: pkg} }
+
+// told takes in what the harness announced, and returns what to show of it.
+func (t *Transcript) told(now *test, key, value string) string {
+	switch key {
+	case announce.Phase:
+		now.phases[fields(value)]++
+		return value + "\n"
+	case announce.Line:
+		now.announced[fields(value)]++
+	case announce.Journal:
+		t.journals[now.directory+"/"+path.Base(value)] = &kept{of: now}
+	case announce.Kept:
+		sum, name, _ := strings.Cut(value, " ")
+		if j := t.journals[now.directory+"/"+path.Base(name)]; j != nil && j.of == now {
+			j.sum = sum
+		}
+	case announce.Untrusted:
+		now.untrusted = true
+	}
+	return ""
+}
+
+// fields is a text without what indents and separates it.
+func fields(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// end ends a test. A test that ended in two ways ended in the worse one.
+func (t *test) end(state string) {
+	t.running, t.next = false, ""
+	if worse := []string{"", "pass", "skip", "fail"}; slices.Index(worse, state) > slices.Index(worse, t.state) {
+		t.state = state
+	}
+	if t.state == "pass" {
+		t.said = speech{} // nobody will ask
+	}
+}
+
+// endBenchmarks ends the benchmarks of a package that passed: go test does not tell of their ends.
+func (t *Transcript) endBenchmarks(pkg string) {
+	for _, x := range t.packages[pkg] {
+		if !x.ended() && strings.HasPrefix(x.name, "Benchmark") {
+			x.end("pass")
+		}
+	}
+}
+
+// fail ends a test or a package that failed, and returns its output.
+func (t *Transcript) fail(now *test, build string) (shown string) {
+	now.end("fail")
+	if now.name == "" { // a package that died takes its running tests with it
+		for _, running := range t.packages[now.pkg] {
+			if !running.ended() {
+				running.said.flush(running.hear)
+				shown += running.rest()
+			}
+		}
+	}
+	shown += now.rest()
+	if said := t.builds[build]; said != nil { // as the reason; it has been shown
+		for _, l := range said.kept() {
+			now.said.keep(line{l.text, progress})
+		}
+	}
+	return shown
+}
+
+// say takes in output and returns the lines of it that show progress.
+func (t *test) say(output string) (shown string) {
+	whole, isLine := strings.CutSuffix(output, "\n")
+	if isLine && t.isFrame(whole) { // it begins a line of its own, whatever came before
+		t.said.flush(t.hear)
+	}
+	t.said.lines(output, func(raw string, more int) {
+		if text, is := t.listen(raw, more); is {
+			shown += text + "\n"
+		}
+	})
+	return shown
+}
+
+// hear takes in a line.
+func (t *test) hear(raw string, more int) { t.listen(raw, more) }
+
+var (
+	logged = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: `)
+	stack  = regexp.MustCompile(`^goroutine \d+ (gp=\S+ m=\S+ (mp=\S+ )?)?\[`)
+	// quiet matches what go test says of a package that is no reason.
+	quiet = regexp.MustCompile(`^(exit status \d+|coverage: .*% of statements.*|testing: warning: no tests to run)$`)
+)
+
+// listen takes in a line, and returns it if it shows progress.
+func (t *test) listen(raw string, more int) (text string, shows bool) {
+	text = harmless(raw, more)
+	l := line{text: text}
+	message := fields(foreign.Text(strings.TrimSpace(strings.TrimPrefix(raw, logged.FindString(raw)))))
+	switch {
+	case strings.HasPrefix(raw, "=== ") && t.isFrame(raw):
+		t.next = ""
+		return "", false
+	case t.isFrame(raw):
+		l.kind = frame
+	case t.phases[message] > 0:
+		t.phases[message]--
+		return "", false
+	case t.announced[message] > 0:
+		t.announced[message]--
+		l.kind = ours
+	case strings.HasPrefix(raw, "drtest: "):
+		l.kind, shows = progress, true
+		if note, is := strings.CutPrefix(text, "drtest: note: "); is && t.name == "" && !t.tested {
+			t.notes = append(t.notes, note) // no system has been started
+		}
+	case t.name == "" && quiet.MatchString(raw):
+		l.kind, t.exit = frame, text
+	default:
+		t.read(raw, text)
+	}
+	t.said.keep(l)
+	return text, shows
+}
+
+// read looks for the signs of a failure that is a test's own.
+func (t *test) read(raw, text string) {
+	if strings.HasPrefix(raw, "panic: ") || strings.HasPrefix(raw, "fatal error: ") {
+		t.dying = text
+	} else if t.dying != "" && t.died == "" && stack.MatchString(raw) {
+		t.died = t.dying
+	}
+	trimmed := strings.TrimSpace(raw)
+	if strings.HasPrefix(trimmed, "Error Trace:") || strings.HasPrefix(trimmed, "panic: ") || strings.Contains(raw, "WARNING: DATA RACE") {
+		t.asserted = true
+	}
+}
+
+// isFrame says whether go test wrote a line, and not the test.
+func (t *test) isFrame(raw string) bool {
+	trimmed := strings.TrimSpace(raw)
+	switch {
+	case t.next != "" && trimmed == t.next, trimmed == "=== PAUSE "+t.name, trimmed == "=== NAME  "+t.name:
+		return true
+	case t.name != "":
+		for _, outcome := range []string{"PASS", "FAIL", "SKIP"} {
+			if rest, is := strings.CutPrefix(trimmed, "--- "+outcome+": "+t.name+" ("); is {
+				return strings.HasSuffix(rest, "s)") && !strings.Contains(rest, " ")
+			}
+		}
+		return false
+	}
+	return raw == "PASS" || raw == "FAIL" || strings.HasPrefix(raw, "FAIL\t"+t.pkg) || strings.HasPrefix(raw, "ok  \t"+t.pkg)
 }
 
 // rest is the output that has not been shown.
 func (t *test) rest() string {
-	if len(t.output) == 0 {
-		return ""
+	var b strings.Builder
+	for _, l := range t.said.kept() {
+		if l.kind != progress {
+			b.WriteString(l.text + "\n")
+		}
 	}
-	return strings.Join(t.output, "\n") + "\n"
+	return b.String()
 }
 
-// notes are what the harness said of the run, with the package in which it did.
+// notes are what the harness said of the run, with the package in which it did, and what go test said beside its protocol.
 func (t *Transcript) notes() []Text {
 	notes := []Text{}
 	for _, x := range t.order {
@@ -130,69 +371,87 @@ func (t *Transcript) notes() []Text {
 			notes = append(notes, Text(path.Base(x.pkg)+": "+note))
 		}
 	}
+	if said := t.beside.text(); said != "" {
+		notes = append(notes, Text("go test said beside its protocol: "+said))
+	}
 	return notes
 }
 
-// why says in one line what the test said: its panic, or the end of its output.
-func (t *test) why() string {
+// text is the end of what was said, without what others are known to have said.
+func (s *speech) text() string {
 	var said []string
-	for _, line := range t.output {
-		line = strings.Join(strings.Fields(line), " ")
-		switch {
-		case strings.HasPrefix(line, "panic: "), strings.HasPrefix(line, "fatal error: "):
-			return line
-		case line == "PASS", line == "FAIL", strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "FAIL "),
-			strings.Contains(line, ": pass: "): // a verdict
-		default:
-			said = append(said, line)
+	for _, l := range s.kept() {
+		if l.kind == own || l.kind == progress {
+			said = append(said, l.text)
 		}
 	}
 	return tail(strings.Join(said, " "))
 }
 
-// untrusted says whether the test failed since the machine did not keep up, and says so.
-func (t *test) untrusted() bool {
-	return slices.ContainsFunc(t.output, untrusted.MatchString)
-}
+// why says in one line what the test said: its panic, or the end of its output.
+func (t *test) why() string { return cmp.Or(t.died, t.said.text(), t.exit) }
 
-// asserted says whether the test failed for an assertion of testify, a panic or a data race, beside the verdicts of a drill: no machine excuses
-// that. Other failures cannot be told from what a test logs.
-func (t *test) asserted() bool {
-	return slices.ContainsFunc(t.output, func(line string) bool {
-		line = strings.TrimSpace(line)
-		return strings.HasPrefix(line, "Error Trace:") || strings.HasPrefix(line, "panic: ") || strings.Contains(line, "WARNING: DATA RACE")
-	})
+// speaks says whether the test itself said something.
+func (t *test) speaks() bool {
+	return slices.ContainsFunc(t.said.kept(), func(l line) bool { return l.kind == own && strings.TrimSpace(l.text) != "" })
 }
-
-// untrusted matches what a test says that the machine kept from a verdict.
-var untrusted = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: untrusted: `)
 
 // tail returns the end of a text on one line, short enough for a table.
 func tail(text string) string {
 	const limit = 600
-	text = strings.Join(strings.Fields(text), " ")
+	text = fields(text)
 	if runes := []rune(text); len(runes) > limit {
 		return "… " + string(runes[len(runes)-limit:])
 	}
 	return text
 }
 
-// rows returns a result for each test that ended otherwise than by passing and has no journal to say why,
-// and for each package that failed beside its tests. A parent of such a test says nothing new.
-func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
-	var rows []Result
+// around returns the tests and packages of which a part, a subtest or any test, failed or did not end.
+func (t *Transcript) around() map[id]bool {
+	around := map[id]bool{}
 	for _, x := range t.order {
-		noTests := x.name == "" && x.state == "skip"
-		if x.state == "pass" || noTests || hasJournal[x] || t.explained(x) {
+		if !x.bad() || x.name == "" {
 			continue
 		}
-		why := map[string]string{"fail": "failed", "skip": "was skipped", "": "did not end"}[x.state]
+		for name := x.name; name != ""; {
+			name = name[:max(0, strings.LastIndex(name, "/"))]
+			around[id{x.pkg, name}] = true
+		}
+	}
+	return around
+}
+
+// rows returns a result for each test that ended otherwise than by passing and has no journal to say why,
+// and for each package that failed beside its tests. What is around such a test is a result where it says something itself.
+func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
+	var rows []Result
+	around, short := t.around(), t.short()
+	for _, x := range t.order {
+		noTests := x.name == "" && x.state == "skip"
+		if x.state == "pass" && x.ended() || noTests || hasJournal[x] {
+			continue
+		}
+		if around[x.id] && !x.asserted && (!x.ended() || !x.speaks()) {
+			continue // a part of it says why
+		}
+		why := "did not end"
+		if x.ended() {
+			why = map[string]string{"fail": "failed", "skip": "was skipped"}[x.state]
+		}
+		if around[x.id] {
+			why += ", as a part of it did, and says itself"
+		}
 		if said := x.why(); said != "" {
 			why += ": " + said
 		}
-		row := newResult(cmp.Or(x.name, x.pkg), cmp.Or(x.name, x.pkg), notMeasured)
-		row.Test, row.of, row.Untrusted = Text(x.name), x, x.state == "fail" && x.untrusted()
-		row.cut = x.state == ""
+		label := cmp.Or(x.name, x.pkg)
+		if prefix := short[x.pkg]; prefix != "" && x.name != "" {
+			label = prefix + "." + label
+		}
+		row := newResult(label, cmp.Or(x.name, x.pkg), notMeasured)
+		row.by(x)
+		row.Untrusted, row.around = x.state == "fail" && x.ended() && x.untrusted, around[x.id] && !x.asserted
+		row.cut = !x.ended()
 		if x.name == "" {
 			row.broke("the package " + why)
 		} else {
@@ -203,15 +462,29 @@ func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 	return rows
 }
 
-// explained says whether a part of x, a subtest or any test of a package, has failed or did not end.
-func (t *Transcript) explained(x *test) bool {
-	if x.name != "" && x.asserted() {
-		return false
+// short returns names that tell the packages of the run apart. It is empty for a single one.
+func (t *Transcript) short() map[string]string {
+	if len(t.packages) < 2 {
+		return nil
 	}
-	return slices.ContainsFunc(t.order, func(part *test) bool {
-		within := x.name == "" && part != x || strings.HasPrefix(part.name, x.name+"/")
-		return part.pkg == x.pkg && within && (part.state == "fail" || part.state == "")
-	})
+	var common []string
+	for i, pkg := range slices.Sorted(maps.Keys(t.packages)) {
+		parts := strings.Split(pkg, "/")
+		parts = parts[:len(parts)-1]
+		if i == 0 {
+			common = parts
+		}
+		n := 0
+		for n < len(common) && n < len(parts) && common[n] == parts[n] {
+			n++
+		}
+		common = common[:n]
+	}
+	short := map[string]string{}
+	for pkg := range t.packages {
+		short[pkg] = strings.Join(strings.Split(pkg, "/")[len(common):], "/")
+	}
+	return short
 }
 
 // artifacts returns the part of an artifact path that does not change when the report is moved.

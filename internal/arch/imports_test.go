@@ -25,7 +25,7 @@ var rules = []struct {
 	testLibraries []string
 	reason        string
 }{
-	{"drtest/report", []string{"drtest", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
+	{"drtest/report", []string{"drtest", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
 		"a report is made of journals, on any machine, without an engine"},
 	{"drtest/cmd", []string{"drtest", "drtest/report", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
 		"a report is made of journals, on any machine, without an engine"},
@@ -37,8 +37,10 @@ var rules = []struct {
 		"systems are wired by values, so that each can be used without the others"},
 	{"drtest/proxytest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
 		"systems are wired by values, so that each can be used without the others"},
-	{"drtest", []string{"internal/foreign", "internal/machine", "internal/measured"}, []string{}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
+	{"drtest", []string{"internal/announce", "internal/foreign", "internal/machine", "internal/measured"}, []string{}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		"judging is pure and costs its users no dependency"},
+	{"internal/announce", []string{"internal/foreign"}, []string{}, []string{},
+		"the core uses it, which costs its users no dependency"},
 	{"internal/foreign", []string{}, []string{}, []string{"github.com/google/go-cmp"},
 		"the core uses it, which costs its users no dependency"},
 	{"internal/machine", []string{}, []string{}, []string{"github.com/google/go-cmp"},

@@ -1,0 +1,37 @@
+// Package announce tells reports what they are not to find out from what tests print.
+package announce
+
+import (
+	"flag"
+	"strings"
+
+	"github.com/drtest/suite/internal/foreign"
+)
+
+// The keys of what is told, as attributes of a test: see testing.T.Attr. Go test marks them in the output of the test
+// process, so that no line of a test or of a system under test can be taken for one.
+const (
+	Phase     = "drtest.phase"     // a phase of a drill, to be shown at once; the same line is logged next
+	Line      = "drtest.line"      // a line of the harness's own, which is logged next
+	Journal   = "drtest.journal"   // the name of a journal that the test begins, in its artifact directory
+	Kept      = "drtest.kept"      // the SHA-256 of that journal as the test leaves it, a space, and its name
+	Untrusted = "drtest.untrusted" // why the failure of the test says nothing of the system
+)
+
+// T is the part of testing.TB that is needed.
+type T interface{ Attr(key, value string) }
+
+// Tell tells a value. It does nothing unless go test -json, or another reader of attributes, asks for them: people
+// have no use for them.
+func Tell(t T, key, value string) {
+	if v := flag.Lookup("test.v"); v != nil && v.Value.String() == "test2json" {
+		t.Attr(key, foreign.Text(value))
+	}
+}
+
+// Lines tells each line of a text that is logged next.
+func Lines(t T, text string) {
+	for line := range strings.Lines(text) {
+		Tell(t, Line, strings.TrimSpace(line))
+	}
+}
