@@ -34,7 +34,8 @@ usage:
 		print the JSON Schema of report.json
 
 Exit status: 0 when everything passed, or, for write and schema, was written;
-1 when something did not pass; 2 for wrong usage, and for files that cannot be
+1 when something did not pass, or, for write, a part of the run is missing, is
+damaged or did not come to its end; 2 for wrong usage, and for files that cannot be
 read or written; 3 when all that did not pass is untrusted, even alone: the
 machine did not keep up, and another one may show it. "drreport <command> -h" lists the flags of a command.
 `
@@ -159,6 +160,9 @@ func (c command) write(args []string) (int, error) {
 		return trouble, err
 	}
 	fmt.Fprintf(c.stdout, "%swrote %s\n", r.Table(), strings.Join(out, " and "))
+	if !r.Complete {
+		return notPassed, nil
+	}
 	return passed, nil
 }
 

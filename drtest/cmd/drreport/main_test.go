@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 
 // fakeGo does what "go test -json" does with a package of one drill.
 func fakeGo(how string, args []string) int {
+	if args[0] == "env" {
+		fmt.Println(os.Getenv("DRREPORT_FAKE_GOFLAGS"))
+		return 0
+	}
 	out := args[slices.Index(args, "-outputdir")+1]
 	dir := filepath.Join(out, "_artifacts", "1")
 	say := func(action, output string) {
@@ -41,6 +45,15 @@ func fakeGo(how string, args []string) int {
 	signal.Notify(signals, os.Interrupt)
 	say("run", "")
 	say("artifacts", "")
+	attr := func(key, value string) {
+		fmt.Printf("{\"Action\":\"attr\",\"Package\":\"p\",\"Test\":\"TestLoss\",\"Key\":%q,\"Value\":%q}\n", key, value)
+	}
+	end := func(action string) {
+		say(action, "")
+		fmt.Printf("{\"Action\":%q,\"Package\":\"p\"}\n", action)
+	}
+	attr("drtest.journal", "DR-DB-001.ndjson")
+	attr("drtest.phase", "drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)")
 	say("output", "    a_test.go:4: drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)\n")
 	r := drill()
 	if how == "always busy" || how == "busy" && filepath.Base(out) != "again" {
@@ -64,15 +77,15 @@ func fakeGo(how string, args []string) int {
 	case "busy", "always busy":
 		if how == "always busy" || filepath.Base(out) != "again" {
 			say("output", "    a_test.go:9: RTO: untrusted\n")
-			say("fail", "")
+			end("fail")
 			return 1
 		}
 	case "fail":
 		say("output", "    a_test.go:9: breaker never opened\n")
-		say("fail", "")
+		end("fail")
 		return 1
 	}
-	say("pass", "")
+	end("pass")
 	return 0
 }
 
@@ -151,7 +164,7 @@ ID         TITLE            STATUS  DETECTION  RTO     RPO     RECOVERED  MACHIN
 `
 	const busy = `
 ID         TITLE            STATUS     DETECTION  RTO     RPO     RECOVERED  MACHINE
-DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          ok
+DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          did not keep up: see RTO
 DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %
 1 results: 0 passed, 0 failed, 1 inconclusive, 1 of them untrusted: the machine did not keep up
 played again, alone, since the machine did not keep up: ^TestLoss$
@@ -180,7 +193,7 @@ report: OUT/RUN/report.md
 `},
 		{how: "always busy", status: untrusted, stdout: fault + "    a_test.go:9: RTO: untrusted\n" + busy + fault + "    a_test.go:9: RTO: untrusted\n" + `
 ID         TITLE            STATUS     DETECTION  RTO     RPO     RECOVERED  MACHINE
-DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          ok
+DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          did not keep up: see RTO
 DR-DB-001: played again, alone, since the first run was untrusted: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %
 DR-DB-001: RTO: untrusted: slow machine, got 0.610s (0.481s..0.610s), want at most 1s; 14 requests acked since exclude a failure rate above 19.3 %
 1 results: 0 passed, 0 failed, 1 inconclusive, 1 of them untrusted: the machine did not keep up; 1 played again, alone
@@ -191,7 +204,7 @@ ID         TITLE            STATUS        DETECTION  RTO  RPO  RECOVERED  MACHIN
 DR-DB-001  Connection loss  inconclusive  -          -    -    -          ok
 DR-DB-001: inconclusive: journal line LINE: cut off in mid-line: the test process died while it wrote; the test did not end
 1 results: 0 passed, 0 failed, 1 inconclusive
-incomplete: DR-DB-001 did not come to its end; go test did not come to its end: interrupted: terminated
+incomplete: DR-DB-001 did not come to its end; the journal _artifacts/1/DR-DB-001.ndjson is damaged; go test did not come to its end: interrupted: terminated
 report: OUT/RUN/report.md
 `},
 		{how: "refuse", status: notPassed, stderr: "go: no such tool\n", stdout: `
@@ -224,7 +237,8 @@ report: OUT/RUN/report.md
 			}
 			status, _, stderr = call(t, "", nil, "write", "-out", filepath.Join(dir, "again.json"), filepath.Join(dir, "latest"))
 			again, err := os.ReadFile(filepath.Join(dir, "again.json"))
-			if err != nil || status != passed {
+			written := map[bool]int{true: passed, false: notPassed}[c.signal == nil] // what was cut off is damaged
+			if err != nil || status != written {
 				t.Fatal(status, stderr, err)
 			}
 			if diff := cmp.Diff(string(data), string(again)); diff != "" {

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest/report"
+	"github.com/drtest/suite/internal/foreign"
 )
 
 // run runs go test and reports on it.
@@ -31,6 +33,14 @@ func (c command) run(args []string) (int, error) {
 	if err != nil {
 		return trouble, err
 	}
+	if i := slices.IndexFunc(packages, func(p string) bool { return strings.HasPrefix(p, "-") }); i >= 0 {
+		return trouble, fmt.Errorf("%q is no package: give what go test is to do differently by the flags of drreport run", packages[i])
+	}
+	goflags, err := c.goflags()
+	if err != nil {
+		return trouble, err
+	}
+	c.environ = append(slices.DeleteFunc(slices.Clone(c.environ), func(e string) bool { return strings.HasPrefix(e, "GOFLAGS=") }), goflags...)
 	now := time.Now().UTC()
 	name := now.Format("20060102T150405.000Z")
 	dir, err := filepath.Abs(filepath.Join(*out, name))
@@ -92,7 +102,7 @@ func (c command) play(dir, part, out string, args []string) (*report.Report, err
 	shown[slices.Index(shown, into)] = filepath.Join(out, filepath.Base(dir), part)
 	about := report.Run{
 		When: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Command: strings.Join(append(settings(c.environ), quoted(shown)...), " "), Trouble: "it is running",
+		Command: strings.Join(quoted(append(settings(c.environ), shown...)), " "), Trouble: "it is running",
 	}
 	if err := describe(into, about); err != nil { // for the report of a run that is killed
 		return nil, err
@@ -110,23 +120,77 @@ func (c command) play(dir, part, out string, args []string) (*report.Report, err
 func quoted(words []string) []string {
 	words = slices.Clone(words)
 	for i, w := range words {
-		if strings.ContainsAny(w, " ^$|()*'\\") {
+		name, value, sets := strings.Cut(w, "=")
+		switch {
+		case w != "" && !special.MatchString(w):
+		case sets && !special.MatchString(name) && !strings.HasPrefix(w, "-"): // of the environment, which keeps its name
+			words[i] = name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+		default:
 			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 	}
 	return words
 }
 
-// settings are those of the environment that drills read, such as DRTEST_PROFILE=production.
+// special matches what a shell may not take for itself.
+var special = regexp.MustCompile(`[^A-Za-z0-9_@%+=:,./-]`)
+
+// settings are those of the environment that change a run: those that drills read, such as DRTEST_PROFILE=production, and GOFLAGS.
 func settings(environ []string) []string {
 	var ours []string
 	for _, e := range environ {
-		if strings.HasPrefix(e, "DRTEST_") {
+		if strings.HasPrefix(e, "DRTEST_") || strings.HasPrefix(e, "GOFLAGS=") {
 			ours = append(ours, e)
 		}
 	}
 	slices.Sort(ours)
 	return ours
+}
+
+// building are the flags that GOFLAGS may have: they change how the tests are built, and nothing of which of them run and what they say.
+var building = []string{"a", "asan", "asmflags", "buildmode", "buildvcs", "compiler", "cover", "covermode", "coverpkg", "gccgoflags",
+	"gcflags", "installsuffix", "ldflags", "linkshared", "mod", "modcacherw", "modfile", "msan", "overlay", "p", "pgo", "pkgdir", "race",
+	"tags", "toolexec", "trimpath", "work"}
+
+// goflags returns the setting of GOFLAGS that go test is going to heed, from the environment or from the configuration of the go
+// command, and refuses what would change which tests run, or what they say.
+func (c command) goflags() (setting []string, err error) {
+	cmd := c.exec("go", "env", "GOFLAGS")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	answer, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask go env for GOFLAGS: %w: %s", err, foreign.Text(strings.TrimSpace(said.String())))
+	}
+	flags := strings.TrimSpace(string(answer))
+	if flags == "" {
+		return nil, nil
+	}
+	refused := slices.DeleteFunc(words(flags), func(f string) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(f, "-"), "-"), "=")
+		return slices.Contains(building, name)
+	})
+	if len(refused) > 0 {
+		return nil, fmt.Errorf("GOFLAGS has %s, which can change which tests run, or what they say, so that the report would not show what was asked for: "+
+			"take it out of GOFLAGS, in the environment or by go env -w, and give drreport run its own flags instead", foreign.Text(strings.Join(refused, " ")))
+	}
+	return []string{"GOFLAGS=" + flags}, nil
+}
+
+// words splits GOFLAGS as the go command does: at spaces, but not within quotes around a word.
+func words(flags string) (words []string) {
+	for flags = strings.TrimSpace(flags); flags != ""; flags = strings.TrimSpace(flags) {
+		end, after := strings.IndexAny(flags, " \t\r\n"), 0
+		if quote := flags[0]; quote == '"' || quote == '\'' {
+			flags = flags[1:]
+			end, after = strings.IndexByte(flags, quote), 1
+		}
+		if end < 0 {
+			end, after = len(flags), 0
+		}
+		words, flags = append(words, flags[:end]), flags[end+after:]
+	}
+	return words
 }
 
 // describe writes down how the run was made.
@@ -139,15 +203,16 @@ func describe(dir string, about report.Run) error {
 }
 
 // follow runs go test to its end, shows what people should see of it, keeps all of it, and notes how it
-// ended. A signal interrupts go test and its tests, and a second one kills them.
+// ended. A signal interrupts go test and its tests, and a second one kills them. They are interrupted as well when what they
+// say cannot be kept.
 func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	kept, err := os.Create(filepath.Join(dir, report.TranscriptFile))
 	if err != nil {
 		return err
 	}
 	defer kept.Close()
-	var said bytes.Buffer
-	cmd.Stderr = io.MultiWriter(c.stderr, &said)
+	said := &clean{w: c.stderr}
+	cmd.Stderr = said
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -157,45 +222,99 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 		return fmt.Errorf("start go test: %w", err)
 	}
 	var interrupted os.Signal
-	ended, relayed := make(chan struct{}), make(chan struct{})
+	ended, relayed, unkept := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(relayed)
+		full := unkept
 		for pass := os.Interrupt; ; pass = os.Kill { // go test ends tidily by an interrupt alone
 			select {
 			case interrupted = <-c.signals:
+				signalAll(cmd, pass)
+			case <-full:
+				full = nil
 				signalAll(cmd, pass)
 			case <-ended:
 				return
 			}
 		}
 	}()
-	transcript := report.NewTranscript()
-	lines := bufio.NewReader(io.TeeReader(stdout, kept))
-	var line []byte
-	for err == nil {
-		line, err = lines.ReadBytes('\n')
-		if len(line) > 0 {
-			fmt.Fprint(c.stdout, transcript.Add(line))
-		}
-	}
-	failure := cmd.Wait() // also when the transcript could not be kept: the pipe is closed, which ends go test
+	sum := sha256.New()
+	into := &keeper{w: io.MultiWriter(kept, sum), failed: unkept}
+	err = report.NewTranscript().Read(io.TeeReader(stdout, into), func(text string) { fmt.Fprint(c.stdout, text) })
+	failure := cmd.Wait()
 	close(ended)
 	<-relayed
+	said.flush()
 	switch code := cmd.ProcessState.ExitCode(); {
 	case interrupted != nil:
 		about.Trouble = report.Text("interrupted: " + interrupted.String())
 	case code < 0:
 		about.Trouble = report.Text(failure.Error())
-	case code == 0:
-		about.Exit, about.Trouble = &code, ""
 	default:
-		about.Exit, about.Trouble = &code, report.Text(strings.TrimSpace(said.String()))
+		about.Exit, about.Trouble, about.Transcript = &code, "", report.Text(fmt.Sprintf("%x", sum.Sum(nil)))
+		if code != 0 {
+			about.Trouble = report.Text(said.text())
+		}
 	}
-	if err != io.EOF {
+	if err := errors.Join(err, into.err, kept.Close()); err != nil {
 		return fmt.Errorf("keep what go test says: %w", err)
 	}
 	return nil
 }
+
+// A keeper writes as long as it can, and tells once that it cannot. Its reader goes on: a drill is to end tidily.
+type keeper struct {
+	w      io.Writer
+	failed chan<- struct{} // closed then
+	err    error
+}
+
+func (k *keeper) Write(p []byte) (int, error) {
+	if k.err == nil {
+		if _, k.err = k.w.Write(p); k.err != nil {
+			close(k.failed)
+		}
+	}
+	return len(p), nil
+}
+
+// clean is a writer of text from outside, which it passes on by lines that are harmless. It remembers the last of them.
+type clean struct {
+	w    io.Writer
+	part []byte
+	last []string
+}
+
+// remembered is the most lines that are kept, and longest the most bytes of a line that wait for its end.
+const (
+	remembered = 20
+	longest    = 4096
+)
+
+func (c *clean) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		c.part = append(c.part, line...)
+		if bytes.HasSuffix(line, []byte("\n")) || len(c.part) > longest {
+			c.flush()
+		}
+	}
+	return len(p), nil
+}
+
+// flush passes on what has no line break yet.
+func (c *clean) flush() {
+	if len(c.part) == 0 {
+		return
+	}
+	line := foreign.Text(strings.ReplaceAll(strings.TrimRight(string(c.part), "\r\n"), "\t", "    "))
+	c.part = c.part[:0]
+	c.last = append(c.last, line)
+	c.last = c.last[max(0, len(c.last)-remembered):]
+	fmt.Fprintln(c.w, line)
+}
+
+// text is what is remembered, on one line.
+func (c *clean) text() string { return strings.TrimSpace(strings.Join(c.last, " ")) }
 
 // pointLatest lets out/latest lead to the directory name beside it: by a link, or by a copy where there are
 // no links.
