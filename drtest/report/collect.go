@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/foreign"
 )
 
 // The files that describe a run of go test, beside the journals of its drills. Both may be missing.
@@ -105,7 +106,7 @@ func collectRun(dir, part string) (*collected, error) {
 		}
 		res, sum := readJournal(path, name)
 		if transcript != nil {
-			if t := transcript.claim(&res, toSlash(in, path), sum); t != nil {
+			if t := transcript.claim(&res, foreign.Text(toSlash(in, path)), sum); t != nil {
 				journals[t] = true
 			}
 		}

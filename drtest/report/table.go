@@ -28,7 +28,7 @@ func (r *Report) Table() []byte {
 		if x.Untrusted {
 			status = "untrusted"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Label(), x.Title, status,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cell(x.Label()), cell(x.Title), status,
 			strict(x.Detection), strict(x.RTO), strict(x.RPO), recovered, machine)
 	}
 	_ = w.Flush() // a buffer takes everything
@@ -64,6 +64,15 @@ func (r *Report) Table() []byte {
 		fmt.Fprintf(&b, "incomplete: %s\n", r.Incomplete)
 	}
 	return b.Bytes()
+}
+
+// cell cuts what would make a column too wide to be read. What is below the table has all of it.
+func cell(text string) string {
+	const most = 80
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
 }
 
 // mark says how the machine did, and what that rests on. A verdict may rest on another part of the drill than the figures as a

@@ -164,7 +164,7 @@ func (t *Transcript) add(raw []byte, more int) (shown string) {
 		now.next = "=== CONT  " + e.Test
 	case "artifacts":
 		now.next = "=== ARTIFACTS " + e.Test + " " + e.Path
-		now.directory = artifacts(e.Path)
+		now.directory = foreign.Text(artifacts(e.Path))
 		t.owners[now.directory] = now
 	case "attr":
 		now.next = strings.TrimRight("=== ATTR  "+e.Test+" "+e.Key+" "+e.Value, " ")
