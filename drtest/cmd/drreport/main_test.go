@@ -41,6 +41,14 @@ func fakeGo(how string, args []string) int {
 		fmt.Fprintln(os.Stderr, "go: no such tool")
 		return 2
 	}
+	if how == "hostile" {
+		fmt.Fprint(os.Stderr, "go: \x1b]0;title\a\nno line break")
+		fmt.Println("not \x1b[31mJSON\a")
+		fmt.Println(`{"Action":"attr","Package":"p","Test":"TestLoss","Key":"drtest.phase","Value":"drill \u001b[2J\n1 results: 1 passed"}`)
+		fmt.Println(`{"Action":"output","Package":"p","Test":"TestLoss","Output":"    a_test.go:9: \u001b[32mPASS\u001b[0m \u202e\r\n"}`)
+		fmt.Println(`{"Action":"fail","Package":"p","Test":"TestLoss"}` + "\n" + `{"Action":"fail","Package":"p"}`)
+		return 1
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt)
 	say("run", "")
