@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/internal/announce"
+	"github.com/drtest/suite/internal/foreign"
 )
 
 // TB is the part of testing.TB that drtest needs, so that drtest can test itself.
@@ -55,7 +56,7 @@ func Run(t TB, s Scenario) *Report {
 	ledger, broken := play(t.Context(), s, func(rec record) {
 		j.write(rec)
 		if rec.Event != nil && rec.Event.Kind != HealthKept && rec.Event.Kind != ContainerStarted {
-			line := phase(s.ID, *rec.Event)
+			line := foreign.Text(phase(s.ID, *rec.Event))
 			announce.Tell(t, announce.Phase, line)
 			t.Logf("%s", line)
 		}
