@@ -110,8 +110,8 @@ func say(t TB, r *Report) {
 	}
 }
 
-// Untrusted tells the report of a run that t, if it fails, does so since the machine did not keep up: "drreport run" plays it
-// again, alone. A drill says so by itself. This is for what a test does beside its drills.
+// Untrusted tells the report of a run that t, if it fails, does so since the machine did not keep up:
+// "drreport run" plays it again, alone. A drill says so by itself: this is for what a test does beside it.
 func Untrusted(t TB, why string) {
 	t.Helper()
 	announce.Tell(t, announce.Untrusted, why)

@@ -18,7 +18,8 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// The files that describe a run of go test, beside the journals of its drills. Both may be missing.
+// The files that describe a run of go test, beside the journals of its drills. Where there is neither, nothing
+// tells whether a journal is missing.
 const (
 	RunFile        = "run.json"    // a [Run]
 	TranscriptFile = "gotest.json" // what go test -json said
@@ -28,8 +29,9 @@ const (
 const AgainDir = "again"
 
 // Collect makes the report of a directory: of every journal below it, and of the run of go test that wrote
-// them. Where some of it was played again, the second run decides. Damaged journals become results that say so. An error means that
-// the directory cannot be read.
+// them. Where some of it was played again, the second run decides. A journal that is damaged or missing, or
+// that no test of the run wrote, becomes a result that says so. An error means that the directory, or what
+// describes the run, cannot be read.
 func Collect(dir string) (*Report, error) {
 	dir, err := filepath.EvalSymlinks(dir) // "latest" is one
 	if err != nil {
@@ -135,8 +137,8 @@ func toSlash(dir, path string) string {
 	return filepath.ToSlash(name)
 }
 
-// claim finds the test that wrote a journal, and tells the result how it ended, and what is wrong when no test says that it wrote
-// the journal, or when the journal is not as its test left it.
+// claim finds the test that wrote a journal, and tells the result how it ended. It says so when no test says
+// that it wrote the journal, and when the journal is not as its test left it.
 func (t *Transcript) claim(res *Result, name, sum string) *test {
 	j, owner := t.journals[name], t.owners[path.Dir(name)]
 	if j != nil {
@@ -295,8 +297,8 @@ func (c *collected) assemble(part string, transcript bool, sum string, failed bo
 	}
 }
 
-// trustAround notes what only logs, as far as can be told, around parts that failed for the machine alone: it is played again
-// with them.
+// trustAround makes untrusted what stands around parts that failed for the machine alone: what it says may be
+// no more than a log. It is played again with them.
 func (c *collected) trustAround() {
 	for i := range c.results {
 		x := &c.results[i]

@@ -205,6 +205,36 @@ func TestAroundUntrustedParts(t *testing.T) {
 	}
 }
 
+// Played again, what is around such parts decides as they do.
+func TestAroundPlayedAgain(t *testing.T) {
+	for _, c := range []struct {
+		reason, outcome string
+		passed          bool
+		want            []string
+	}{
+		{"it passes", "pass", true, []string{}},
+		{"it fails again", "fail", false, []string{"T: no journal, and the test failed: a_test.go:5: all modes are compared"}},
+	} {
+		dir := t.TempDir()
+		lines := func(outcome string) string {
+			return ev("run", "p", "T", "") + ev("run", "p", "T/y", "") + ev("pass", "p", "T/y", "") +
+				ev("output", "p", "T", "    a_test.go:5: all modes are compared\n") + ev(outcome, "p", "T", "") + ev(outcome, "p", "", "")
+		}
+		says(t, dir, attr("p", "T/x", "drtest.untrusted", "slow")+ev("fail", "p", "T/x", "")+lines("fail"))
+		about(t, dir, Run{When: began, CPUs: 2, Exit: new(1)})
+		if err := os.Mkdir(filepath.Join(dir, AgainDir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		says(t, filepath.Join(dir, AgainDir), ev("run", "p", "T/x", "")+ev("pass", "p", "T/x", "")+lines(c.outcome))
+		about(t, filepath.Join(dir, AgainDir), Run{When: began, CPUs: 2, Exit: new(map[bool]int{true: 0, false: 1}[c.passed])})
+		r := collect(t, dir)
+		got := append([]string{}, told(r)...)
+		if diff := cmp.Diff(c.want, got); diff != "" || len(r.Notes)+len(got) != 2 || r.Untrusted() || !r.Complete {
+			t.Errorf("%s: untrusted %v, incomplete %q, notes %q (-want +got):\n%s", c.reason, r.Untrusted(), r.Incomplete, r.Notes, diff)
+		}
+	}
+}
+
 // A journal that is not there, or that no test wrote, or that is not as its test left it, is a result that does not pass.
 func TestJournalsOfTheRun(t *testing.T) {
 	dir := t.TempDir()

@@ -56,8 +56,8 @@ type Run struct {
 	// Trouble is what went wrong beside the tests: an interrupt, or what a go test that failed wrote to its
 	// standard error.
 	Trouble Text `json:"trouble"`
-	// Transcript is the SHA-256 of what go test said, which tells of each journal what it is to be. It is empty as long as go
-	// test runs.
+	// Transcript is the SHA-256 of what go test said, which in turn has that of each journal. It is empty as
+	// long as go test runs.
 	Transcript Text `json:"transcript"`
 }
 
@@ -92,8 +92,8 @@ type Category struct {
 	Tally
 }
 
-// newReport orders the results and counts them. Run may be nil, and again is so unless something was played again. This is the
-// one place where text from outside comes into a report, and is made harmless.
+// newReport orders the results and counts them. Run may be nil, and again is nil unless something was played
+// again. This is the one place where text from outside comes into a report, and is made harmless.
 func newReport(run, again *Run, results []Result, incomplete string, notes []Text) *Report {
 	r := &Report{Version: Version, Run: run, Again: again, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: append([]Text{}, notes...)}
 	results = slices.SortedStableFunc(slices.Values(results), func(a, b Result) int {
@@ -117,12 +117,9 @@ func newReport(run, again *Run, results []Result, incomplete string, notes []Tex
 	return r
 }
 
-// tellApart labels the results of which there are others with the same ID: by the test, and its package where there are several.
+// tellApart labels the results of which there are others with the same ID: by the test, its package, or the
+// journal, whatever does it first.
 func tellApart(results []Result) {
-	packages := map[Text]bool{}
-	for _, r := range results {
-		packages[r.Package] = r.Package != ""
-	}
 	same := func() map[string]int {
 		n := map[string]int{}
 		for _, r := range results {

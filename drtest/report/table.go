@@ -75,8 +75,8 @@ func cell(text string) string {
 	return text
 }
 
-// mark says how the machine did, and what that rests on. A verdict may rest on another part of the drill than the figures as a
-// whole do.
+// mark says how the machine did, and what that rests on. A verdict may rest on another part of the drill than
+// the figures as a whole do.
 func (m *Machine) mark(verdicts []Verdict) string {
 	var not []string
 	for _, v := range verdicts {

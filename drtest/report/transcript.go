@@ -363,7 +363,8 @@ func (t *test) rest() string {
 	return b.String()
 }
 
-// notes are what the harness said of the run, with the package in which it did, and what go test said beside its protocol.
+// notes are what the harness said of the run, with the package in which it did, and what go test said beside
+// its protocol.
 func (t *Transcript) notes() []Text {
 	notes := []Text{}
 	for _, x := range t.order {
@@ -422,7 +423,8 @@ func (t *Transcript) around() map[id]bool {
 }
 
 // rows returns a result for each test that ended otherwise than by passing and has no journal to say why,
-// and for each package that failed beside its tests. What is around such a test is a result where it says something itself.
+// and for each package that failed. What stands around such a test is a result only where it says something
+// itself.
 func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 	var rows []Result
 	around, short := t.around(), t.short()

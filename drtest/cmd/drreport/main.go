@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/drtest/suite/drtest/report"
+	"github.com/drtest/suite/internal/foreign"
 )
 
 const usage = `Drreport runs disaster-recovery drills and reports on them.
@@ -23,7 +24,8 @@ usage:
 		run go test on the packages, show the phases of each drill as they
 		happen, and write report.json and report.md to a new directory below
 		dir, which dir/latest then leads to; a drill that is untrusted, since
-		the machine did not keep up, is played again, alone, and that decides
+		the machine did not keep up, is played again, alone, and that decides;
+		GOFLAGS may change how the tests are built, and is refused otherwise
 	drreport write [-out file.json|file.md]... dir
 		make the report of the journals below dir again
 	drreport check journal.ndjson [objectives]
@@ -94,7 +96,7 @@ func (c command) main(args []string) int {
 	case errors.Is(err, errUsage):
 		return trouble // it has been told
 	case err != nil:
-		fmt.Fprintf(c.stderr, "drreport: %v\n", err)
+		fmt.Fprintf(c.stderr, "drreport: %s\n", foreign.Text(err.Error()))
 		return trouble
 	}
 	return status

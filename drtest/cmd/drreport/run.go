@@ -135,7 +135,8 @@ func quoted(words []string) []string {
 // special matches what a shell may not take for itself.
 var special = regexp.MustCompile(`[^A-Za-z0-9_@%+=:,./-]`)
 
-// settings are those of the environment that change a run: those that drills read, such as DRTEST_PROFILE=production, and GOFLAGS.
+// settings are those of the environment that change a run: GOFLAGS, and those that drills read, such as
+// DRTEST_PROFILE=production.
 func settings(environ []string) []string {
 	var ours []string
 	for _, e := range environ {
@@ -147,13 +148,14 @@ func settings(environ []string) []string {
 	return ours
 }
 
-// building are the flags that GOFLAGS may have: they change how the tests are built, and nothing of which of them run and what they say.
+// building are the flags that GOFLAGS may have: they change how the tests are built, and neither which of them
+// run nor what they say.
 var building = []string{"a", "asan", "asmflags", "buildmode", "buildvcs", "compiler", "cover", "covermode", "coverpkg", "gccgoflags",
 	"gcflags", "installsuffix", "ldflags", "linkshared", "mod", "modcacherw", "modfile", "msan", "overlay", "p", "pgo", "pkgdir", "race",
 	"tags", "toolexec", "trimpath", "work"}
 
-// goflags returns the setting of GOFLAGS that go test is going to heed, from the environment or from the configuration of the go
-// command, and refuses what would change which tests run, or what they say.
+// goflags returns the setting of GOFLAGS that go test is going to heed, be it of the environment or of the go
+// command's configuration. It refuses what can change which tests run, or what they say.
 func (c command) goflags() (setting []string, err error) {
 	cmd := c.exec("go", "env", "GOFLAGS")
 	var said bytes.Buffer
