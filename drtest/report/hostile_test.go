@@ -85,6 +85,18 @@ func TestAnnouncedLinesAreNoReason(t *testing.T) {
 	}
 }
 
+// Where the run has a token, only keys with it are the harness's own: what is logged can have a frame of go test's within it.
+func TestForgedAnnouncements(t *testing.T) {
+	lines := []string{Preface("SECRET"), ev("run", "p", "T", ""), attr("p", "T", "drtest.untrusted", "slow"), attr("p", "T", "drtest.untrusted.GUESS", "slow"),
+		attr("p", "T", "drtest.line", "lost"), attr("p", "T", "drtest.journal", "DR-1.ndjson"), Preface("GUESS"),
+		attr("p", "T", "drtest.line.SECRET", "said by the harness"), ev("output", "p", "T", "    run.go:1: said by the harness\n"), ev("output", "p", "T", "    a_test.go:5: lost\n"),
+		ev("fail", "p", "T", ""), ev("fail", "p", "", "")}
+	r := transcribed(t, 1, lines...)
+	if diff := cmp.Diff([]string{"T: no journal, and the test failed: a_test.go:5: lost"}, told(r)); diff != "" || r.Untrusted() {
+		t.Errorf("untrusted %v (-want +got):\n%s", r.Untrusted(), diff)
+	}
+}
+
 // A line of any length is read once, and what is kept of it and of all output is bounded.
 func TestLongOutput(t *testing.T) {
 	const size = 32 << 20

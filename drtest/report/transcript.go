@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"path"
@@ -28,6 +29,8 @@ type Transcript struct {
 	journals map[string]*kept   // what tests say that they wrote, by the path below the directory of the run
 	owners   map[string]*test   // by artifact directory
 	beside   speech             // what is no event
+	lines    int
+	token    string // that the harness's keys have: see [announce.Token]
 }
 
 // NewTranscript returns an empty transcript.
@@ -108,7 +111,10 @@ func (t *Transcript) Read(r io.Reader, show func(text string)) error {
 	}
 }
 
-// An event is one line of what go test -json says.
+// Preface is the line before all that go test says. It tells the token of the run: see [announce.Token].
+func Preface(token string) string { return fmt.Sprintf(`{"Action":"drtest","Value":%q}`+"\n", token) }
+
+// An event is one line of what go test -json says, or the preface.
 type event struct{ Action, Package, Test, Output, Path, ImportPath, FailedBuild, Key, Value string }
 
 // eventOf reads a line. What is no event of go test is not known.
@@ -132,6 +138,10 @@ func (t *Transcript) Add(line []byte) string { return t.add(line, 0) }
 // add takes in a line of which some more bytes were left out.
 func (t *Transcript) add(raw []byte, more int) (shown string) {
 	e, known := eventOf(raw)
+	if t.lines++; t.lines == 1 && e.Action == "drtest" {
+		t.token = e.Value
+		return ""
+	}
 	if more > 0 || !known {
 		text := harmless(string(bytes.TrimRight(raw, "\r\n")), more)
 		if text == "" {
@@ -205,7 +215,11 @@ func idOf(pkg string) id { return id{pkg: pkg} }
 
 // told takes in what the harness announced, and returns what to show of it.
 func (t *Transcript) told(now *test, key, value string) string {
-	switch key {
+	own, is := strings.CutSuffix(key, announce.Key("", t.token))
+	if !is {
+		return ""
+	}
+	switch own {
 	case announce.Phase:
 		now.phases[fields(value)]++
 		return value + "\n"

@@ -27,7 +27,7 @@ var rules = []struct {
 }{
 	{"drtest/report", []string{"drtest", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
 		"a report is made of journals, on any machine, without an engine"},
-	{"drtest/cmd", []string{"drtest", "drtest/report", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
+	{"drtest/cmd", []string{"drtest", "drtest/report", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
 		"a report is made of journals, on any machine, without an engine"},
 	{"drtest/containertest", []string{"drtest", "internal/..."}, nil, nil,
 		"a service as a container knows nothing of what runs in it"},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/announce"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -44,7 +45,8 @@ func fakeGo(how string, args []string) int {
 	if how == "hostile" {
 		fmt.Fprint(os.Stderr, "go: \x1b]0;title\a\nno line break")
 		fmt.Println("not \x1b[31mJSON\a")
-		fmt.Println(`{"Action":"attr","Package":"p","Test":"TestLoss","Key":"drtest.phase","Value":"drill \u001b[2J\n1 results: 1 passed"}`)
+		fmt.Println(`{"Action":"attr","Package":"p","Test":"TestLoss","Key":"drtest.phase.` + os.Getenv(announce.Token) + `","Value":"drill \u001b[2J\n1 results: 1 passed"}`)
+		fmt.Println(`{"Action":"attr","Package":"p","Test":"TestLoss","Key":"drtest.phase","Value":"drill DR-1: forged"}`)
 		fmt.Println(`{"Action":"output","Package":"p","Test":"TestLoss","Output":"    a_test.go:9: \u001b[32mPASS\u001b[0m \u202e\r\n"}`)
 		fmt.Println(`{"Action":"fail","Package":"p","Test":"TestLoss"}` + "\n" + `{"Action":"fail","Package":"p"}`)
 		return 1
@@ -54,7 +56,7 @@ func fakeGo(how string, args []string) int {
 	say("run", "")
 	say("artifacts", "")
 	attr := func(key, value string) {
-		fmt.Printf("{\"Action\":\"attr\",\"Package\":\"p\",\"Test\":\"TestLoss\",\"Key\":%q,\"Value\":%q}\n", key, value)
+		fmt.Printf("{\"Action\":\"attr\",\"Package\":\"p\",\"Test\":\"TestLoss\",\"Key\":%q,\"Value\":%q}\n", announce.Key(key, os.Getenv(announce.Token)), value)
 	}
 	end := func(action string) {
 		say(action, "")

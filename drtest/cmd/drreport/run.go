@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest/report"
+	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/foreign"
 )
 
@@ -140,7 +142,7 @@ var special = regexp.MustCompile(`[^A-Za-z0-9_@%+=:,./-]`)
 func settings(environ []string) []string {
 	var ours []string
 	for _, e := range environ {
-		if strings.HasPrefix(e, "DRTEST_") || strings.HasPrefix(e, "GOFLAGS=") {
+		if strings.HasPrefix(e, "DRTEST_") && !strings.HasPrefix(e, announce.Token+"=") || strings.HasPrefix(e, "GOFLAGS=") {
 			ours = append(ours, e)
 		}
 	}
@@ -219,6 +221,8 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	if err != nil {
 		return err
 	}
+	token := rand.Text()
+	cmd.Env = append(cmd.Environ(), announce.Token+"="+token)
 	lead(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start go test: %w", err)
@@ -242,7 +246,7 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	}()
 	sum := sha256.New()
 	into := &keeper{w: io.MultiWriter(kept, sum), failed: unkept}
-	err = report.NewTranscript().Read(io.TeeReader(stdout, into), func(text string) { fmt.Fprint(c.stdout, text) })
+	err = report.NewTranscript().Read(io.TeeReader(io.MultiReader(strings.NewReader(report.Preface(token)), stdout), into), func(text string) { fmt.Fprint(c.stdout, text) })
 	failure := cmd.Wait()
 	close(ended)
 	<-relayed
