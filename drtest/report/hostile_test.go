@@ -311,7 +311,7 @@ func TestJournalsOfTheRun(t *testing.T) {
 		{"empty", func(f []string) { write(f[0], func([]byte) []byte { return nil }) }, "the journal cannot be read: journal line 1: the journal is empty", 0},
 		{"cut off", func(f []string) { write(f[0], func(b []byte) []byte { return b[:len(b)/2] }) }, "cut off in mid-line", 0},
 		{"replaced", func(f []string) {
-			write(f[0], func(b []byte) []byte { return bytes.Replace(b, []byte("kill primary"), []byte("cut the link"), 1) })
+			saveJournal(t, f[0], judge(drill("DR-1", "", "", 1200, 4000), objectives{drtest.RTO(2 * time.Second)}, nil))
 		}, "the journal is not as its test left it", 0},
 		{"no file", func(f []string) { must(os.Remove(f[0])); must(os.Symlink(dir, f[0])) }, "the journal cannot be read: it is no file", 0},
 		{"a link to nothing", func(f []string) { must(os.Remove(f[0])); must(os.Symlink("nosuch", f[0])) }, "the journal cannot be read: no such file or directory", 0},
