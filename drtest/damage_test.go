@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +116,61 @@ func TestNoDamageIsSilent(t *testing.T) {
 			passesNothing(t, r)
 		}
 	}
+}
+
+// unseal returns the records of a journal.
+func unseal(journal string) (records string) {
+	for line := range strings.Lines(journal) {
+		records += "{" + line[strings.Index(line, ",")+1:strings.LastIndex(line, `,"hash"`)] + "}\n"
+	}
+	return records
+}
+
+// TestForgedJournals writes journals anew as a hostile author can, with numbers that cannot be. Some are accepted, since a forger can
+// tell a story that is possible. None makes a figure that is not.
+func TestForgedJournals(t *testing.T) {
+	random := rand.New(rand.NewPCG(20, 2))
+	numbers := regexp.MustCompile(`-?[0-9]+`)
+	values := []string{"-1", "0", "1", "-9223372036854775808", "9223372036854775807", "4611686018427387904", "4611686018427387903", "315360000000000000", "-315360000000000000"}
+	accepted, refused := 0, 0
+	for _, journal := range realJournals(t) {
+		lines := strings.SplitAfter(unseal(string(journal)), "\n")
+		lines = lines[:len(lines)-1]
+		for range 200 {
+			forged := slices.Clone(lines)
+			i := random.IntN(len(lines))
+			if random.IntN(3) == 0 { // the header and the events tell the most
+				i = random.IntN(2) * random.IntN(len(lines))
+			}
+			at := numbers.FindAllStringIndex(lines[i], -1)
+			if len(at) == 0 {
+				continue
+			}
+			n := at[random.IntN(len(at))]
+			forged[i] = lines[i][:n[0]] + values[random.IntN(len(values))] + lines[i][n[1]:]
+			r, err := drtest.ReadReport(strings.NewReader(seal(strings.Join(forged, ""))))
+			f := r.Figures
+			for name, fig := range map[string]drtest.Figure{"detection": f.Detection, "RTO": f.RTO, "outage": f.Outage, "heal lag": f.HealLag,
+				"work RTO": f.WorkRTO, "RPO": f.RPO, "lost work": f.LostWork} {
+				if fig.Known && (fig.Lo < 0 || fig.Lo > fig.Hi) {
+					t.Errorf("%s is %v..%v with line %d as %s", name, fig.Lo, fig.Hi, i+1, forged[i])
+				}
+			}
+			if strain := r.Strained(); strain.Over < 0 || strain.Machine() < 0 {
+				t.Errorf("the machine's part is %v of %v with line %d as %s", strain.Machine(), strain.Over, i+1, forged[i])
+			}
+			_, _, _ = r.Again(), r.Ledger.Timeline(), r.Ledger.Recovery()
+			if refused++; err == nil {
+				refused, accepted = refused-1, accepted+1
+			} else {
+				passesNothing(t, r)
+			}
+		}
+	}
+	if accepted == 0 || refused == 0 {
+		t.Errorf("%d were accepted and %d refused, want some of both", accepted, refused)
+	}
+	t.Logf("%d were accepted and %d refused", accepted, refused)
 }
 
 // TestRewrittenJournals: what is read can be written, byte by byte, where the lines stand in the same order.
