@@ -157,7 +157,7 @@ func (a Assertion) objective() (Objective, error) {
 	default:
 		return Objective{}, fmt.Errorf("this program knows no objective %q", foreign.Text(a.Objective))
 	}
-	if o.bounded && a.Limit == nil || o.count != nil && a.Count == nil || o.share != nil && a.Share == nil {
+	if o.bounded && a.Limit == nil || o.count != nil && a.Count == nil || o.judge == nil {
 		return Objective{}, fmt.Errorf("%s has no limit, count or share", a.verdict())
 	}
 	return o, nil

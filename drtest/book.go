@@ -49,7 +49,7 @@ func (b *book) add(rec record) error {
 	case rec.Journal != nil:
 		return b.addHeader(rec.Journal)
 	case rec.Op != nil:
-		return b.addOp(*rec.Op)
+		return b.addOp(rec.Op)
 	case rec.Outcome != nil:
 		return b.addOutcome(rec.Outcome)
 	case rec.Event != nil:
@@ -114,8 +114,9 @@ func (b *book) addHeader(h *header) error {
 	return nil
 }
 
-func (b *book) addOp(op opSent) error {
+func (b *book) addOp(op *opSent) error {
 	l := b.Ledger
+	op.Class = foreign.Text(op.Class)
 	if err := b.running(); err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (b *book) addOp(op opSent) error {
 	case !b.fresh(op.ID, last.ID):
 		return fmt.Errorf("op %d has the id %s, which another one has", op.N, op.ID)
 	}
-	l.Ops = append(l.Ops, Op{ID: op.ID, Class: foreign.Text(op.Class), Due: op.Due, Start: op.Start, End: Forever, Outcome: Unknown})
+	l.Ops = append(l.Ops, Op{ID: op.ID, Class: op.Class, Due: op.Due, Start: op.Start, End: Forever, Outcome: Unknown})
 	b.open++
 	return nil
 }

@@ -225,8 +225,8 @@ func TestForeignText(t *testing.T) {
 			sc.Objectives = append(sc.Objectives, drtest.Check("sane", func(*drtest.Ledger) error { return says }))
 		})
 	})
-	if len(journal) > 500_000 {
-		t.Errorf("the journal has %d bytes", len(journal))
+	if len(journal) > 500_000 || bytes.Contains(journal, []byte(`\u001b`)) {
+		t.Errorf("the journal has %d bytes, or an escape character of a terminal", len(journal))
 	}
 	r, err := drtest.ReadReport(bytes.NewReader(journal))
 	if err != nil {
@@ -252,7 +252,7 @@ func TestForeignText(t *testing.T) {
 	}
 }
 
-// A liar is a workload whose every error says the same, and whose progress has something wrong.
+// A liar is a workload whose every error and class says the same, and whose progress has something wrong.
 type liar struct {
 	drtest.Workload
 	says error
@@ -273,3 +273,5 @@ func (l liar) Progress(ctx context.Context) (map[string]drtest.Progress, error) 
 	}
 	return units, err
 }
+
+func (l liar) Class(string) string { return l.says.Error() }

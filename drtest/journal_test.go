@@ -115,6 +115,8 @@ func TestDamagedJournals(t *testing.T) {
 		{"a stage twice", swap(`["up"]`, `["up","Up"]`).Replace(head), `journal line 1: the drill cannot be: a stage or proof "Up", whose name is empty or that of another`},
 		{"a limit in the past", swap(`"limit":0`, `"limit":-1`).Replace(head), "journal line 1: what is asserted cannot be: RPO has a limit of -1ns"},
 		{"an objective without its limit", swap(`,"limit":0`, ``).Replace(head), "journal line 1: what is asserted cannot be: RPO has no limit, count or share"},
+		{"a share that is missing", swap(`{"objective":"RPO","limit":0}`, `{"objective":"error rate"}`).Replace(head), "journal line 1: what is asserted cannot be: error rate has no limit, count or share"},
+		{"a share of everything", swap(`{"objective":"RPO","limit":0}`, `{"objective":"error rate","share":1}`).Replace(head), "journal line 1: what is asserted cannot be: error rate has a share of 1"},
 		{"an objective that there is not", swap(`"RPO"`, `"joy"`).Replace(head), `journal line 1: what is asserted cannot be: this program knows no objective "joy"`},
 	} {
 		t.Run(c.reason, func(t *testing.T) { damaged(t, seal(c.journal), c.want) })
@@ -185,7 +187,7 @@ func FuzzReadReport(f *testing.F) {
 			drtest.Event{Kind: drtest.StageReached, Interval: after, Note: "promoted"}, drtest.Event{Kind: drtest.ContainerStarted, Interval: after, Note: "app"})
 		l.Samples = append(l.Samples, drtest.Sample{Interval: after, Units: map[string]drtest.Progress{"op-08": {Done: 2, Attempt: 2, From: 1, Wrong: "late"}}})
 		l.Readings = []drtest.Reading{{At: 1}, {At: 2, Waited: 1}}
-	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger) error { return nil })).WriteTo(&whole)
+	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.ErrorRate(0.1), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger) error { return nil })).WriteTo(&whole)
 	f.Add(whole.String())
 	records := unseal(whole.String())
 	if seal(records) != whole.String() {

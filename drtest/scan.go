@@ -15,13 +15,13 @@ func (b *book) scan(fields []byte) (known bool, err error) {
 		op.N = s.number()
 		op.ID = string(s.after(`,"id":`).text())
 		if s.has(`,"class":`) {
-			op.Class = string(s.text())
+			op.Class = b.shared(s.text())
 			s.fits = s.fits && op.Class != "" // which is left out
 		}
 		op.Due = time.Duration(s.after(`,"due":`).number())
 		op.Start = time.Duration(s.after(`,"start":`).number())
 		if s.after(`}`).done() {
-			return true, b.addOp(op)
+			return true, b.addOp(&op)
 		}
 	case s.has(`"outcome":{"n":`):
 		var o opEnded
@@ -63,7 +63,7 @@ func outcome(text []byte) Outcome {
 	return Outcome(text)
 }
 
-// shared returns text as the string that it was before: errors repeat.
+// shared returns text as the string that it was before: errors repeat, and so do classes.
 func (b *book) shared(text []byte) string {
 	if s, known := b.texts[string(text)]; known {
 		return s

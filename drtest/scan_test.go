@@ -15,6 +15,8 @@ func FuzzScan(f *testing.F) {
 		`"op":{"n":1,"id":"<b>","due":1,"start":2}`, `"op":{"n":1,"id":"é","due":1,"start":2}`, `"op":{"n":1,"id":"b","due":1,"start":2,"start":3}`,
 		`"op":{"n":1,"id":"b","due":1,"start":9223372036854775808}`, `"op":{"n":1,"id":"b","due":1,"start":-2}`, `"op":{"n":1,"id":"b","due":1,"start":2.0}`,
 		`"op": {"n":1,"id":"b","due":1,"start":2}`, `"op":{"n":1,"id":"b","due":1}`, `"op":{"n":1,"id":"b","due":1,"start":2},"end":{}`, `"op":null`,
+		`"op":{"n":1,"id":"b","class":"eu","due":1,"start":2}`, `"op":{"n":1,"id":"b","class":"","due":1,"start":2}`, `"op":{"n":1,"id":"b","class":"e\tu","due":1,"start":2}`,
+		`"op":{"n":1,"id":"b","class":"` + strings.Repeat("x", 3000) + `","due":1,"start":2}`, `"survivors":{"ids":["a"],"vanished":["b"]}`,
 		`"outcome":{"n":0,"end":2,"outcome":"acked"}`, `"outcome":{"n":0,"end":2,"outcome":"unknown","err":"EOF"}`, `"outcome":{"n":0,"end":2,"outcome":"unknown","err":""}`,
 		`"outcome":{"n":0,"end":2,"outcome":"rejected","err":"a\nb"}`, `"outcome":{"n":0,"end":2,"outcome":"maybe"}`, `"outcome":{"n":-0,"end":2,"outcome":"acked"}`,
 		`"outcome":{"n":0,"end":2,"outcome":"unknown","err":"` + strings.Repeat("x", 3000) + `"}`,
@@ -31,7 +33,7 @@ func FuzzScan(f *testing.F) {
 		read := func(add func(*book) error) (*Ledger, string) {
 			b := newBook()
 			b.Ledger.Drill = Drill{ID: "S", Tracked: true}
-			if err := b.addOp(opSent{ID: "a"}); err != nil {
+			if err := b.addOp(&opSent{ID: "a"}); err != nil {
 				t.Fatal(err)
 			}
 			return b.Ledger, fmt.Sprint(add(b))
