@@ -103,16 +103,15 @@ func (b *book) expect(f *os.File) {
 func (b *book) read(r io.Reader) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	var links chain
-	var long []byte
+	var long bytes.Buffer
 	for n := 1; ; n++ {
 		line, err := lines.ReadSlice('\n')
 		if err == bufio.ErrBufferFull {
-			long = append(long[:0], line...)
-			line, err = lines.ReadSlice('\n')
-			for ; err == bufio.ErrBufferFull; line, err = lines.ReadSlice('\n') {
-				long = append(long, line...)
+			for long.Reset(); err == bufio.ErrBufferFull; line, err = lines.ReadSlice('\n') {
+				long.Write(line)
 			}
-			line = append(long, line...)
+			long.Write(line)
+			line = long.Bytes()
 		}
 		switch {
 		case err == io.EOF && len(line) > 0:
