@@ -28,7 +28,12 @@ type instances struct {
 // startInstances starts two orchestrators with a database and a provider.
 func startInstances(t testing.TB, sabotage string) *instances {
 	t.Helper()
-	pg := pgtest.StartPrimary(t)
+	return startInstancesOn(t, pgtest.StartPrimary(t), sabotage)
+}
+
+// startInstancesOn starts them on a database that is there.
+func startInstancesOn(t testing.TB, pg *pgtest.Node, sabotage string) *instances {
+	t.Helper()
 	proxy := proxytest.Start(t, pg.Network())
 	configs := []containertest.Config{{
 		Name:    "llm",

@@ -1,0 +1,106 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/jackc/pgx/v5"
+)
+
+// A tableLock is a session that locks the table of the workflows and does not end, as a migration that goes wrong.
+type tableLock struct {
+	pg   *pgtest.Node
+	mode string
+	conn *pgx.Conn
+}
+
+func (l *tableLock) String() string { return "lock workflows in " + l.mode + " mode" }
+
+func (l *tableLock) Inject(ctx context.Context) (drtest.Receipt, error) {
+	conn, err := l.pg.Connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	l.conn = conn
+	for _, sql := range []string{"BEGIN", "LOCK TABLE workflows IN " + l.mode + " MODE"} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return "", err
+		}
+	}
+	var held string
+	err = conn.QueryRow(ctx, `SELECT string_agg(mode, ', ') FROM pg_locks
+		WHERE relation = 'workflows'::regclass AND granted AND pid = pg_backend_pid()`).Scan(&held)
+	return drtest.Receipt("held: " + held), err
+}
+
+func (l *tableLock) Heal(ctx context.Context) error {
+	if l.conn == nil {
+		return nil
+	}
+	return l.conn.Close(ctx)
+}
+
+// A migration locks the table of the workflows for five seconds, while the database answers all else. The orchestrator
+// says that it is not ready, refuses what it cannot store, and goes on once the lock is gone. Nothing is lost, and no call is paid
+// for twice.
+func lockedTable(pg *pgtest.Node, app *orchestrator, mode string) drtest.Scenario {
+	return drtest.Scenario{
+		ID:        "DR-DB-010",
+		Title:     "Table locked",
+		Category:  database,
+		Workload:  app,
+		Load:      steadyLoad,
+		Health:    app.Ready,
+		Fault:     &tableLock{pg: pg, mode: mode},
+		HealAfter: 5 * time.Second,
+		Objectives: []drtest.Objective{
+			// Three probes and their timeouts, 3 x 600 ms.
+			drtest.Detection(2500 * time.Millisecond),
+			drtest.HealLag(3 * time.Second), // as with a partition: a statement's timeout, the breaker's, and a probe
+			drtest.RPO(0),
+			drtest.LostWork(0),
+			drtest.RepeatedCalls(0),
+			drtest.AllRecovered(20),
+			drtest.NoDuplicates(),
+			drtest.Check("bad until the lock is gone", badThroughout),
+		},
+		Deadline: time.Minute,
+	}
+}
+
+// badThroughout demands that health, once it is bad, is not good again before the fault is healed.
+func badThroughout(l *drtest.Ledger) error {
+	healed, ok := l.Event(drtest.FaultHealed)
+	if !ok {
+		return fmt.Errorf("%w: the fault was not healed", drtest.ErrInconclusive)
+	}
+	lost := false
+	for _, e := range l.Events {
+		switch {
+		case e.Kind == drtest.HealthLost:
+			lost = true
+		case e.Kind == drtest.HealthRestored && lost && e.Hi < healed.Lo:
+			return fmt.Errorf("health was good again %v before the lock was gone", (healed.Lo - e.Hi).Round(time.Millisecond))
+		}
+	}
+	if !lost {
+		return fmt.Errorf("health was never bad")
+	}
+	return nil
+}
+
+func TestLockedTable(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{})
+	for _, mode := range []string{"ACCESS EXCLUSIVE", "SHARE"} {
+		t.Run(mode, func(t *testing.T) { drtest.Run(t, lockedTable(pg, app, mode)) })
+	}
+}
