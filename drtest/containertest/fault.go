@@ -35,9 +35,23 @@ func (s *Service) Crash() drtest.Fault {
 // policy, so that it stays dead. Peers see their connections closed; for some 100 ms, while the engine takes
 // the node apart, connection attempts get no answer, and from then on its name does not resolve. Files and the
 // host's page cache survive as with [Service.Crash]. Heal does nothing; [Service.Resume] is a step of a runbook.
-// Confirm makes sure that no supervisor has brought the service back.
+// Confirm makes sure that nobody else has brought the service back: no supervisor, and no stranger.
 func (s *Service) Kill() drtest.Fault {
-	return fatal("kill "+s.Name(), s.kill, s.stayedDead)
+	var lived string // when the life that was ended had begun
+	return fatal("kill "+s.Name(), func(ctx context.Context) (death, error) {
+		d, err := s.kill(ctx)
+		if err != nil {
+			return d, err
+		}
+		c, err := s.inspect(ctx)
+		if err == nil {
+			lived = c.State.StartedAt
+			s.mu.Lock()
+			s.begun, s.stranger = lived, ""
+			s.mu.Unlock()
+		}
+		return d, err
+	}, func(ctx context.Context) (drtest.Receipt, error) { return s.stayedDead(ctx, lived) })
 }
 
 // A confirmed fault leaves more to see after it.
@@ -163,18 +177,28 @@ func (s *Service) killContainer(ctx context.Context, id string) (death, error) {
 	})
 }
 
-func (s *Service) stayedDead(ctx context.Context) (drtest.Receipt, error) {
+// stayedDead says whether all starts since the life that began at a time, which was ended, were those of the runbook. A start
+// leaves its time also where the service has ended again.
+func (s *Service) stayedDead(ctx context.Context, lived string) (drtest.Receipt, error) {
 	c, err := s.inspect(ctx)
 	if err != nil {
 		return "", err
 	}
+	s.mu.Lock()
+	resumed, stranger := s.resumed, s.stranger
+	s.mu.Unlock()
 	switch {
 	case c.RestartCount > 0: // a start by hand resets it
 		return "", fmt.Errorf("%s did not stay dead: %s, restart count %d", s.Name(), c.State.Status, c.RestartCount)
-	case c.State.Running:
+	case stranger != "":
+		return "", fmt.Errorf("%s did not stay dead: somebody else than the runbook started it at %s", s.Name(), stranger)
+	case c.State.StartedAt == lived:
+		return "stayed dead", nil
+	case c.State.StartedAt == resumed:
 		return "stayed dead until it was started by hand", nil
 	}
-	return "stayed dead", nil
+	return "", fmt.Errorf("%s did not stay dead: somebody else than the runbook started it at %s, now it is %s",
+		s.Name(), c.State.StartedAt, c.State.Status)
 }
 
 // An end is how a container should end.

@@ -28,6 +28,9 @@ type Service struct {
 	mu       sync.Mutex
 	lastWord *string         // the log of a service that was destroyed
 	removal  *removal        // of a service that was destroyed
+	begun    string          // when its last life began that is known of; empty: none was looked at
+	resumed  string          // when Resume last started it
+	stranger string          // when somebody else had started it before that
 	ports    network.PortMap // those on the host, as long as they are known not to change; nil: ask
 }
 

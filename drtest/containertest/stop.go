@@ -57,15 +57,38 @@ func (s *Service) resume(ctx context.Context) error {
 			}
 		}
 	}
+	if err := s.noteLife(ctx, false); err != nil {
+		return err
+	}
 	begin := time.Now()
 	if _, err := s.engine.ContainerStart(ctx, s.id, client.ContainerStartOptions{}); err != nil {
 		return err
 	}
 	drtest.NoteStart(ctx, s.Name(), begin, time.Now())
+	if err := s.noteLife(ctx, true); err != nil {
+		return err
+	}
 	if s.config.Ready == nil {
 		return nil
 	}
 	return s.awaitReady(ctx)
+}
+
+// noteLife takes note of when the service's present or last life began, and of whether Resume has just begun it. One
+// that began after the life that a kill had ended, and that Resume did not begin, is a stranger's.
+func (s *Service) noteLife(ctx context.Context, resumed bool) error {
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if resumed {
+		s.begun, s.resumed = c.State.StartedAt, c.State.StartedAt
+	} else if s.begun != "" && s.begun != c.State.StartedAt {
+		s.stranger = c.State.StartedAt
+	}
+	return nil
 }
 
 func (s *Service) awaitEnd(ctx context.Context, id string) error {

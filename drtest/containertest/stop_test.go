@@ -82,6 +82,35 @@ func TestResumeAfterKill(t *testing.T) {
 	heal(t, partition)
 }
 
+// Who starts a dead node beside the runbook is found out: also where the runbook starts it after that, and where it has ended again.
+func TestKillOfWhatAStrangerStarts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		reason string
+		after  func(*containertest.Service) error
+	}{
+		{"it runs", func(*containertest.Service) error { return nil }},
+		{"it has ended again", func(s *containertest.Service) error { _, err := s.Stop().Inject(t.Context()); return err }},
+		{"the runbook starts it after that", func(s *containertest.Service) error {
+			if _, err := s.Stop().Inject(t.Context()); err != nil {
+				return err
+			}
+			return s.Resume(t.Context())
+		}},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			s := containertest.Start(t, echoService(t, "server", ""))
+			f := s.Kill()
+			_, err := f.Inject(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, containertest.StartAsStranger(t.Context(), s))
+			require.NoError(t, c.after(s))
+			_, err = f.(drtest.Confirmer).Confirm(t.Context())
+			require.ErrorContains(t, err, "server did not stay dead: somebody else than the runbook started it at 2")
+		})
+	}
+}
+
 func TestResumeOfServiceThatRuns(t *testing.T) {
 	t.Parallel()
 	s := containertest.Start(t, echoService(t, "server", ""))
