@@ -17,6 +17,7 @@ func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s.ID = "DR-DB-004/crash"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
 	s.Proofs = c.proofs()
+	proveWaits(&s, c.leader.Node)
 	s.Model = drtest.Model{
 		{Name: "crash noticed", Worst: c.Timing.LoopWait, Source: "loop_wait"},
 		promotion(c),
@@ -36,6 +37,7 @@ func nodeFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s.ID = "DR-DB-004/node"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator", c.Others(c.leader)...)
 	s.Proofs = c.proofs(c.Others(c.leader)...)
+	proveWaits(&s, c.leader.Node)
 	s.Model = leaseModel(c)
 	s.Objectives = failoverObjectives(25 * time.Second)
 	s.Objectives = append(s.Objectives, drtest.Detection(time.Second))

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
 )
 
 // replicationDelay is how far the asynchronous replica is behind its primary.
@@ -45,8 +47,16 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, lead func(context.Context) e
 func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orchestrator) drtest.Scenario {
 	s := primaryFailover(t, pg, db.To(pg.Replica), app)
 	s.ID = "DR-DB-004"
+	proveWaits(&s, pg.Primary)
 	s.Objectives = append(s.Objectives, drtest.RPO(0), drtest.AllRecovered(20))
 	return s
+}
+
+// proveWaits has a scenario that promises to lose nothing prove that this is no luck.
+func proveWaits(s *drtest.Scenario, primary *pgtest.Node) {
+	waits := pgtest.CommitsWait(primary, "orchestrator")
+	s.Fault = waits.Before(s.Fault)
+	s.Proofs = append(s.Proofs, waits.Proof())
 }
 
 // With an asynchronous replica that is a quarter of a second behind, at most the last second is lost. What the
@@ -100,6 +110,31 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 		s.Deadline = neverBack
 		requireFailure(t, s, "RTO", "never served again")
 	})
+	for _, c := range []struct {
+		sabotage string
+		settings []string
+		reason   string
+	}{
+		{"synchronous standby taken off the list", []string{"synchronous_standby_names = ''"}, "synchronous_standby_names is empty"},
+		{"nothing is flushed", []string{"fsync = off", "synchronous_commit = off"}, "synchronous_commit is off, fsync is off"},
+	} {
+		t.Run(c.sabotage, func(t *testing.T) {
+			containertest.Parallel(t, containertest.Light)
+			pg := pgtest.StartPair(t, pgtest.Sync)
+			proxy := proxytest.Start(t, pg.Primary.Network())
+			db := proxy.Link(t, "database", pg.Primary)
+			app := startOrchestrator(t, proxy, db, variant{})
+			conn, err := pg.Primary.Connect(t.Context())
+			require.NoError(t, err)
+			for _, setting := range c.settings {
+				_, err = conn.Exec(t.Context(), "ALTER SYSTEM SET "+setting)
+				require.NoError(t, err)
+			}
+			_, err = conn.Exec(t.Context(), "SELECT pg_reload_conf()")
+			require.NoError(t, errors.Join(err, conn.Close(t.Context())))
+			requireFailure(t, synchronousFailover(t, pg, db, app), "commits waited for a standby", c.reason)
+		})
+	}
 	t.Run("replica detached", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
 		pg, proxy, replication := startAsynchronousPair(t)
