@@ -115,10 +115,11 @@ func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
 }
 
 // reconnect is what clients add to a failover: the breaker's trial that finds a primary which still waits for a standby
-// gives up after a second, the next one follows 300 ms later, and a request is due in each interval of the load.
+// gives up after a second, the next one follows 300 ms later, requests are taken once a probe has got through, 100 ms after that,
+// and one is due in each interval of the load.
 func reconnect(c *clustered) drtest.Term {
-	return drtest.Term{Name: "clients come back", Worst: 1300*time.Millisecond + c.load.Every,
-		Source: fmt.Sprintf("STATEMENT_TIMEOUT 1s, BREAKER_TIMEOUT 300ms, Load.Every %v", c.load.Every)}
+	return drtest.Term{Name: "clients come back", Worst: 1400*time.Millisecond + c.load.Every,
+		Source: fmt.Sprintf("STATEMENT_TIMEOUT 1s, BREAKER_TIMEOUT 300ms, PROBE_INTERVAL 100ms, Load.Every %v", c.load.Every)}
 }
 
 // promotion is the end of recovery of a standby that has replayed all but the last moment.
