@@ -18,7 +18,11 @@ BETWEEN := )$$/^(
 
 DRREPORT := go run ./drtest/cmd/drreport
 
-.PHONY: dr drill which test images engine lint clean help
+# Plants of each class that make calibrate plays, and drills whose process make stopped stops.
+N     ?= 1000
+STOPS ?= 200
+
+.PHONY: dr drill which test calibrate stopped images engine lint clean help
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios and write the report to dr-results/latest
@@ -37,6 +41,12 @@ which:
 test: images ## run all tests, those that sabotage the system among them
 	go test -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v /scenarios_test)
 	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
+
+calibrate: ## play services whose truth is known, N= of each kind, and write how far the figures can be trusted
+	go test -count=1 -timeout $(TIMEOUT) -run '^TestCalibration$$' ./internal/calibrate -plants $(N) -keep
+
+stopped: ## play STOPS= of them over HTTP, by a process that is stopped for a while
+	go test -v -count=1 -timeout $(TIMEOUT) -run '^TestStopped$$' ./internal/calibrate -stops $(STOPS)
 
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -vet=off -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
@@ -68,4 +78,4 @@ clean: ## remove results, and whatever an engine still has of drtest, but its im
 	@docker volume ls -q --filter label=drtest | xargs -r docker volume rm >/dev/null
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20

@@ -47,6 +47,8 @@ var rules = []struct {
 		"the core uses it, which costs its users no dependency"},
 	{"internal/measured", []string{}, []string{}, []string{},
 		"the core uses it, which costs its users no dependency"},
+	{"internal/calibrate", []string{"drtest"}, []string{}, nil,
+		"it is what every user of drtest can do: what it shared with the core could be wrong in both"},
 	{"internal", []string{"internal/..."}, nil, nil,
 		"what lies below must not know what lies above"},
 	{"fixtures", []string{"fixtures/..."}, nil, nil,

@@ -1,0 +1,270 @@
+package calibrate
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+const (
+	ms = time.Millisecond
+	// long is a limit that everything meets which ever comes to an end.
+	long = 1000 * time.Hour
+)
+
+// between draws a time.
+func between(r *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(r.Int64N(int64(to-from)+1))
+}
+
+// load draws a schedule.
+func load(r *rand.Rand) drtest.Load {
+	every := between(r, 20*ms, 60*ms)
+	return drtest.Load{Every: every, Timeout: every * time.Duration(4+r.IntN(7)), Steady: every * time.Duration(9+r.IntN(12))}
+}
+
+// service draws one that is well, and takes a while to answer and to be hurt.
+func service(r *rand.Rand, l drtest.Load) *Service {
+	s := NewService(r)
+	answer := between(r, 0, l.Every/2)
+	s.Answer = func(time.Duration) time.Duration { return answer }
+	s.InjectBefore, s.InjectAfter = between(r, 0, 90*ms), between(r, 0, 90*ms)
+	return s
+}
+
+func (s *Service) scenario(l drtest.Load) drtest.Scenario {
+	return drtest.Scenario{
+		ID: "PLANT", Workload: s, Load: l, Fault: s,
+		Objectives: []drtest.Objective{drtest.RPO(0)},
+		Deadline:   time.Minute,
+	}
+}
+
+// outage draws how long a service is down: at least so long that some request finds it down.
+func outage(r *rand.Rand, l drtest.Load) time.Duration { return between(r, 2*l.Every, 3*time.Second) }
+
+// Classes are all of them, in the order of the table.
+func Classes() []Class {
+	return []Class{
+		{"refused", "down at once, every request is refused, and up again", 1, refused},
+		{"hanging", "down at once, no request is answered, and up again", 1, hanging},
+		{"late answers", "every answer comes after the timeout, then in time again", 1, lateAnswers},
+		{"brief recoveries", "down two to four times, each longer than a period of the load", 1, briefRecoveries},
+		{"held fault", "down until the fault is healed, and for a while after it", 1, heldFault},
+		{"no fault", "nothing happens", 1, noFault},
+		{"fails before the fault", "down by itself between the steady state and the fault, which does nothing", 1, failsBefore},
+		{"health", "unwell some time after the fault, having been unwell before the steady state", 1, health},
+		{"health that flaps", "unwell now and then, before the fault, during it and after, whatever happens", 1, flapping},
+		{"stage", "a stage is lost with the fault and reached again later", 1, stage},
+		{"stage that is told late", "likewise, but its status is as old as half a second", 1, staleStage},
+		{"stage that was never missing", "a stage that the fault does not touch", 1, untouchedStage},
+		{"lost work", "the units acked last before the fault are lost", 1, lostWork},
+		{"all work lost", "all that was acked before the fault is lost, the RPO longer than the load ran", 1, allLost},
+		{"slow injection", "the fault takes effect at once, Inject returns seconds later, what was acked meanwhile is lost", 1, slowInject},
+		{"seen late", "some units can be read only up to a timeout after they were acked", 1, seenLate},
+		{"vanishing work", "units vanish while the survivors are read", 1, vanishing},
+		{"held twice", "some units are held twice", 1, heldTwice},
+		{"wrong results", "units that were accepted after the fault finish with a wrong result", 1, wrongLater},
+		{"turned wrong", "units that had finished before the fault have a wrong result after it", 1, turnedWrong},
+		{"bill that begins anew", "the payer forgets in mid-drill what was paid", 1, newBill},
+		{"slower for ever", "after the fault every answer takes most of the timeout", 1, slowForEver},
+		{"answers after the timeout", "after the fault every answer comes after the timeout", 1, deaf},
+		{"shared ids", "eight drills at a time on one store, one of which keeps nothing", 1, sharedIDs},
+
+		{"error rate", "5 to 90 % of the requests fail, then none", 0.93, errorRate},
+		{"error rate that falls", "80 to 95 % of the requests fail, then 20 to 60 %, then 5 to 20 %, then none", 0.93, fallingRate},
+		{"one shard of several", "one of 2 to 11 shards is down, and up again", 0.93, deadShard},
+		{"one instance of several", "every 2nd to 11th request meets a dead instance, until it is replaced", 0.93, deadInstance},
+		{"error rate for ever", "1 to 15 % of the requests fail, for ever", 0.93, rateForEver},
+	}
+}
+
+func refused(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	s.Failure = []Failure{Refuse, Reject}[r.IntN(2)]
+	s.Fails = func(q Request) bool { return q.Since < down }
+	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down)} }}
+}
+
+func hanging(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	s.Failure = Hang
+	s.Fails = func(q Request) bool { return q.Since < down }
+	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down)} }}
+}
+
+func lateAnswers(r *rand.Rand) Plant {
+	l := load(r)
+	s, down, late := service(r, l), outage(r, l), between(r, l.Timeout+ms, 3*l.Timeout)
+	s.Answer = func(since time.Duration) time.Duration {
+		if since >= 0 && since < down {
+			return late
+		}
+		return 0
+	}
+	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down)} }}
+}
+
+func briefRecoveries(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	type window struct{ from, to time.Duration }
+	var windows []window
+	for at := time.Duration(0); len(windows) < 2+r.IntN(3); {
+		w := window{at, at + between(r, 2*l.Every, time.Second)}
+		windows, at = append(windows, w), w.to+between(r, 0, l.Steady/2)
+	}
+	s.Fails = func(q Request) bool {
+		for _, w := range windows {
+			if q.Since >= w.from && q.Since < w.to {
+				return true
+			}
+		}
+		return false
+	}
+	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(windows[len(windows)-1].to)} }}
+}
+
+func heldFault(r *rand.Rand) Plant {
+	l := load(r)
+	s, lag := service(r, l), between(r, 0, time.Second)
+	s.Failure = []Failure{Refuse, Hang}[r.IntN(2)]
+	s.Fails = func(q Request) bool { return q.Healed < 0 || q.Healed < lag }
+	c := s.scenario(l)
+	c.HealAfter = between(r, 2*l.Every, 2*time.Second)
+	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth {
+		return []Truth{rto(s.healed.Sub(s.fault) + lag), healLag(lag)}
+	}}
+}
+
+func noFault(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{
+		never("an RTO is measured", drtest.RTO(long), drtest.Pass, drtest.Fail),
+		never("the fault is seen by clients", drtest.Transparent(), drtest.Fail, drtest.Inconclusive),
+		never("work is lost", drtest.RPO(0), drtest.Fail, drtest.Inconclusive),
+	}}
+}
+
+// failsBefore is down from a moment at which the drill reads the progress of work for the last time before Inject.
+func failsBefore(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	s.InjectBefore, s.InjectAfter = 0, 0
+	t := &earlyFailure{Service: s, after: l.Steady + between(r, 0, 4*l.Every), reading: l.Timeout * 9 / 10, down: between(r, 2*l.Every, time.Second)}
+	c := s.scenario(l)
+	c.Workload = t
+	return Plant{Scenario: c, Breaks: true, Rules: []Rule{{
+		Name: "the fault is taken for the reason of what failed before it", Objectives: []drtest.Objective{drtest.RTO(long)},
+		Broken: func(report *drtest.Report) string {
+			if v := report.Verdicts[0]; v.Status == drtest.Pass && t.began.Add(t.after).Before(s.asked) {
+				return v.String()
+			}
+			return ""
+		},
+	}}}
+}
+
+type earlyFailure struct {
+	*Service
+	after, down, reading time.Duration
+}
+
+func (e *earlyFailure) Do(ctx context.Context, id string) error {
+	e.mu.Lock()
+	since := time.Since(e.began.Add(e.after))
+	down := !e.began.IsZero() && since >= 0 && since < e.down
+	e.mu.Unlock()
+	if down {
+		return errors.New("connection refused")
+	}
+	return e.Service.Do(ctx, id)
+}
+
+func (e *earlyFailure) Progress(context.Context) (map[string]drtest.Progress, error) {
+	wait(e.reading)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return finished(e.units, ""), nil
+}
+
+// finished says that units have come to their end.
+func finished(units []*Unit, wrong string) map[string]drtest.Progress {
+	all := map[string]drtest.Progress{}
+	for _, u := range units {
+		all[u.ID] = drtest.Progress{Done: 1, Attempt: 1, Finished: true, Wrong: wrong}
+	}
+	return all
+}
+
+func health(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	down := between(r, 8*l.Every, 3*time.Second)
+	notice := between(r, 0, down-4*l.Every)
+	early := between(r, 0, time.Second)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	s.Sick = func(since, age time.Duration) bool {
+		return since < 0 && age < early && age%(6*l.Every) < 2*l.Every || since >= notice && since < down
+	}
+	c := s.scenario(l)
+	c.Health = s.Health
+	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down), detection(notice)} }}
+}
+
+func flapping(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	down := between(r, 2*l.Every, 3*time.Second)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	period, sick := l.Steady+between(r, 4*l.Every, 12*l.Every), between(r, 2*l.Every, 3*l.Every)
+	s.Sick = func(_, age time.Duration) bool { return age%period < sick }
+	c := s.scenario(l)
+	c.Health = s.Health
+	return Plant{Scenario: c, Breaks: true, Rules: []Rule{
+		never("the fault is detected", drtest.Detection(long), drtest.Pass),
+	}}
+}
+
+// redundancy is a stage whose status is as old as told.
+func (s *Service) redundancy(back, told time.Duration) func(context.Context) error {
+	return func(context.Context) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if since := s.since(time.Now()); since >= told && since < back {
+			return errors.New("one node is missing")
+		}
+		return nil
+	}
+}
+
+func stage(r *rand.Rand) Plant { return staged(r, 0) }
+
+func staleStage(r *rand.Rand) Plant { return staged(r, between(r, 0, 500*ms)) }
+
+func staged(r *rand.Rand, told time.Duration) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	back := told + between(r, 200*ms, 5*time.Second)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	c := s.scenario(l)
+	c.Stages = []drtest.Stage{{Name: "redundant", Reached: s.redundancy(back, told)}}
+	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{reached("redundant", back)} }}
+}
+
+func untouchedStage(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	c := s.scenario(l)
+	c.Stages = []drtest.Stage{{Name: "redundant", Reached: s.redundancy(0, 0)}}
+	return Plant{Scenario: c, Breaks: true, Rules: []Rule{
+		never("the stage is reached after the fault", drtest.Reached("redundant", long), drtest.Pass),
+	}}
+}

@@ -1,0 +1,282 @@
+package calibrate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// lostWork loses units by their order back from the fault.
+func lostWork(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	s.InjectBefore = s.InjectAfter / 2
+	down, lose := between(r, 0, time.Second), 1+r.IntN(6)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	s.Held = func(u *Unit, _, _ time.Duration) int {
+		if u.Order >= 0 && u.Order < lose {
+			return 0
+		}
+		return 1
+	}
+	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth {
+		i := slices.IndexFunc(s.units, func(u *Unit) bool { return u.Order == lose-1 })
+		return []Truth{rpo(s.fault.Sub(s.units[i].Kept))}
+	}, Rules: []Rule{
+		never("nothing may be lost, and it passes", drtest.RPO(0), drtest.Pass),
+		{Name: "another number is lost", Broken: func(report *drtest.Report) string {
+			if n := len(report.Figures.Lost); n != lose {
+				return fmt.Sprintf("%d are lost, and %d are found to be", lose, n)
+			}
+			return ""
+		}},
+	}}
+}
+
+func allLost(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	down := between(r, 0, time.Second)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	s.Held = func(u *Unit, _, _ time.Duration) int {
+		if u.Order >= 0 {
+			return 0
+		}
+		return 1
+	}
+	window := between(r, 5*time.Second, time.Hour)
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{
+		never("a window longer than the load ran forgives it", drtest.RPO(window), drtest.Pass),
+		never("nothing may be lost, and it passes", drtest.RPO(0), drtest.Pass),
+	}}
+}
+
+func slowInject(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	s.InjectBefore, s.InjectAfter = 0, between(r, time.Second, 3*time.Second)
+	loses := between(r, 4*l.Every, s.InjectAfter)
+	s.Held = func(u *Unit, _, _ time.Duration) int {
+		if after := u.Kept.Sub(s.fault); after >= 0 && after < loses {
+			return 0
+		}
+		return 1
+	}
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{
+		never("what was acked after the fault and lost is forgiven", drtest.RPO(between(r, 5*time.Second, time.Hour)), drtest.Pass),
+	}}
+}
+
+func seenLate(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	late, some := between(r, 0, l.Timeout), 1+r.IntN(20)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	s.Held = func(u *Unit, age, _ time.Duration) int {
+		if age < late && number(u.ID)%some == 0 {
+			return 0
+		}
+		return 1
+	}
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{
+		never("a slow commit is lost", drtest.RPO(0), drtest.Fail),
+	}}
+}
+
+func vanishing(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	first, last, after := r.IntN(5), 5+r.IntN(5), between(r, 0, l.Timeout)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	s.Held = func(u *Unit, _, reading time.Duration) int {
+		if u.Order >= first && u.Order < last && reading >= after {
+			return 0
+		}
+		return 1
+	}
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{
+		never("what was there for a moment is held", drtest.RPO(0), drtest.Pass),
+	}}
+}
+
+func heldTwice(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	twice := 1 + r.IntN(5)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	s.Held = func(u *Unit, _, _ time.Duration) int {
+		if u.Order >= 0 && u.Order < twice {
+			return 2
+		}
+		return 1
+	}
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{
+		never("each is held once", drtest.NoDuplicates(), drtest.Pass, drtest.Inconclusive),
+		{Name: "another number is held twice", Broken: func(report *drtest.Report) string {
+			if n := len(report.Figures.Duplicates); n != twice {
+				return fmt.Sprintf("%d are held twice, and %d are found to be", twice, n)
+			}
+			return ""
+		}},
+	}}
+}
+
+// tracked is a service whose clients see how far each unit is.
+type tracked struct {
+	*Service
+	work  time.Duration // until a unit has finished
+	wrong func(u *Unit, since time.Duration) bool
+}
+
+func (t tracked) Progress(context.Context) (map[string]drtest.Progress, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, all := time.Now(), map[string]drtest.Progress{}
+	for _, u := range t.units {
+		p := drtest.Progress{Attempt: 1}
+		if now.Sub(u.Kept) >= t.work {
+			p.Done, p.Finished = 1, true
+			if t.wrong(u, t.since(now)) {
+				p.Wrong = "its sum is not right"
+			}
+		}
+		all[u.ID] = p
+	}
+	return all, nil
+}
+
+func wrongLater(r *rand.Rand) Plant {
+	return wrongResults(r, func(u *Unit, since time.Duration) bool { return since >= 0 && u.Order < 0 })
+}
+
+func turnedWrong(r *rand.Rand) Plant {
+	oldest := 10 + r.IntN(3)
+	return wrongResults(r, func(u *Unit, since time.Duration) bool { return since >= 0 && u.Order > oldest-4 && u.Order <= oldest })
+}
+
+func wrongResults(r *rand.Rand, wrong func(*Unit, time.Duration) bool) Plant {
+	l := load(r)
+	l.Steady = max(l.Steady, 16*l.Every) // so that some have finished
+	s, down := service(r, l), outage(r, l)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	c := s.scenario(l)
+	c.Workload = tracked{s, between(r, 0, 3*l.Every), wrong}
+	return Plant{Scenario: c, Rules: []Rule{{
+		Name: "all objectives are met", Objectives: []drtest.Objective{drtest.RTO(long), drtest.RPO(0), drtest.NoDuplicates()},
+		Broken: func(report *drtest.Report) string {
+			if status := report.Status(); status != drtest.Fail {
+				return "the report's status is " + status.String()
+			}
+			return ""
+		},
+	}}}
+}
+
+// billed is a service that charges for each unit, and twice for some.
+type billed struct {
+	*Service
+	work    time.Duration
+	forgets time.Duration
+}
+
+func (b billed) Bill(context.Context) (drtest.Bill, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	calls := 1000 // of others, before the drill
+	now := time.Now()
+	if b.since(now) >= b.forgets {
+		calls = 0
+	}
+	for _, u := range b.units {
+		if b.since(now) < b.forgets || u.Kept.Sub(b.fault) >= b.forgets {
+			calls++
+		}
+	}
+	repeated := calls / 2
+	return drtest.Bill{Calls: calls, Repeated: repeated, Cost: drtest.Money(calls), RepeatedCost: drtest.Money(repeated)}, nil
+}
+
+func newBill(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	s.Fails = func(q Request) bool { return q.Since < down }
+	c := s.scenario(l)
+	c.Workload = billed{Service: s, forgets: between(r, 0, down)}
+	return Plant{Scenario: c, Breaks: true, Rules: []Rule{
+		never("no call was repeated", drtest.RepeatedCalls(0), drtest.Pass),
+	}}
+}
+
+func slowForEver(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	fast, slow := between(r, 0, l.Timeout/20), between(r, l.Timeout/2, l.Timeout*19/20)
+	s.Answer = func(since time.Duration) time.Duration {
+		if since >= 0 {
+			return slow
+		}
+		return fast
+	}
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{never("no client saw the fault", drtest.Transparent(), drtest.Pass)}}
+}
+
+func deaf(r *rand.Rand) Plant {
+	l := load(r)
+	s := service(r, l)
+	late := l.Timeout + between(r, ms, 900*ms)
+	s.Deaf = true
+	s.Answer = func(since time.Duration) time.Duration {
+		if since >= 0 {
+			return late
+		}
+		return 0
+	}
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{
+		never("no client saw the fault", drtest.Transparent(), drtest.Pass),
+		never("clients were served again", drtest.RTO(long), drtest.Pass),
+	}}
+}
+
+// shared is a service that reads the survivors of all who share its store.
+type shared struct {
+	*Service
+	store []*Service
+}
+
+func (s shared) Survivors(ctx context.Context) (all []string, err error) {
+	for _, each := range s.store {
+		ids, err := each.Survivors(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ids...)
+	}
+	return all, nil
+}
+
+func sharedIDs(r *rand.Rand) Plant {
+	l := load(r)
+	down := outage(r, l)
+	var store []*Service
+	for range 8 {
+		s := service(r, l)
+		s.Fails = func(q Request) bool { return q.Since < down }
+		store = append(store, s)
+	}
+	store[0].Held = func(*Unit, time.Duration, time.Duration) int { return 0 }
+	p := Plant{Rules: []Rule{never("the drill that keeps nothing lost nothing", drtest.RPO(0), drtest.Pass)}}
+	for i, s := range store {
+		c := s.scenario(l)
+		c.Workload = shared{s, store}
+		if i == 0 {
+			p.Scenario = c
+		} else {
+			p.Beside = append(p.Beside, c)
+		}
+	}
+	return p
+}
