@@ -71,6 +71,8 @@ type Finding struct {
 	WrongPass string
 	// WrongFail says that a limit that the truth meets failed.
 	WrongFail string
+	// Decided says whether a limit that even the upper end meets passed.
+	Decided bool
 }
 
 // Bad says whether something wrong was measured or concluded.
@@ -121,6 +123,9 @@ func (t Truth) find(l *drtest.Ledger, figures drtest.Figures) Finding {
 	if v := drtest.Judge(l, t.limit(met)).Verdicts[0]; v.Status == drtest.Fail {
 		f.WrongFail = v.String()
 	}
+	if fig.Known && fig.Hi != drtest.Forever {
+		f.Decided = drtest.Judge(l, t.limit(fig.Hi)).Verdicts[0].Status == drtest.Pass
+	}
 	return f
 }
 
@@ -157,8 +162,8 @@ type Tally struct {
 	Name  string
 	Timed bool
 
-	Plants, Contained, Missed, Unknown, WrongPasses, WrongFails int
-	Findings                                                    []Finding
+	Plants, Contained, Missed, Unknown, Decided, WrongPasses, WrongFails int
+	Findings                                                             []Finding
 }
 
 // Count adds a finding to its tally, which is appended where it is not there yet.
@@ -185,6 +190,9 @@ func (t *Tally) add(f Finding) {
 	case f.Timed:
 		t.Contained++
 	}
+	if f.Decided {
+		t.Decided++
+	}
 	if f.WrongPass != "" {
 		t.WrongPasses++
 	}
@@ -193,7 +201,10 @@ func (t *Tally) add(f Finding) {
 	}
 }
 
-// Holds says whether as many are right as the class says.
+// decided is the least share of the times of a class that a drill must tell: one that never tells anything is never wrong.
+const decided = 0.9
+
+// Holds says whether as many are right as the class says, and enough can be told.
 func (t *Tally) Holds() bool {
 	bad := 0
 	for _, f := range t.Findings {
@@ -201,7 +212,7 @@ func (t *Tally) Holds() bool {
 			bad++
 		}
 	}
-	return float64(bad) <= (1-t.Class.Confidence)*float64(t.Plants)
+	return float64(bad) <= (1-t.Class.Confidence)*float64(t.Plants) && (!t.Timed || float64(t.Decided) >= decided*float64(t.Plants))
 }
 
 // width returns the middle one of the widths of the intervals that have an end.

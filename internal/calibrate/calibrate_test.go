@@ -84,7 +84,8 @@ func calibrate(t *testing.T, c *Class, n int) (tallies []*Tally) {
 	}
 	for _, tally := range tallies {
 		if !tally.Holds() {
-			t.Errorf("%s: of %d plants %d are missed, %d pass wrongly and %d fail wrongly", tally.Name, tally.Plants, tally.Missed, tally.WrongPasses, tally.WrongFails)
+			t.Errorf("%s: of %d plants %d are missed, %d pass wrongly, %d fail wrongly, and %d pass at the end of the interval",
+				tally.Name, tally.Plants, tally.Missed, tally.WrongPasses, tally.WrongFails, tally.Decided)
 		}
 	}
 	return tallies

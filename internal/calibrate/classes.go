@@ -67,6 +67,7 @@ func Classes() []Class {
 		{"seen late", "some units can be read only up to a timeout after they were acked", 1, seenLate},
 		{"vanishing work", "units vanish while the survivors are read", 1, vanishing},
 		{"held twice", "some units are held twice", 1, heldTwice},
+		{"waiting work", "units wait in a queue, and count no attempt meanwhile; none is rolled back", 1, waitingWork},
 		{"wrong results", "units that were accepted after the fault finish with a wrong result", 1, wrongLater},
 		{"turned wrong", "units that had finished before the fault have a wrong result after it", 1, turnedWrong},
 		{"bill that begins anew", "the payer forgets in mid-drill what was paid", 1, newBill},
@@ -79,6 +80,7 @@ func Classes() []Class {
 		{"one shard of several", "one of 2 to 11 shards is down, and up again", 0.93, deadShard},
 		{"one instance of several", "every 2nd to 11th request meets a dead instance, until it is replaced", 0.93, deadInstance},
 		{"error rate for ever", "1 to 15 % of the requests fail, for ever", 0.93, rateForEver},
+		{"dead shard for ever", "one of 5 to 20 shards is down, for ever", 0.93, shardForEver},
 	}
 }
 

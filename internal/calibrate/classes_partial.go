@@ -1,7 +1,10 @@
 package calibrate
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/drtest/suite/drtest"
@@ -69,11 +72,41 @@ func deadInstance(r *rand.Rand) Plant {
 }
 
 func rateForEver(r *rand.Rand) Plant {
+	rate := 0.01 + 0.14*r.Float64()
+	return forEver(r, rate, func(q Request) bool { return q.Luck < rate })
+}
+
+func shardForEver(r *rand.Rand) Plant {
+	shards, salt := 5+r.IntN(16), r.Uint64()
+	return forEver(r, 1/float64(shards), func(q Request) bool { return shard(q.Number, shards, salt) == 0 })
+}
+
+// forEver is trouble that some requests meet, and that is never over.
+func forEver(r *rand.Rand, rate float64, fails func(Request) bool) Plant {
 	l := load(r)
 	s := service(r, l)
-	rate := 0.01 + 0.14*r.Float64()
-	s.Fails = func(q Request) bool { return q.Luck < rate }
+	s.Fails = fails
 	c := s.scenario(l)
 	c.Deadline = 30 * time.Second
-	return Plant{Scenario: c, Rules: []Rule{never("service is back", drtest.RTO(long), drtest.Pass)}}
+	return Plant{Scenario: c, Rules: []Rule{
+		{Name: "service is back, without a word that so many may still fail", Objectives: []drtest.Objective{drtest.RTO(long)},
+			Broken: func(report *drtest.Report) string {
+				if v := report.Verdicts[0]; v.Status == drtest.Pass && !admits(v.Why, rate) {
+					return fmt.Sprintf("%v, with an error rate of %.1f %%", v, 100*rate)
+				}
+				return ""
+			}},
+	}}
+}
+
+var percent = regexp.MustCompile(`([0-9.]+) ?%`)
+
+// admits says whether a verdict names an error rate that it does not exclude, of at least that much.
+func admits(why string, rate float64) bool {
+	for _, found := range percent.FindAllStringSubmatch(why, -1) {
+		if named, err := strconv.ParseFloat(found[1], 64); err == nil && named >= 100*rate-0.05 { // it is rounded
+			return true
+		}
+	}
+	return false
 }
