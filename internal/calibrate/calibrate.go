@@ -48,6 +48,8 @@ type Truth struct {
 	Is     time.Duration
 	figure func(drtest.Figures) drtest.Figure
 	limit  func(time.Duration) drtest.Objective
+	// Rate is the error rate that ended then, where the truth is a matter of chance.
+	Rate float64
 }
 
 // A Rule says what must not be concluded.
@@ -71,12 +73,17 @@ type Finding struct {
 	WrongPass string
 	// WrongFail says that a limit that the truth meets failed.
 	WrongFail string
+	// Admitted says that the truth was missed, and that the verdict names an error rate that it does not exclude, which
+	// is no less than the true one.
+	Admitted bool
 	// Decided says whether a limit that even the upper end meets passed.
 	Decided bool
 }
 
 // Bad says whether something wrong was measured or concluded.
-func (f Finding) Bad() bool { return f.Missed || f.WrongPass != "" || f.WrongFail != "" }
+func (f Finding) Bad() bool {
+	return !f.Admitted && (f.Missed || f.WrongPass != "") || f.WrongFail != ""
+}
 
 // String says what is wrong.
 func (f Finding) String() string {
@@ -114,6 +121,9 @@ func (t Truth) find(l *drtest.Ledger, figures drtest.Figures) Finding {
 	fig := t.figure(figures)
 	f := Finding{Name: t.Name, Timed: true, Is: t.Is, Got: fig.Interval, Known: fig.Known}
 	f.Missed = fig.Known && (t.Is < fig.Lo || t.Is > fig.Hi)
+	if f.Missed && t.Rate > 0 && t.Is > fig.Hi {
+		f.Admitted = admits(drtest.Judge(l, t.limit(long)).Verdicts[0].Why, t.Rate)
+	}
 	below, met := t.Is-1, t.Is
 	if below >= 0 {
 		if v := drtest.Judge(l, t.limit(below)).Verdicts[0]; v.Status == drtest.Pass {
@@ -162,8 +172,8 @@ type Tally struct {
 	Name  string
 	Timed bool
 
-	Plants, Contained, Missed, Unknown, Decided, WrongPasses, WrongFails int
-	Findings                                                             []Finding
+	Plants, Contained, Missed, Admitted, Unknown, Decided, WrongPasses, WrongFails int
+	Findings                                                                       []Finding
 }
 
 // Count adds a finding to its tally, which is appended where it is not there yet.
@@ -185,6 +195,9 @@ func (t *Tally) add(f Finding) {
 	switch {
 	case f.Missed:
 		t.Missed++
+		if f.Admitted {
+			t.Admitted++
+		}
 	case f.Timed && !f.Known:
 		t.Unknown++
 	case f.Timed:
@@ -240,19 +253,19 @@ func (t *Tally) span() (least, most time.Duration) {
 }
 
 func rto(is time.Duration) Truth {
-	return Truth{"RTO", is, func(f drtest.Figures) drtest.Figure { return f.RTO }, drtest.RTO}
+	return Truth{Name: "RTO", Is: is, figure: func(f drtest.Figures) drtest.Figure { return f.RTO }, limit: drtest.RTO}
 }
 
 func healLag(is time.Duration) Truth {
-	return Truth{"heal lag", is, func(f drtest.Figures) drtest.Figure { return f.HealLag }, drtest.HealLag}
+	return Truth{Name: "heal lag", Is: is, figure: func(f drtest.Figures) drtest.Figure { return f.HealLag }, limit: drtest.HealLag}
 }
 
 func detection(is time.Duration) Truth {
-	return Truth{"detection", is, func(f drtest.Figures) drtest.Figure { return f.Detection }, drtest.Detection}
+	return Truth{Name: "detection", Is: is, figure: func(f drtest.Figures) drtest.Figure { return f.Detection }, limit: drtest.Detection}
 }
 
 func rpo(is time.Duration) Truth {
-	return Truth{"RPO", is, func(f drtest.Figures) drtest.Figure { return f.RPO }, drtest.RPO}
+	return Truth{Name: "RPO", Is: is, figure: func(f drtest.Figures) drtest.Figure { return f.RPO }, limit: drtest.RPO}
 }
 
 func reached(stage string, is time.Duration) Truth {
@@ -264,7 +277,7 @@ func reached(stage string, is time.Duration) Truth {
 		}
 		return drtest.Figure{}
 	}
-	return Truth{stage, is, figure, func(limit time.Duration) drtest.Objective { return drtest.Reached(stage, limit) }}
+	return Truth{Name: stage, Is: is, figure: figure, limit: func(limit time.Duration) drtest.Objective { return drtest.Reached(stage, limit) }}
 }
 
 // never forbids statuses of an objective.

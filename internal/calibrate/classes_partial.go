@@ -16,21 +16,23 @@ func lasting(r *rand.Rand, l drtest.Load, rate float64) time.Duration {
 	return time.Duration(float64(met) / rate * float64(l.Every))
 }
 
-// partial is trouble that some requests meet, and that is over when none does any more.
-func partial(r *rand.Rand, l drtest.Load, over time.Duration, fails func(Request) bool) Plant {
+// partial is trouble that some requests meet, at last at that rate, and that is over when none does any more.
+func partial(r *rand.Rand, l drtest.Load, rate float64, over time.Duration, fails func(Request) bool) Plant {
 	s := service(r, l)
 	s.Failure = []Failure{Refuse, Refuse, Hang}[r.IntN(3)]
 	s.Fails = fails
 	c := s.scenario(l)
 	c.Deadline = 10 * time.Minute
-	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(over)} }}
+	truth := rto(over)
+	truth.Rate = rate
+	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{truth} }}
 }
 
 func errorRate(r *rand.Rand) Plant {
 	l := load(r)
 	rate := 0.05 + 0.85*r.Float64()
 	over := lasting(r, l, rate)
-	return partial(r, l, over, func(q Request) bool { return q.Since < over && q.Luck < rate })
+	return partial(r, l, rate, over, func(q Request) bool { return q.Since < over && q.Luck < rate })
 }
 
 func fallingRate(r *rand.Rand) Plant {
@@ -42,7 +44,7 @@ func fallingRate(r *rand.Rand) Plant {
 		over += lasting(r, l, rate)
 		until = append(until, over)
 	}
-	return partial(r, l, over, func(q Request) bool {
+	return partial(r, l, rates[2], over, func(q Request) bool {
 		for i, rate := range rates {
 			if q.Since < until[i] {
 				return q.Luck < rate
@@ -61,14 +63,14 @@ func deadShard(r *rand.Rand) Plant {
 	l := load(r)
 	shards, salt := 2+r.IntN(10), r.Uint64()
 	over := lasting(r, l, 1/float64(shards))
-	return partial(r, l, over, func(q Request) bool { return q.Since < over && shard(q.Number, shards, salt) == 0 })
+	return partial(r, l, 1/float64(shards), over, func(q Request) bool { return q.Since < over && shard(q.Number, shards, salt) == 0 })
 }
 
 func deadInstance(r *rand.Rand) Plant {
 	l := load(r)
 	instances := 2 + r.IntN(10)
 	over := lasting(r, l, 1/float64(instances)) + between(r, 0, time.Duration(instances)*l.Every)
-	return partial(r, l, over, func(q Request) bool { return q.Since < over && q.N%instances == 0 })
+	return partial(r, l, 1/float64(instances), over, func(q Request) bool { return q.Since < over && q.N%instances == 0 })
 }
 
 func rateForEver(r *rand.Rand) Plant {

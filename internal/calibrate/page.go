@@ -13,8 +13,8 @@ import (
 // Tables are what the page says of the tallies: of the times first, then of what must not be concluded.
 func Tables(all []*Tally) string {
 	var times, rules strings.Builder
-	times.WriteString("| planted | figure | its truth | plants | in the interval | outside | no interval | passes below it | fails at it | passes at the end | width |\n" +
-		"|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	times.WriteString("| planted | figure | its truth | plants | in the interval | outside | of these, not excluded | no interval | passes below it | fails at it | passes at the end | width |\n" +
+		"|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	rules.WriteString("| planted | never concluded | plants | concluded |\n|---|---|--:|--:|\n")
 	about := ""
 	consistent := Tally{}
@@ -34,8 +34,8 @@ func Tables(all []*Tally) string {
 			continue
 		}
 		least, most := t.span()
-		fmt.Fprintf(&times, "| %s | %s | %s to %s | %d | %s | %d | %d | %d | %d | %d | %s |\n", planted, t.Name, short(least), short(most),
-			t.Plants, share(t.Contained, t.Plants), t.Missed, t.Unknown, t.WrongPasses, t.WrongFails, t.Decided, short(t.width()))
+		fmt.Fprintf(&times, "| %s | %s | %s to %s | %d | %s | %d | %d | %d | %d | %d | %d | %s |\n", planted, t.Name, short(least), short(most),
+			t.Plants, share(t.Contained, t.Plants), t.Missed, t.Admitted, t.Unknown, t.WrongPasses, t.WrongFails, t.Decided, short(t.width()))
 	}
 	fmt.Fprintf(&rules, "| **all of these** | %s | %d | %d |\n", consistency, consistent.Plants, consistent.WrongPasses)
 	return times.String() + "\n" + rules.String()
