@@ -76,8 +76,8 @@ type Finding struct {
 	// Admitted says that the truth was missed, and that the verdict names an error rate that it does not exclude, which
 	// is no less than the true one.
 	Admitted bool
-	// Decided says whether a limit that even the upper end meets passed.
-	Decided bool
+	// Undecided says why not even a limit passed that the upper end of the interval meets.
+	Undecided string
 }
 
 // Bad says whether something wrong was measured or concluded.
@@ -133,8 +133,8 @@ func (t Truth) find(l *drtest.Ledger, figures drtest.Figures) Finding {
 	if v := drtest.Judge(l, t.limit(met)).Verdicts[0]; v.Status == drtest.Fail {
 		f.WrongFail = v.String()
 	}
-	if fig.Known && fig.Hi != drtest.Forever {
-		f.Decided = drtest.Judge(l, t.limit(fig.Hi)).Verdicts[0].Status == drtest.Pass
+	if v := drtest.Judge(l, t.limit(min(fig.Hi, long))).Verdicts[0]; v.Status != drtest.Pass {
+		f.Undecided = v.String()
 	}
 	return f
 }
@@ -203,7 +203,7 @@ func (t *Tally) add(f Finding) {
 	case f.Timed:
 		t.Contained++
 	}
-	if f.Decided {
+	if f.Timed && f.Undecided == "" {
 		t.Decided++
 	}
 	if f.WrongPass != "" {

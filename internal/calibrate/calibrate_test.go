@@ -67,7 +67,7 @@ func write(t *testing.T, name, content string) {
 
 // calibrate plays so many plants of a class.
 func calibrate(t *testing.T, c *Class, n int) (tallies []*Tally) {
-	shown := 0
+	shown, undecided := 0, 0
 	for seed := range n {
 		findings, l, err := play(t, c.Seeded(seed))
 		if err != nil {
@@ -79,6 +79,10 @@ func calibrate(t *testing.T, c *Class, n int) (tallies []*Tally) {
 			if f.Bad() && shown < 3 {
 				shown++
 				t.Logf("seed %d: %v\n%s", seed, f, l.Timeline())
+			}
+			if f.Undecided != "" && undecided < 3 {
+				undecided++
+				t.Logf("seed %d: truth %v, not decided: %s", seed, f.Is, f.Undecided)
 			}
 		}
 	}

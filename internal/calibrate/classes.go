@@ -56,7 +56,7 @@ func Classes() []Class {
 		{"held fault", "down until the fault is healed, and for a while after it", 1, heldFault},
 		{"no fault", "nothing happens", 1, noFault},
 		{"fails before the fault", "down by itself between the steady state and the fault, which does nothing", 1, failsBefore},
-		{"health", "unwell some time after the fault, having been unwell before the steady state", 1, health},
+		{"health", "unwell some time after the fault, and once before the steady state", 1, health},
 		{"health that flaps", "unwell now and then, before the fault, during it and after, whatever happens", 1, flapping},
 		{"stage", "a stage is lost with the fault and reached again later", 1, stage},
 		{"stage that is told late", "likewise, but its status is as old as half a second", 1, staleStage},
@@ -73,7 +73,7 @@ func Classes() []Class {
 		{"bill that begins anew", "the payer forgets in mid-drill what was paid", 1, newBill},
 		{"slower for ever", "after the fault every answer takes most of the timeout", 1, slowForEver},
 		{"answers after the timeout", "after the fault every answer comes after the timeout", 1, deaf},
-		{"shared ids", "eight drills at a time on one store, one of which keeps nothing", 1, sharedIDs},
+		{"shared ids", "four drills at a time on one store, one of which keeps nothing", 1, sharedIDs},
 
 		{"error rate", "5 to 90 % of the requests fail, then none", 0.93, errorRate},
 		{"error rate that falls", "80 to 95 % of the requests fail, then 20 to 60 %, then 5 to 20 %, then none", 0.93, fallingRate},
@@ -210,28 +210,49 @@ func health(r *rand.Rand) Plant {
 	s := service(r, l)
 	down := between(r, 8*l.Every, 3*time.Second)
 	notice := between(r, 0, down-4*l.Every)
-	early := between(r, 0, time.Second)
+	early := between(r, 0, l.Steady-2*l.Every) // and not while the fault is injected
 	s.Fails = func(q Request) bool { return q.Since < down }
 	s.Sick = func(since, age time.Duration) bool {
-		return since < 0 && age < early && age%(6*l.Every) < 2*l.Every || since >= notice && since < down
+		return since < 0 && age >= early && age < early+2*l.Every || since >= notice && since < down
 	}
 	c := s.scenario(l)
 	c.Health = s.Health
 	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down), detection(notice)} }}
 }
 
+// flapping is a service that is not steady at first, so that its health is seen to flap.
 func flapping(r *rand.Rand) Plant {
 	l := load(r)
 	s := service(r, l)
 	down := between(r, 2*l.Every, 3*time.Second)
 	s.Fails = func(q Request) bool { return q.Since < down }
 	period, sick := l.Steady+between(r, 4*l.Every, 12*l.Every), between(r, 2*l.Every, 3*l.Every)
-	s.Sick = func(_, age time.Duration) bool { return age%period < sick }
+	s.Sick = func(_, age time.Duration) bool { return age%period >= period-sick }
 	c := s.scenario(l)
+	c.Workload = &warmingUp{s, 2*period + between(r, 0, 2*period)}
 	c.Health = s.Health
 	return Plant{Scenario: c, Breaks: true, Rules: []Rule{
 		never("the fault is detected", drtest.Detection(long), drtest.Pass),
 	}}
+}
+
+// warmingUp is a service that refuses everything at first.
+type warmingUp struct {
+	*Service
+	takes time.Duration
+}
+
+func (w *warmingUp) Do(ctx context.Context, id string) error {
+	w.mu.Lock()
+	if w.began.IsZero() {
+		w.began = time.Now()
+	}
+	cold := time.Since(w.began) < w.takes
+	w.mu.Unlock()
+	if cold {
+		return errors.New("starting")
+	}
+	return w.Service.Do(ctx, id)
 }
 
 // redundancy is a stage whose status is as old as told.

@@ -89,7 +89,7 @@ func forEver(r *rand.Rand, rate float64, fails func(Request) bool) Plant {
 	s := service(r, l)
 	s.Fails = fails
 	c := s.scenario(l)
-	c.Deadline = 30 * time.Second
+	c.Deadline = 20 * time.Second
 	return Plant{Scenario: c, Rules: []Rule{
 		{Name: "service is back, without a word that so many may still fail", Objectives: []drtest.Objective{drtest.RTO(long)},
 			Broken: func(report *drtest.Report) string {
