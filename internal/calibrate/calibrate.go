@@ -34,6 +34,8 @@ type Plant struct {
 	Scenario drtest.Scenario
 	// Beside are drills that run at the same time.
 	Beside []drtest.Scenario
+	// Edit, where there is one, rewrites what the drill has seen.
+	Edit func(*drtest.Ledger)
 	// Truths are known once the drill is over.
 	Truths func(*drtest.Ledger) []Truth
 	// Rules hold for what is concluded.
@@ -97,6 +99,9 @@ func (f Finding) String() string {
 func (p Plant) Find(l *drtest.Ledger, broken error) (findings []Finding, err error) {
 	if broken != nil && !p.Breaks {
 		return nil, fmt.Errorf("the drill broke: %w", broken)
+	}
+	if p.Edit != nil && broken == nil {
+		p.Edit(l)
 	}
 	if p.Truths != nil && broken == nil {
 		figures := drtest.Measure(l)

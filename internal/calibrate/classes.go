@@ -54,6 +54,7 @@ func Classes() []Class {
 		{"late answers", "every answer comes after the timeout, then in time again", 1, lateAnswers},
 		{"brief recoveries", "down two to four times, each longer than a period of the load", 1, briefRecoveries},
 		{"held fault", "down until the fault is healed, and for a while after it", 1, heldFault},
+		{"a process that stalls", "down and up again; the process that measures stands still for 0.1 to 2 s", 1, stalled},
 		{"no fault", "nothing happens", 1, noFault},
 		{"fails before the fault", "down by itself between the steady state and the fault, which does nothing", 1, failsBefore},
 		{"health", "unwell some time after the fault, and once before the steady state", 1, health},
@@ -78,7 +79,10 @@ func Classes() []Class {
 		{"error rate", "5 to 90 % of the requests fail, then none", 0.93, errorRate},
 		{"error rate that falls", "80 to 95 % of the requests fail, then 20 to 60 %, then 5 to 20 %, then none", 0.93, fallingRate},
 		{"one shard of several", "one of 2 to 11 shards is down, and up again", 0.93, deadShard},
+		{"one shard of several, by class", "likewise, and the workload names the shard of each request", 1, knownShard},
 		{"one instance of several", "every 2nd to 11th request meets a dead instance, until it is replaced", 0.93, deadInstance},
+		{"error rate, with an objective", "like the error rate, and the drill asks for at most 2 to 10 %", 0.93, asked},
+		{"error rate for ever, with an objective", "one to two times as many requests fail for ever as the drill asks for", 0.93, askedForEver},
 		{"error rate for ever", "1 to 15 % of the requests fail, for ever", 0.93, rateForEver},
 		{"dead shard for ever", "one of 5 to 20 shards is down, for ever", 0.93, shardForEver},
 	}
@@ -149,8 +153,19 @@ func noFault(r *rand.Rand) Plant {
 	s := service(r, l)
 	return Plant{Scenario: s.scenario(l), Rules: []Rule{
 		never("an RTO is measured", drtest.RTO(long), drtest.Pass, drtest.Fail),
-		never("the fault is seen by clients", drtest.Transparent(), drtest.Fail, drtest.Inconclusive),
-		never("work is lost", drtest.RPO(0), drtest.Fail, drtest.Inconclusive),
+		neverUnlessStopped("the fault is seen by clients, or may have been", drtest.Transparent()),
+		never("work is lost, or may have been", drtest.RPO(0), drtest.Fail, drtest.Inconclusive),
+	}}
+}
+
+// neverUnlessStopped forbids that an objective is not met. It may be inconclusive where the process that measures stood still.
+func neverUnlessStopped(name string, o drtest.Objective) Rule {
+	return Rule{Name: name, Objectives: []drtest.Objective{o}, Broken: func(r *drtest.Report) string {
+		_, stopped := r.Ledger.Event(drtest.Stalled)
+		if v := r.Verdicts[0]; v.Status == drtest.Fail || v.Status == drtest.Inconclusive && !stopped {
+			return v.String()
+		}
+		return ""
 	}}
 }
 
@@ -165,7 +180,8 @@ func failsBefore(r *rand.Rand) Plant {
 	return Plant{Scenario: c, Breaks: true, Rules: []Rule{{
 		Name: "the fault is taken for the reason of what failed before it", Objectives: []drtest.Objective{drtest.RTO(long)},
 		Broken: func(report *drtest.Report) string {
-			if v := report.Verdicts[0]; v.Status == drtest.Pass && t.began.Add(t.after).Before(s.asked) {
+			seen := t.began.Add(t.after + l.Every) // by some request
+			if v := report.Verdicts[0]; v.Status == drtest.Pass && seen.Before(s.asked) {
 				return v.String()
 			}
 			return ""

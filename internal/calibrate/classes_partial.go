@@ -1,6 +1,8 @@
 package calibrate
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -22,6 +24,7 @@ func partial(r *rand.Rand, l drtest.Load, rate float64, over time.Duration, fail
 	s.Failure = []Failure{Refuse, Refuse, Hang}[r.IntN(3)]
 	s.Fails = fails
 	c := s.scenario(l)
+	c.Watch = time.Duration(4 / rate * float64(l.Every)) // or the drill may be over before the first request fails
 	c.Deadline = 10 * time.Minute
 	truth := rto(over)
 	truth.Rate = rate
@@ -56,7 +59,32 @@ func fallingRate(r *rand.Rand) Plant {
 
 // shard spreads the numbers of units over so many shards, in no order.
 func shard(number, shards int, salt uint64) int {
-	return int(rand.New(rand.NewPCG(salt, uint64(number))).IntN(shards))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d", salt, number))
+	return int(binary.BigEndian.Uint64(sum[:]) % uint64(shards))
+}
+
+// sharded is a service whose clients know the shard of each unit.
+type sharded struct {
+	*Service
+	shards int
+	salt   uint64
+}
+
+func (s sharded) Class(id string) string {
+	return fmt.Sprint("shard ", shard(number(id), s.shards, s.salt))
+}
+
+func knownShard(r *rand.Rand) Plant {
+	l := load(r)
+	shards, salt := 2+r.IntN(10), r.Uint64()
+	over := lasting(r, l, 1/float64(shards))
+	s := service(r, l)
+	s.Failure = []Failure{Refuse, Hang}[r.IntN(2)]
+	s.Fails = func(q Request) bool { return q.Since < over && shard(q.Number, shards, salt) == 0 }
+	c := s.scenario(l)
+	c.Workload = sharded{s, shards, salt}
+	c.Watch = 4 * time.Duration(shards) * l.Every
+	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(over)} }}
 }
 
 func deadShard(r *rand.Rand) Plant {
@@ -101,14 +129,32 @@ func forEver(r *rand.Rand, rate float64, fails func(Request) bool) Plant {
 	}}
 }
 
-var percent = regexp.MustCompile(`([0-9.]+) ?%`)
+// asked is an objective on the error rate, and trouble that ends, so that it can be met.
+func asked(r *rand.Rand) Plant {
+	p, atMost := errorRate(r), 0.02+0.08*r.Float64()
+	p.Scenario.Objectives = append(p.Scenario.Objectives, drtest.ErrorRate(atMost))
+	p.Rules = []Rule{never("so many may still fail", drtest.ErrorRate(atMost), drtest.Fail, drtest.Inconclusive)}
+	return p
+}
 
-// admits says whether a verdict names an error rate that it does not exclude, of at least that much.
+// askedForEver is likewise trouble that never ends, at a rate that must not be.
+func askedForEver(r *rand.Rand) Plant {
+	atMost := 0.02 + 0.08*r.Float64()
+	rate := atMost * (1 + r.Float64())
+	p := forEver(r, rate, func(q Request) bool { return q.Luck < rate })
+	p.Scenario.Objectives = append(p.Scenario.Objectives, drtest.ErrorRate(atMost))
+	p.Rules = append(p.Rules, never("no more than the objective allows still fail", drtest.ErrorRate(atMost), drtest.Pass))
+	return p
+}
+
+var excluded = regexp.MustCompile(`exclude a failure rate above ([0-9.]+) %`)
+
+// admits says whether a verdict names the error rate that it excludes, and that rate is at least this one.
 func admits(why string, rate float64) bool {
-	for _, found := range percent.FindAllStringSubmatch(why, -1) {
-		if named, err := strconv.ParseFloat(found[1], 64); err == nil && named >= 100*rate-0.05 { // it is rounded
-			return true
-		}
+	found := excluded.FindStringSubmatch(why)
+	if found == nil {
+		return false
 	}
-	return false
+	named, err := strconv.ParseFloat(found[1], 64)
+	return err == nil && named >= 100*rate-0.05 // it is rounded
 }

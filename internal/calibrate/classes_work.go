@@ -14,7 +14,7 @@ import (
 func lostWork(r *rand.Rand) Plant {
 	l := load(r)
 	s := service(r, l)
-	s.InjectBefore, s.InjectAfter = 0, 0 // what is acked meanwhile may have been acked after the fault
+	s.InjectBefore, s.InjectAfter = between(r, 1, ms), 0 // what is acked meanwhile may have been acked after the fault
 	down, lose := between(r, 0, time.Second), 1+r.IntN(6)
 	s.Fails = func(q Request) bool { return q.Since < down }
 	s.Held = func(u *Unit, _, _ time.Duration) int {

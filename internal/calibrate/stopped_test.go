@@ -56,7 +56,8 @@ func playRemote(url string) error {
 }
 
 // stoppable are the classes whose truth is the same whatever happens to the drill.
-var stoppable = []string{"refused", "hanging", "late answers", "brief recoveries", "held fault", "no fault", "health", "stage", "lost work"}
+var stoppable = []string{"refused", "hanging", "late answers", "brief recoveries", "held fault", "no fault", "health", "stage",
+	"lost work", "seen late", "held twice"}
 
 // TestStopped plays plants over HTTP by a process that is stopped at a random moment of its drill, as by a machine
 // that is paused, while the service goes on.
