@@ -3,6 +3,7 @@ package calibrate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -93,7 +94,17 @@ func refused(r *rand.Rand) Plant {
 	s, down := service(r, l), outage(r, l)
 	s.Failure = []Failure{Refuse, Reject}[r.IntN(2)]
 	s.Fails = func(q Request) bool { return q.Since < down }
-	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down)} }}
+	c := s.scenario(l)
+	c.Watch = between(r, 0, 10*time.Second)
+	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down)} }, Rules: []Rule{{
+		Name: "clients were served meanwhile, the longer the drill goes on", Broken: func(report *drtest.Report) string {
+			// Those at the ends of the outage may be served.
+			if got := report.Figures.Availability; got > float64(5*l.Every)/float64(down) {
+				return fmt.Sprintf("an availability of %.1f %%, in an outage of %v with a request every %v", 100*got, down, l.Every)
+			}
+			return ""
+		},
+	}}}
 }
 
 func hanging(r *rand.Rand) Plant {

@@ -224,27 +224,28 @@ func waitingWork(r *rand.Rand) Plant {
 	}}
 }
 
-// billed is a service that charges for each unit, and twice for some.
+// billed is a service that charges twice for each unit, and that forgets at some time after the fault what was paid until then. From then
+// on it charges once.
 type billed struct {
 	*Service
-	work    time.Duration
+	others  int // calls that were paid before the drill
 	forgets time.Duration
 }
 
 func (b billed) Bill(context.Context) (drtest.Bill, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	calls := 1000 // of others, before the drill
-	now := time.Now()
-	if b.since(now) >= b.forgets {
-		calls = 0
-	}
-	for _, u := range b.units {
-		if b.since(now) < b.forgets || u.Kept.Sub(b.fault) >= b.forgets {
-			calls++
+	calls, repeated := b.others, 0
+	if forgot := b.since(time.Now()) >= b.forgets; forgot {
+		for _, u := range b.units {
+			if u.Kept.Sub(b.fault) >= b.forgets {
+				calls++
+			}
 		}
+		calls -= b.others
+	} else {
+		calls, repeated = calls+2*len(b.units), len(b.units)
 	}
-	repeated := calls / 2
 	return drtest.Bill{Calls: calls, Repeated: repeated, Cost: drtest.Money(calls), RepeatedCost: drtest.Money(repeated)}, nil
 }
 
@@ -253,7 +254,8 @@ func newBill(r *rand.Rand) Plant {
 	s, down := service(r, l), outage(r, l)
 	s.Fails = func(q Request) bool { return q.Since < down }
 	c := s.scenario(l)
-	c.Workload = billed{Service: s, forgets: between(r, 0, down)}
+	c.Workload = billed{s, r.IntN(3), between(r, 0, down)}
+	c.Watch = 6 * time.Second // it may charge more by the end than it had forgotten
 	return Plant{Scenario: c, Breaks: true, Rules: []Rule{
 		never("no call was repeated", drtest.RepeatedCalls(0), drtest.Pass),
 	}}
