@@ -3,6 +3,7 @@ package calibrate
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func short(d time.Duration) string {
 const (
 	columns               = 4
 	panelWide, panelHigh  = 240, 170
-	left, right, top, low = 46, 10, 34, 26 // margins within a panel
+	left, right, top, low = 56, 10, 34, 26 // margins within a panel
 	shown                 = 150            // plants in a panel, beside those that are missed
 )
 
@@ -75,7 +76,7 @@ func Picture(all []*Tally) string {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="10">`+"\n", columns*panelWide, rows*panelHigh+44)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/>`+"\n")
 	fmt.Fprintf(&b, `<text x="8" y="16" font-size="13" font-weight="bold">Measured less planted, over planted</text>`+"\n")
-	fmt.Fprintf(&b, `<text x="8" y="32" fill="#555">Each line is the interval of one drill. It holds the truth where it meets zero; where it does not, it is red and wider.</text>`+"\n")
+	fmt.Fprintf(&b, `<text x="8" y="32" fill="#555">Each line is the interval of one drill. It holds the truth where it meets zero; where it does not, it is red.</text>`+"\n")
 	for i, t := range timed {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%columns*panelWide, 44+i/columns*panelHigh)
 		t.panel(&b)
@@ -100,8 +101,8 @@ func (t *Tally) panel(b *strings.Builder) {
 	}
 	slices.Sort(lows)
 	slices.Sort(highs)
-	// The panel shows all but the widest hundredth, and at least a tenth of a second.
-	bottom, ceiling := min(lows[len(lows)/100], -50*time.Millisecond), max(highs[len(highs)*99/100], 50*time.Millisecond)
+	// The panel shows all but the widest twentieth, and at least a tenth of a second.
+	bottom, ceiling := min(lows[len(lows)/20], -50*time.Millisecond), max(highs[len(highs)*19/20], 50*time.Millisecond)
 	x := func(d time.Duration) float64 {
 		return left + float64(panelWide-left-right)*float64(d)/float64(most)
 	}
@@ -129,6 +130,9 @@ func (t *Tally) panel(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, `<path d="M%d %.1fH%d" stroke="black"/>`+"\n", left, y(0), panelWide-right)
 	for _, d := range []time.Duration{ceiling, 0, bottom} {
+		if d != 0 && math.Abs(y(d)-y(0)) < 10 {
+			continue // they would stand one upon the other
+		}
 		fmt.Fprintf(b, `<text x="%d" y="%.1f" text-anchor="end" fill="#555">%s</text>`+"\n", left-4, y(d)+3, signed(d))
 	}
 	fmt.Fprintf(b, `<text x="%d" y="%d" fill="#555">0</text>`+"\n", left, panelHigh-low+12)
