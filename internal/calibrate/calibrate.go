@@ -3,6 +3,7 @@ package calibrate
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -15,8 +16,8 @@ type Class struct {
 	Name string
 	// About says in a sentence what is planted.
 	About string
-	// Confidence is the least share of the plants in which every truth must lie within what was measured. Where
-	// it is 1, the truth is no matter of chance, and none may be missed.
+	// Confidence is the share of the plants in which every truth must lie within what was measured. Where it is 1, the
+	// truth is no matter of chance, and none may be missed.
 	Confidence float64
 	// Plant makes one, from numbers of its own.
 	Plant func(*rand.Rand) Plant
@@ -222,7 +223,8 @@ func (t *Tally) add(f Finding) {
 // decided is the least share of the times of a class that a drill must tell: one that never tells anything is never wrong.
 const decided = 0.9
 
-// Holds says whether as many are right as the class says, and enough can be told.
+// Holds says whether as many are right as the class says, and enough can be told. Chance may add three standard deviations: with a
+// confidence of 95 %, 93 % of a thousand must be right.
 func (t *Tally) Holds() bool {
 	bad := 0
 	for _, f := range t.Findings {
@@ -230,7 +232,8 @@ func (t *Tally) Holds() bool {
 			bad++
 		}
 	}
-	return float64(bad) <= (1-t.Class.Confidence)*float64(t.Plants) && (!t.Timed || float64(t.Decided) >= decided*float64(t.Plants))
+	n, miss := float64(t.Plants), 1-t.Class.Confidence
+	return float64(bad) <= n*miss+3*math.Sqrt(n*miss*(1-miss)) && (!t.Timed || float64(t.Decided) >= decided*float64(t.Plants))
 }
 
 // width returns the middle one of the widths of the intervals that have an end.
