@@ -26,7 +26,7 @@ func partial(r *rand.Rand, l drtest.Load, rate float64, over time.Duration, fail
 	c := s.scenario(l)
 	c.Watch = time.Duration(4 / rate * float64(l.Every)) // or the drill may be over before the first request fails
 	c.Deadline = 10 * time.Minute
-	truth := rto(over)
+	truth := s.rto(over)
 	truth.Rate = rate
 	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{truth} }}
 }
@@ -84,7 +84,7 @@ func knownShard(r *rand.Rand) Plant {
 	c := s.scenario(l)
 	c.Workload = sharded{s, shards, salt}
 	c.Watch = 4 * time.Duration(shards) * l.Every
-	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(over)} }}
+	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(over)} }}
 }
 
 func deadShard(r *rand.Rand) Plant {

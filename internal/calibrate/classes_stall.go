@@ -22,7 +22,7 @@ func stalled(r *rand.Rand) Plant {
 		stall(l, drtest.Interval{Lo: fault.Hi + after, Hi: fault.Hi + after + lasts}, func(at time.Duration) bool {
 			return at-(fault.Hi-s.InjectAfter) < down
 		})
-	}, Truths: func(*drtest.Ledger) []Truth { return []Truth{rto(down)} }, Rules: []Rule{
+	}, Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(down)} }, Rules: []Rule{
 		never("no client saw the fault", drtest.Transparent(), drtest.Pass),
 	}}
 }

@@ -141,6 +141,7 @@ func playStopped(t *testing.T, c *Class, seed int) (findings []Finding, l *drtes
 	if err := player.Wait(); err != nil {
 		return nil, nil, stop, fmt.Errorf("%w: %s", err, &complaint)
 	}
+	server.Close() // nothing changes any more
 	report, err := drtest.ReadReport(&journal)
 	if err != nil {
 		return nil, nil, stop, err
