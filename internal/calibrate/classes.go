@@ -59,7 +59,7 @@ func Classes() []Class {
 		{"late answers", "every answer comes after the timeout, then in time again", 1, lateAnswers},
 		{"brief recoveries", "down two to four times, each longer than a period of the load", 1, briefRecoveries},
 		{"held fault", "down until the fault is healed, and for a while after it", 1, heldFault},
-		{"a process that stalls", "down and up again; the process that measures stands still for 0.1 to 2 s", 1, stalled},
+		{"a process that stalls", "down one to three times; the process that measures stands still for 0.1 to 2 s", 1, stalled},
 		{"no fault", "nothing happens", 1, noFault},
 		{"fails before the fault", "down by itself between the steady state and the fault, which does nothing", 1, failsBefore},
 		{"health", "unwell some time after the fault, and once before the steady state", 1, health},
@@ -135,21 +135,23 @@ func lateAnswers(r *rand.Rand) Plant {
 func briefRecoveries(r *rand.Rand) Plant {
 	l := load(r)
 	s := service(r, l)
-	type window struct{ from, to time.Duration }
-	var windows []window
-	for at := time.Duration(0); len(windows) < 2+r.IntN(3); {
-		w := window{at, at + between(r, 2*l.Every, time.Second)}
-		windows, at = append(windows, w), w.to+between(r, 0, l.Steady/2)
+	windows := windows(r, l, 2+r.IntN(3))
+	s.Fails = func(q Request) bool { return down(windows, q.Since) }
+	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(windows[len(windows)-1].Hi)} }}
+}
+
+// windows draws so many outages, with a recovery after each that is too brief to be steady.
+func windows(r *rand.Rand, l drtest.Load, n int) (windows []drtest.Interval) {
+	for at := time.Duration(0); len(windows) < n; {
+		w := drtest.Interval{Lo: at, Hi: at + between(r, 2*l.Every, time.Second)}
+		windows, at = append(windows, w), w.Hi+between(r, 0, l.Steady/2)
 	}
-	s.Fails = func(q Request) bool {
-		for _, w := range windows {
-			if q.Since >= w.from && q.Since < w.to {
-				return true
-			}
-		}
-		return false
-	}
-	return Plant{Scenario: s.scenario(l), Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(windows[len(windows)-1].to)} }}
+	return windows
+}
+
+// down says whether a time lies in one of the outages.
+func down(windows []drtest.Interval, at time.Duration) bool {
+	return slices.ContainsFunc(windows, func(w drtest.Interval) bool { return at >= w.Lo && at < w.Hi })
 }
 
 func heldFault(r *rand.Rand) Plant {

@@ -11,18 +11,18 @@ import (
 // stop a process. [TestStopped] does, in real time.
 func stalled(r *rand.Rand) Plant {
 	l := load(r)
-	s, down := service(r, l), outage(r, l)
+	s, windows := service(r, l), windows(r, l, 1+r.IntN(3))
 	s.Failure = []Failure{Refuse, Hang}[r.IntN(2)]
-	s.Fails = func(q Request) bool { return q.Since < down }
+	s.Fails = func(q Request) bool { return down(windows, q.Since) }
 	c := s.scenario(l)
 	after, lasts := between(r, 0, 4*time.Second), between(r, 100*ms, 2*time.Second)
 	c.Watch = 8 * time.Second // so that there is time to be steady again after the stall
 	return Plant{Scenario: c, Edit: func(l *drtest.Ledger) {
 		fault, _ := l.Event(drtest.FaultInjected)
 		stall(l, drtest.Interval{Lo: fault.Hi + after, Hi: fault.Hi + after + lasts}, func(at time.Duration) bool {
-			return at-(fault.Hi-s.InjectAfter) < down
+			return down(windows, at-(fault.Hi-s.InjectAfter))
 		})
-	}, Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(down)} }, Rules: []Rule{
+	}, Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(windows[len(windows)-1].Hi)} }, Rules: []Rule{
 		never("no client saw the fault", drtest.Transparent(), drtest.Pass),
 	}}
 }
