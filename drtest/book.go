@@ -481,6 +481,9 @@ func (d *Drill) possible() error {
 	if d.Steps < 0 {
 		return fmt.Errorf("its runbook has %d steps", d.Steps)
 	}
+	if !(d.ErrorRate >= 0 && d.ErrorRate < 1) {
+		return fmt.Errorf("an error rate of %v", d.ErrorRate)
+	}
 	own := names{}
 	for _, name := range slices.Concat(d.Stages, d.Proofs) {
 		if !own.claim(name) {

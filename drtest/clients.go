@@ -8,9 +8,12 @@ import (
 	"time"
 )
 
-// lastStretch is how many failures make the last stretch of an outage. A failure rate that falls must not be averaged with what it was
-// long before; with fewer failures its bound would be too loose to be of use.
-const lastStretch = 10
+// lastStretches are how many failures make a last stretch of an outage. A failure rate that falls must not be averaged with what it was
+// long before, so the lowest bound of all stretches counts: a few failures tell of a change soon, and more of them give a tighter bound.
+var lastStretches = [...]int{2, 4, 8}
+
+// lastStretch is the longest of them.
+const lastStretch = 8
 
 // clients follows what clients saw, request by request in the order in which they were sent. It takes constant time for each, so
 // that the player can ask after every answer whether service is back, by the same definition that the figures have.
@@ -24,9 +27,8 @@ type clients struct {
 	failed   []int             // ops that failed after the fault
 	classes  map[string]*class // of what was sent after the fault
 	begin    int               // the first op of the present row of acks
-	pace     []time.Duration   // for each op, for how long the load has kept to its schedule until then
-	tail     int               // the last op that was sent a steady window or more before the last one; -1 before there is one
-	window   int               // where the last steady window of acks began; -1 without one in the present row
+	run      int               // the first op of the row since when the load has kept to its schedule
+	window   int               // where the first steady window of the row began; -1 without one
 	slowest  time.Duration     // the longest answer in the present row
 }
 
@@ -45,7 +47,7 @@ type class struct {
 }
 
 func (l *Ledger) follow() *clients {
-	return &clients{l: l, classes: map[string]*class{}, evidence: -1, tail: -1, window: -1}
+	return &clients{l: l, classes: map[string]*class{}, evidence: -1, window: -1}
 }
 
 // gap is the longest time between two requests with which a load keeps to its schedule.
@@ -64,7 +66,6 @@ func (c *clients) takeAll() {
 // skipping takes all requests of a drill that was cut off: what has no outcome shows nothing.
 func (c *clients) skipping() *clients {
 	for c.takeAll(); c.next < len(c.l.Ops); c.takeAll() {
-		c.keepPace(c.l.Ops[c.next])
 		if c.begin == c.next {
 			c.begin++
 		}
@@ -74,7 +75,9 @@ func (c *clients) skipping() *clients {
 }
 
 func (c *clients) take(op Op) {
-	c.keepPace(op)
+	if c.next > 0 && op.Start-c.l.Ops[c.next-1].Start > c.l.Drill.gap() {
+		c.run = c.next
+	}
 	if c.l.unserved(op) {
 		c.fail(op)
 		return
@@ -87,25 +90,18 @@ func (c *clients) take(op Op) {
 		return
 	}
 	c.slowest = max(c.slowest, op.End-op.Start)
-	if c.tail >= c.begin {
-		took, kept := op.Start-c.l.Ops[c.tail].Start, c.pace[c.next]-c.pace[c.tail]
-		if kept*10 >= took*9 {
-			c.window = c.tail
-		}
+	if c.run = max(c.run, c.begin); c.window < 0 && c.kept(c.run, c.next) {
+		c.window = c.run
 	}
 }
 
-// keepPace counts the time since the request before, but no more than the schedule allows: neither a time in which nothing was sent nor a
-// backlog that left in one burst makes a window.
-func (c *clients) keepPace(op Op) {
-	ops, d, pace := c.l.Ops, c.l.Drill, time.Duration(0)
-	if c.next > 0 {
-		pace = c.pace[c.next-1] + min(op.Start-ops[c.next-1].Start, d.gap())
-	}
-	c.pace = append(c.pace, pace)
-	for c.tail < c.next && op.Start-ops[c.tail+1].Start >= d.Steady-d.Every/2 { // each may have left a little late
-		c.tail++
-	}
+// kept says whether the load kept to its schedule for a steady window from one op to another, between which nothing failed. It counts
+// what was sent: neither a time in which nothing was sent nor a backlog that left in one burst makes a window. Each request may
+// have left a little late.
+func (c *clients) kept(from, to int) bool {
+	d, first, last := c.l.Drill, c.l.Ops[from], c.l.Ops[to]
+	took := last.Start - first.Start
+	return took >= d.Steady-d.Every/2 && (last.Due-first.Due)*10 >= took*9
 }
 
 func (c *clients) fail(op Op) {
@@ -161,7 +157,12 @@ func (c *class) need() int {
 		return 1
 	}
 	if c.needs == 0 {
-		rate := min(leastRate(c.failed, c.end), leastRate(len(c.last), c.end-c.last[0]))
+		rate := leastRate(c.failed, c.end)
+		for _, n := range lastStretches {
+			if c.failed < c.end && len(c.last) >= n {
+				rate = min(rate, leastRate(n, c.end-c.last[len(c.last)-n]))
+			}
+		}
 		c.needs = acksToExclude(rate, c.rows+1)
 	}
 	return c.needs
@@ -192,9 +193,13 @@ func (c *clients) fresh(now time.Duration) bool {
 // patience is how long a request may be under way before it looks as if it would fail.
 func (c *clients) patience() time.Duration { return 2*c.slowest + c.l.Drill.gap() }
 
-// steady says whether a window of acks began at from or later, since when no request failed.
+// steady says whether requests have been acked for a steady window, all of them sent since from.
 func (c *clients) steady(from time.Duration) bool {
-	return c.window >= 0 && c.l.Ops[c.window].Start >= from
+	if c.next == 0 || c.begin >= c.next {
+		return false
+	}
+	first := max(c.run, c.next-c.acked(from))
+	return first < c.next && c.kept(first, c.next-1)
 }
 
 // rows is the greatest number of rows of acks of a class: each could have been the one that was long by chance.
@@ -244,4 +249,12 @@ func (c *clients) lacking() string {
 		}
 	}
 	return some(lacks)
+}
+
+// needed returns how many acks in a row the objectives on the error rate ask for.
+func (c *clients) needed() int {
+	if c.l.Drill.ErrorRate == 0 {
+		return 0
+	}
+	return acksToExclude(c.l.Drill.ErrorRate, max(1, c.rows()))
 }

@@ -23,7 +23,7 @@ type Figures struct {
 
 	// Counts of requests.
 	Due, Acked, Rejected, Unknown int
-	// Availability is the share of the requests due from the fault until service was back that were served within
+	// Availability is the share of the requests sent from the fault until service was back that were served within
 	// [Load].Timeout. It is 1 when none failed.
 	Availability float64
 
@@ -242,7 +242,7 @@ func (l *Ledger) outage(fault Interval, f *Figures) {
 	}
 	due, served := 0, 0
 	for _, op := range l.Ops {
-		if op.Due < fault.Lo || op.Due > d.served.Hi {
+		if op.Start < fault.Lo || op.Start > d.served.Hi {
 			continue
 		}
 		due++
@@ -308,7 +308,7 @@ func (l *Ledger) downtime(fault Interval) *downtime {
 	if d.stalled == d.failed {
 		d.down.Hi = d.last.End
 	}
-	d.down.Hi = min(d.down.Hi, d.served.Hi)
+	d.down.Hi = min(d.down.Hi, c.served())
 	switch {
 	case !l.Ended && (d.served.Hi == Forever || c.window < 0):
 		d.remark, d.served.Hi = "the drill was cut off before its end", Forever
@@ -316,6 +316,8 @@ func (l *Ledger) downtime(fault Interval) *downtime {
 		d.remark = "never served again"
 	case d.served.Hi == Forever:
 		d.remark = "not served again for certain: " + c.lacking()
+	case c.window > c.begin: // a failure may hide where no request was sent
+		d.served.Hi = max(d.served.Hi, l.Ops[c.window].End)
 	case c.window < 0:
 		d.remark, d.served.Hi = fmt.Sprintf("not steady for %v by the end of the drill", l.Drill.Steady), Forever
 	}

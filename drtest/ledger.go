@@ -53,7 +53,8 @@ type Drill struct {
 	Tracked  bool              `json:"tracked,omitempty"` // the workload reports progress
 	Watched  bool              `json:"watched,omitempty"` // the system reports health
 	Billed   bool              `json:"billed,omitempty"`  // the workload reports what was paid
-	Acks     int               `json:"acks,omitempty"`    // asked for in a row after the last failure: see [ErrorRate]
+	// ErrorRate is the lowest that an objective asks for: see the function of that name. The drill goes on until it can be excluded.
+	ErrorRate float64 `json:"errorRate,omitempty"`
 }
 
 // An Op is one request as a client saw it.

@@ -17,7 +17,6 @@ type Objective struct {
 	count   *int                  // how many are demanded or allowed, of those that say so
 	share   *float64              // that is allowed, likewise
 	kind    string                // what its name is of, where the scenario gave it: see [Assertion]
-	acks    int                   // how many requests in a row it asks for after the last failure
 	needs   func(Scenario) string // says what a scenario lacks without which it cannot be judged; nil: nothing
 	judge   func(*Ledger, Figures) Verdict
 }
@@ -47,7 +46,7 @@ func ErrorRate(atMost float64) Objective {
 	if !(atMost > 0 && atMost < 1) {
 		return Objective{name: "error rate", share: &atMost} // refused with the scenario
 	}
-	return Objective{name: "error rate", share: &atMost, acks: acksToExclude(atMost, 1), judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: "error rate", share: &atMost, judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
 		if !injected {
 			return Verdict{Why: "no fault was injected"}

@@ -63,7 +63,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
 		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages),
 		Proofs: proofNames(s.Proofs), Model: s.Model, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
-		Acks: s.acks(),
+		ErrorRate: s.errorRate(),
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: machineSince(p.busy, p.now())}
@@ -136,6 +136,7 @@ func (p *player) note(e Event) {
 	switch e.Kind {
 	case FaultInjected:
 		p.left = max(p.left, e.Hi, e.Seen)
+		p.clients = p.report.Ledger.follow() // what was answered during Inject was so after the fault
 	case FaultHealed, StepDone, StageReached:
 		p.left = max(p.left, e.Hi)
 	case HealthGood:
@@ -501,7 +502,7 @@ func (p *player) recover(ctx context.Context) error {
 	err := p.await(ctx, func(l *Ledger) bool {
 		settled = Interval{p.left, max(p.left, p.now())}
 		acked = p.clients.acked(settled.Lo)
-		return p.clients.steady(settled.Lo) && acked >= l.Drill.Acks && p.clients.over() &&
+		return p.clients.steady(settled.Lo) && acked >= p.clients.needed() && p.clients.over() &&
 			settled.Hi >= p.clients.fault.Hi+p.Watch && len(p.missing()) == 0
 	})
 	if err == nil {
@@ -519,8 +520,8 @@ func (p *player) recover(ctx context.Context) error {
 		why = append(why, unsteady)
 	case !p.clients.over():
 		why = append(why, "not served again for certain: "+p.clients.lacking())
-	case acked < p.report.Ledger.Drill.Acks:
-		why = append(why, fmt.Sprintf("%d requests were acked in a row, and the error rate asks for %d", acked, p.report.Ledger.Drill.Acks))
+	case acked < p.clients.needed():
+		why = append(why, fmt.Sprintf("%d requests were acked in a row, and the error rate asks for %d", acked, p.clients.needed()))
 	case len(why) == 0:
 		why = append(why, "steady again only now")
 	}
@@ -849,16 +850,25 @@ func (p *player) request(ctx context.Context, n int, id string) {
 func (p *player) watchHealth(ctx context.Context) {
 	var good, bad time.Duration // the starts of the last good and the last bad poll
 	var well, known bool
+	var last time.Duration // the end of the last poll
+	var blind bool         // health may have been bad in between, so that good does not move on
 	p.every(ctx, func() {
 		lo := p.now()
+		blind = blind || known && lo-last > p.report.Ledger.Drill.gap()
 		err := p.call(ctx, p.Load.Timeout, p.Health)
-		if ctx.Err() != nil || err != nil && p.stalledSince(lo) { // it may have been answered in time
+		at := p.now()
+		last = at
+		if ctx.Err() != nil {
 			return
 		}
-		at := p.now()
+		if err != nil && at-lo >= p.Load.Timeout && p.stalledSince(lo) { // it may have been answered in time
+			blind = true
+			return
+		}
 		switch {
 		case err != nil && (well || !known):
 			p.event(HealthLost, Interval{good, at}, err.Error())
+			blind = false
 		case err == nil && !well: // or nothing is known yet
 			kind := HealthRestored
 			if !known {
@@ -866,10 +876,11 @@ func (p *player) watchHealth(ctx context.Context) {
 			}
 			p.event(kind, Interval{bad, at}, "")
 		}
-		if well, known = err == nil, true; well {
-			good = lo
-		} else {
+		switch well, known = err == nil, true; {
+		case !well:
 			bad = lo
+		case !blind:
+			good = lo
 		}
 	})
 	if well {

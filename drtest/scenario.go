@@ -280,12 +280,14 @@ func (s Scenario) validate() error {
 	return cmp.Or(s.validateLimits(), s.recordable())
 }
 
-// acks returns how many requests in a row the objectives ask for after the last failure.
-func (s Scenario) acks() (acks int) {
+// errorRate returns the lowest that the objectives ask for, or 0.
+func (s Scenario) errorRate() (lowest float64) {
 	for _, o := range slices.Concat(s.Objectives, s.Targets) {
-		acks = max(acks, o.acks)
+		if o.share != nil && (lowest == 0 || *o.share < lowest) {
+			lowest = *o.share
+		}
 	}
-	return acks
+	return lowest
 }
 
 // names are those that verdicts, figures and stages have already. Reports key on them in lower case, with underscores.

@@ -212,6 +212,7 @@ func lostWork(fault Interval, units []unit) Figure {
 		if slices.ContainsFunc(u.seen, func(p point) bool { return p.Attempt == 0 && (p.Done > 0 || p.Finished) }) {
 			return unknown("the workload does not report attempts, so rollbacks between two samples would be missed")
 		}
+		first := max(1, before.Attempt) // the first execution of a unit that waited is no takeover
 		most := before.Done
 		for _, p := range u.seen[:u.during] {
 			most = max(most, p.Done)
@@ -219,10 +220,10 @@ func lostWork(fault Interval, units []unit) Figure {
 		from, resumed := most, false
 		for _, p := range u.seen[u.before:] {
 			resumed = resumed || p.Finished || p.Lo >= fault.Hi
-			if p.Attempt > before.Attempt {
+			if p.Attempt > first {
 				from = min(from, p.From)
 			}
-			if p.Lo >= fault.Hi || p.Attempt > before.Attempt {
+			if p.Lo >= fault.Hi || p.Attempt > first {
 				from = min(from, p.Done) // what clients saw outweighs what the system says
 			}
 		}
