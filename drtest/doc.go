@@ -17,8 +17,9 @@
 //	runbook step   its start                                   its end
 //	healed         just before Heal is called                  Heal has returned
 //	stage          start of the last poll that missed it       end of the first poll that did not
-//	served again   start of the last request that failed       end of the first acked request started after it,
-//	                                                           and after every error that was no timeout
+//	served again   start of the last request that failed       end of the acked request that completes the evidence: the
+//	                                                           first one that was sent after the last failure, when every
+//	                                                           request had failed since the fault
 //	work resumed   start of the last sample in which some      end of the next sample, in which all were past
 //	               affected unit was not past its progress     it
 //	               at the fault
@@ -29,7 +30,8 @@
 //
 //   - Detection: fault to detected.
 //   - RTO: fault to served again. "Again" counts from the last request that failed, and a window of
-//     [Load].Steady without a failure must follow it, so a brief false recovery does not count. The time for
+//     [Load].Steady without a failure must follow it, so a brief false recovery does not count. The verdict says which
+//     failure rate the requests since then exclude. The time for
 //     which the fault was held is part of it.
 //   - Model: the best and the worst RTO that the configuration alone allows, added up from its terms before anything is
 //     measured. The verdict passes when the RTO lies within, fails when it certainly lies outside, and is inconclusive
@@ -41,7 +43,9 @@
 //   - Heal lag: healed to served again, for faults that the world repairs.
 //   - RPO: how far back acknowledged work was lost: the fault minus the ack of the oldest acked unit that did
 //     not survive. It is 0 when none was lost. Work that was asked for before the fault was in effect and acked before Inject
-//     returned counts as acked before the fault; work that was asked for after it was in effect, acked and lost always fails.
+//     returned counts as acked before the fault. Work that was asked for after it was in effect, acked and lost always fails,
+//     and work that may have been asked for after it does not pass. A window is met only when something older than the loss
+//     survived: when the first unit of the load is lost, the loss may reach back beyond it.
 //   - Affected: units acked before the fault, in this sense, and not finished in the last sample before it, or
 //     finished then and unfinished later. Recovered: those of them that finished with their right result, and
 //     are held exactly once.
@@ -53,11 +57,45 @@
 //     that was done again. They are counted over the whole drill by whoever sends the bill.
 //   - Proofs: what each [Proof] of the scenario found in the system once the drill was over. Each is a verdict of its
 //     own: a pass with its evidence, a failure with what refutes it.
-//   - Availability: the share of requests that were acked, over the drill.
+//   - Wrong: units of which clients ever saw a wrong result, whenever they were accepted: always a failure.
+//   - Vanished: units that the system held in one reading and not in a later one: always a failure.
+//   - Availability: the share of the requests sent from the fault until service was back that were served. It does not
+//     depend on how long the drill went on.
 //
 // A request is acked (the system promised to keep the unit), rejected (it promised that it did not take it), or
 // unknown (anything else, such as a timeout). Only acked units can be lost. An unknown unit may turn up later
-// or not; it is never lost and never a duplicate by itself.
+// or not; it is never lost and never a duplicate by itself. An answer that comes later than [Load].Timeout has served
+// nobody: it is unavailability, as an error is, but no loss.
+//
+// The survivors are read until two readings agree that are apart by [Load].Timeout and [Load].Settle. A [Stage] that was
+// there before the fault has to be seen missing after it. Health that had turned bad twice before the fault shows nothing when it
+// does so again, and neither does a system of which a request failed between the steady state and the fault: then the drill
+// broke.
+//
+// # Partial outages
+//
+// When acks came between the fault and the last failure, only some requests failed, and one more ack proves nothing.
+// The failure rate then has a lower bound with a confidence of 95 %, that of Clopper and Pearson for one side. It is the
+// lowest of the whole outage and of its last two, four and eight failures, since a rate that falls must not be averaged with what
+// came before. Served again is the end of the n-th ack in a row since the last failure, with
+//
+//	n = ln(0.05 / (rows + 1)) / ln(1 - rate)
+//
+// rounded up. Rows is how many rows of acks there were since the first failure: each had its chance of being long while requests
+// still failed. A drill goes on until it has n acks.
+//
+// A row of n acks excludes a failure rate above 1 - (0.05 / rows)^(1/n): 33 acks exclude 8.7 %. A service that keeps failing at
+// a lower rate can pass as recovered. [ErrorRate] asks for more acks.
+//
+// Requests may belong to classes: see [Classifier]. Each class has an outage of its own, and service is back when it is back for all.
+//
+// # A tester that stalls
+//
+// The test process may stand still: it is stopped, its machine is paused, or its disk is slow. A watchdog looks at the clock a
+// hundred times a second, and each gap of 35 ms or more is an event of the ledger, a stall. A request that failed during
+// one may have been answered in time: it does not make the lower end of an interval later, nor the upper end earlier.
+// A window without failures counts by what was sent, and a time in which nothing was sent breaks it. [Transparent] does not pass
+// when no request was sent for more than two periods of the load. What is logged or written never holds up the load.
 //
 // An outage that is shorter than [Load].Every can fall between two requests, and one that ends before
 // [Load].Timeout can be waited out by each of them. Neither is seen: choose both below the outage that

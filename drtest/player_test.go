@@ -1,0 +1,135 @@
+package drtest_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// TestDrillsShareNoIDs: drills that begin at the same moment may share a store, and must not take the work of others for theirs.
+func TestDrillsShareNoIDs(t *testing.T) {
+	seen := map[string]int{}
+	synctest.Test(t, func(t *testing.T) {
+		ledgers := make([]*drtest.Ledger, 8)
+		var all sync.WaitGroup
+		for i := range ledgers {
+			all.Go(func() { ledgers[i], _ = drtest.Play(t.Context(), new(system).scenario()) })
+		}
+		all.Wait()
+		for i, l := range ledgers {
+			for _, op := range l.Ops {
+				if other, taken := seen[op.ID]; taken {
+					t.Fatalf("drills %d and %d both have %s", other, i, op.ID)
+				}
+				seen[op.ID] = i
+			}
+		}
+	})
+}
+
+// slowLog takes its time for each line, as a terminal or a disk may.
+type slowLog struct{ *recorder }
+
+func (s slowLog) Logf(f string, a ...any) {
+	<-time.After(2 * time.Second)
+	s.recorder.Logf(f, a...)
+}
+
+// TestSlowLog: the load goes on while a line is logged.
+func TestSlowLog(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{T: t, ctx: t.Context()}
+		report := drtest.Run(slowLog{r}, new(system).scenario())
+		if late, worst, _ := report.Ledger.Late(); late > 0 {
+			t.Errorf("%d requests left late, by up to %v", late, worst)
+		}
+		if report.Status() != drtest.Pass {
+			t.Error(strings.Join(r.log, "\n"))
+		}
+		for _, f := range r.after {
+			f()
+		}
+	})
+}
+
+// shortTest ends earlier than a drill may.
+type shortTest struct {
+	*recorder
+	end time.Time
+}
+
+func (s shortTest) Deadline() (time.Time, bool) { return s.end, true }
+
+// TestDeadlineBeyondTheTest: go test's own -timeout ends the binary without a verdict, so a drill that may reach it is refused.
+func TestDeadlineBeyondTheTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{T: t, ctx: t.Context()}
+		defer func() {
+			const want = "FATAL drtest: scenario SYS has a Deadline of 1m0s, and go test ends all tests in 50s, without a verdict: " +
+				"give it a longer -timeout, or play fewer drills"
+			if got := recover(); got != any(r) || strings.Join(r.log, "\n") != want {
+				t.Errorf("got %v and %v, want %s", got, r.log, want)
+			}
+		}()
+		drtest.Run(shortTest{r, time.Now().Add(50 * time.Second)}, new(system).scenario())
+	})
+}
+
+// stuck never finishes the unit that was asked for last, nor says a second attempt for it.
+type stuck struct {
+	drtest.Workload
+	mu  sync.Mutex
+	ids []string
+}
+
+func (s *stuck) Do(ctx context.Context, id string) error {
+	err := s.Workload.Do(ctx, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.ids = append(s.ids, id)
+	}
+	return err
+}
+
+func (s *stuck) Progress(context.Context) (map[string]drtest.Progress, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	units := map[string]drtest.Progress{}
+	for _, id := range s.ids {
+		units[id] = drtest.Progress{Done: 5, Attempt: 1, Finished: !strings.HasSuffix(id, "-000007")}
+		if !units[id].Finished {
+			units[id] = drtest.Progress{Done: 3, Attempt: 2}
+		}
+	}
+	return units, nil
+}
+
+// TestUnfinishedWorkIsNamed: the deadline names the units that have not finished, and how far they came.
+func TestUnfinishedWorkIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := new(system).scenario()
+		sc.Workload, sc.Deadline = &stuck{Workload: sc.Workload}, 20*time.Second
+		l, err := drtest.Play(t.Context(), sc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, e := range l.Events {
+			if e.Kind == drtest.DeadlinePassed {
+				got = e.Note
+			}
+		}
+		want := fmt.Sprintf("1 accepted units have not finished: %s (3 steps done in attempt 2, unchanged for 19.", l.Ops[7].ID)
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want %q...", got, want)
+		}
+	})
+}
