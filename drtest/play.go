@@ -882,6 +882,8 @@ func (p *player) watchHealth(ctx context.Context) {
 		case !blind:
 			good = lo
 		}
+		// It was good when it was asked, and may have been bad since: the answer may have waited here.
+		blind = blind || well && at-lo > p.report.Ledger.Drill.gap() && p.stalledSince(lo)
 	})
 	if well {
 		p.event(HealthKept, Interval{good, good}, "")
