@@ -374,7 +374,8 @@ func (p *player) lookAhead(ctx context.Context) error {
 	for _, stage := range p.Stages {
 		polls.Go(func() {
 			lo := p.now()
-			if err := p.call(ctx, p.Load.Timeout, stage.Reached); err == nil || p.stalledSince(lo) {
+			err := p.call(ctx, p.Load.Timeout, stage.Reached)
+			if answered := p.now()-lo < p.Load.Timeout; err == nil || !answered && p.stalledSince(lo) {
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				p.kept[stage.Name] = true
@@ -906,7 +907,7 @@ func (p *player) watchStage(ctx context.Context, stage Stage) {
 			silent = 0
 		}
 		switch {
-		case ctx.Err() != nil || err != nil && p.stalledSince(lo):
+		case ctx.Err() != nil || !answered && p.stalledSince(lo):
 		case !answered && (!kept || silent < 2): // it may be there
 		case err == nil && !kept:
 			p.event(StageReached, Interval{last, p.now()}, stage.Name)
