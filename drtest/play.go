@@ -369,7 +369,7 @@ func (p *player) unsteady() string {
 
 // lookAhead notes what there is to know just before the fault, for as long as the system stays steady: which stages are
 // there already, and what clients know of their work. A system that fails meanwhile would be taken for one that the fault brought down.
-func (p *player) lookAhead(ctx context.Context) error {
+func (p *player) lookAhead(ctx context.Context) (err error) {
 	var polls sync.WaitGroup
 	for _, stage := range p.Stages {
 		polls.Go(func() {
@@ -384,7 +384,7 @@ func (p *player) lookAhead(ctx context.Context) error {
 	}
 	polls.Wait()
 	if t, ok := p.Workload.(Tracker); ok {
-		err := p.sample(ctx, t)
+		err = p.sample(ctx, t)
 		for tries := 1; err != nil && tries < 5 && ctx.Err() == nil; tries++ { // a busy machine answers late
 			err = p.sample(ctx, t)
 		}
@@ -392,17 +392,25 @@ func (p *player) lookAhead(ctx context.Context) error {
 			return fmt.Errorf("read progress before the fault: %w", err)
 		}
 	}
-	err := p.await(ctx, func(l *Ledger) bool {
-		return p.ready() || p.clients.window < 0 || p.Health != nil && !p.well
+	p.sampling <- struct{}{} // no reading is under way at the fault, which would be neither before nor after it
+	defer func() {
+		if err != nil {
+			<-p.sampling
+		}
+	}()
+	ready := false
+	err = p.await(ctx, func(l *Ledger) bool {
+		ready = p.ready()
+		return ready || p.clients.window < 0 || p.Health != nil && !p.well
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case err != nil:
 		return fmt.Errorf("no steady state before the fault: interrupted: %w", err)
-	case !p.ready() && p.Health != nil && !p.well:
+	case !ready && p.Health != nil && !p.well:
 		return errors.New("the system failed before the fault: health turned bad: " + p.report.Ledger.lastNote(HealthLost))
-	case !p.ready():
+	case !ready:
 		return errors.New("the system failed before the fault: " + p.report.Ledger.failedBefore(p.now()))
 	}
 	return nil
@@ -427,6 +435,7 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 	})
 	var receipt Receipt
 	in := Interval{Lo: p.now()}
+	<-p.sampling
 	err = p.call(ctx, p.Deadline, func(ctx context.Context) (err error) {
 		if receipt, err = p.Fault.Inject(ctx); err == nil && receipt != "" {
 			in.Hi = onset(p.Fault).Sub(p.start)
