@@ -38,8 +38,9 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.Detection(time.Second), // the poison is asked for within 100 ms and executed at once; then nobody answers
 			// Three deaths, with Docker's back-off of 100, 200 and 400 ms, and 0.5 s for each start: 2.2 s. After the
 			// second one all that were in flight are suspects, some 12, and tried one after the other, for a step of
-			// 300 ms each, so that the poison may be met after 3.6 s: 5.8 s, and two thirds of that again as a margin.
-			drtest.RTO(10 * time.Second),
+			// 300 ms each, so that the poison may be met after 3.6 s: 5.8 s, and two thirds of that again as a margin. It is up for a
+			// while between its deaths, so that some twenty acks in a row, one every 150 ms, have to show that no more fail: 3 s.
+			drtest.RTO(13 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(12 * time.Second), // the same, and steps that are done again
 			drtest.LostWork(2 * played.checkpoint),
