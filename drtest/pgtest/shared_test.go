@@ -19,14 +19,14 @@ func TestShared(t *testing.T) {
 		ask := func(context.Context) (int, error) {
 			asked = append(asked, time.Since(began))
 			n := len(asked)
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 			return n, nil
 		}
 		var callers sync.WaitGroup
 		got := make([]int, 4)
 		for i, at := range []time.Duration{0, 0, 4 * time.Millisecond, 6 * time.Millisecond} {
 			callers.Go(func() {
-				time.Sleep(at)
+				<-time.After(at)
 				var err error
 				got[i], err = s.get(t.Context(), ask)
 				require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestSharedByOneWhoLeaves(t *testing.T) {
 		}
 		var other sync.WaitGroup
 		other.Go(func() {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			got, err := s.get(t.Context(), ask)
 			require.NoError(t, err)
 			require.Equal(t, "answer", got)
