@@ -29,8 +29,8 @@ func TestAnnouncements(t *testing.T) {
 			},
 			func(context.Context) error { service.set(false); return nil })
 		drtest.Run(t, drtest.Scenario{
-			ID: "DR-1/a", Workload: service, Fault: cut, HealAfter: 50 * time.Millisecond, Deadline: 10 * time.Second,
-			Load:       drtest.Load{Every: 10 * time.Millisecond, Timeout: time.Second, Steady: 100 * time.Millisecond},
+			ID: "DR-1/a", Workload: service, Fault: cut, HealAfter: 250 * time.Millisecond, Deadline: time.Minute,
+			Load:       drtest.Load{Every: 100 * time.Millisecond, Timeout: 5 * time.Second, Steady: 500 * time.Millisecond},
 			Objectives: []drtest.Objective{drtest.Check("nothing", func(*drtest.Ledger) error { return fmt.Errorf("as planned") })},
 		})
 		drtest.Untrusted(t, "for a test")
