@@ -2,8 +2,12 @@ package drtest_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -87,4 +91,60 @@ func BenchmarkWriteTo(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/request")
+}
+
+// BenchmarkThousandRequestsASecond plays a drill over loopback for a minute, and tells whether its clients kept their pace:
+// go test -run - -bench Thousand -benchtime 1x ./drtest
+func BenchmarkThousandRequestsASecond(b *testing.B) {
+	for b.Loop() {
+		service := new(counter)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := service.Do(r.Context(), r.URL.Path); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			}
+		}))
+		client := server.Client()
+		client.Transport.(*http.Transport).MaxIdleConnsPerHost = 100
+		cut := drtest.NewFault("cut",
+			func(context.Context) (drtest.Receipt, error) { service.set(true); return "cut", nil },
+			func(context.Context) error { service.set(false); return nil })
+		l, err := drtest.Play(b.Context(), drtest.Scenario{
+			ID: "RATE", Workload: remoteCounter{service, server.URL, client}, Fault: cut, HealAfter: 10 * time.Second, Deadline: 5 * time.Minute,
+			Load:       drtest.Load{Every: ms, Timeout: time.Second, Steady: 25 * time.Second},
+			Objectives: []drtest.Objective{drtest.RTO(time.Minute)},
+		})
+		server.Close()
+		if err != nil {
+			b.Fatal(err)
+		}
+		late, worst, p99 := l.Late()
+		b.ReportMetric(float64(len(l.Ops)), "requests")
+		b.ReportMetric(float64(late), "late")
+		b.ReportMetric(float64(p99.Microseconds())/1000, "p99-late-ms")
+		b.ReportMetric(float64(worst.Microseconds())/1000, "worst-late-ms")
+		b.Logf("the machine: %q; %v", l.Strain(drtest.Interval{Hi: drtest.Forever}).Why(), drtest.Judge(l, drtest.RTO(time.Minute)).Verdicts)
+	}
+}
+
+// remoteCounter is a counter whose requests go over HTTP.
+type remoteCounter struct {
+	*counter
+	url    string
+	client *http.Client
+}
+
+func (r remoteCounter) Do(ctx context.Context, id string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.url+"/"+id, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
 }

@@ -95,9 +95,10 @@
 // hundred times a second, and each gap of 35 ms or more is an event of the ledger, a stall. A request that failed during
 // one may have been answered in time: it does not make the lower end of an interval later, nor the upper end earlier.
 // A window without failures counts by what was sent, and a time in which nothing was sent breaks it. [Transparent] does not pass
-// when no request was sent for more than two periods of the load. What is logged or written never holds up the load.
+// when no request was sent for more than two periods of the load, or 35 ms where that is more. What is logged or written never
+// holds up the load.
 //
-// An outage that is shorter than [Load].Every can fall between two requests, and one that ends before
+// An outage that is shorter than [Load].Every, or than 35 ms, can fall between two requests, and one that ends before
 // [Load].Timeout can be waited out by each of them. Neither is seen: choose both below the outage that
 // matters.
 //

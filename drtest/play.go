@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,7 @@ func Play(ctx context.Context, s Scenario) (*Ledger, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	return play(ctx, s, func(record) {})
+	return play(ctx, s, nil)
 }
 
 func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
@@ -45,17 +46,18 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		Scenario: s,
 		start:    time.Now(),
 		report:   newBook(),
-		changed:  make(chan struct{}),
 		progress: map[string]Progress{},
 		moved:    map[string]time.Duration{},
 		kept:     map[string]bool{},
-		asked:    map[string]bool{},
+		prefix:   strings.ToLower(rand.Text()[:10]), // drills share systems, and must not share ids
 		sampling: make(chan struct{}, 1),
 	}
 	p.clients = p.report.Ledger.follow()
 	p.busy = machine.Read()
-	p.written = tell(sink)
-	defer p.written.close()
+	if sink != nil {
+		p.written = tell(sink)
+		defer p.written.close()
+	}
 	_, tracked := s.Workload.(Tracker)
 	_, billed := s.Workload.(Biller)
 	p.emit(record{Journal: &header{Version: Version, Asserted: assertions(s.Objectives, s.Targets), Drill: Drill{
@@ -79,16 +81,16 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 type player struct {
 	Scenario
 	start   time.Time
-	busy    machine.Totals // at the start
-	written *teller
+	busy    machine.Totals          // at the start
+	written *teller                 // if there is a journal
 	abort   context.CancelCauseFunc // ends the drill, which is broken
 	ticked  atomic.Int64            // when the watchdog last ran, as an offset
 
 	mu      sync.Mutex
 	report  *book
 	clients *clients
-	changed chan struct{} // closed when something was emitted
-	asked   map[string]bool
+	awaited func()          // if there is one, it is called when something was emitted
+	prefix  string          // of the ids of requests
 	left    time.Duration   // since when the world and the runbook have left the system alone
 	well    bool            // what health last said
 	cured   time.Duration   // since when
@@ -122,13 +124,16 @@ func (p *player) add(rec record) {
 	if err := p.report.add(rec); err != nil {
 		panic("drtest: the player wrote what its own reader refuses: " + err.Error())
 	}
-	p.written.tell(rec)
+	if p.written != nil {
+		p.written.tell(rec)
+	}
 	if rec.Event != nil {
 		p.note(*rec.Event)
 	}
 	p.clients.takeAll()
-	close(p.changed)
-	p.changed = make(chan struct{})
+	if p.awaited != nil {
+		p.awaited()
+	}
 }
 
 // note remembers what is asked for after every answer. The caller holds mu.
@@ -155,30 +160,51 @@ func (p *player) event(kind EventKind, i Interval, note string) {
 	p.emit(record{Event: &Event{Kind: kind, Interval: i, Note: note}})
 }
 
-// await waits until what was emitted satisfies cond.
+// await waits until what was emitted satisfies cond, which is called while mu is held. One goroutine at a time may wait.
 func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
-	for {
-		p.mu.Lock()
-		met, changed := cond(p.report.Ledger), p.changed
-		p.mu.Unlock()
-		if met {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+	met := make(chan struct{})
+	p.mu.Lock()
+	p.awaited = func() {
+		if cond(p.report.Ledger) {
+			close(met)
+			p.awaited = nil
 		}
 	}
+	p.awaited()
+	p.mu.Unlock()
+	select {
+	case <-met:
+		return nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.awaited == nil { // at the last moment
+		return nil
+	}
+	p.awaited = nil
+	return context.Cause(ctx)
 }
 
 // call bounds f by limit, also an f that ignores its context. An f that panics, or that ends its goroutine as FailNow does, breaks the
 // drill.
 func (p *player) call(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	answer := make(chan error, 1)
+	p.ask(ctx, limit, f, func(err error) { answer <- err })
+	return <-answer
+}
+
+// ask is call for who does not wait: told gets what call would return.
+func (p *player) ask(ctx context.Context, limit time.Duration, f func(context.Context) error, told func(error)) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	done := make(chan error, 1)
+	var once sync.Once
+	tell := func(err error) { once.Do(func() { told(err) }) }
+	answered := context.AfterFunc(ctx, func() {
+		time.AfterFunc(answerGrace, func() { tell(fmt.Errorf("no answer, and its context is ignored: %w", context.Cause(ctx))) })
+	})
 	go func() {
+		defer cancel()
+		defer answered()
 		returned := false
 		defer func() {
 			if returned {
@@ -189,23 +215,12 @@ func (p *player) call(ctx context.Context, limit time.Duration, f func(context.C
 				err = fmt.Errorf("panicked: %v, at %s", what, origin())
 			}
 			p.abort(fmt.Errorf("a function of the scenario %w", err))
-			done <- fmt.Errorf("it %w", err)
+			tell(fmt.Errorf("it %w", err))
 		}()
 		err := f(ctx)
 		returned = true
-		done <- err
+		tell(err)
 	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(answerGrace):
-		return fmt.Errorf("no answer, and its context is ignored: %w", context.Cause(ctx))
-	}
 }
 
 // origin returns where the panic began that is being recovered from: "service.go:17 (example.com/shop.(*Client).Do)".
@@ -639,17 +654,17 @@ func (r *reader) read(ctx context.Context, limit time.Duration) error {
 		r.held = nil
 		return err
 	}
-	ids = slices.DeleteFunc(slices.Sorted(slices.Values(ids)), func(id string) bool { return !r.asked[id] })
+	ids = slices.DeleteFunc(slices.Sorted(slices.Values(ids)), func(id string) bool { return !r.asked(id) })
 	if r.held == nil || !slices.Equal(ids, r.held) {
 		r.since = r.now()
+		if r.seen == nil {
+			r.seen = map[string]bool{}
+		}
+		for _, id := range ids {
+			r.seen[id] = true
+		}
 	}
 	r.held, r.apart = append([]string{}, ids...), lo-r.since
-	if r.seen == nil {
-		r.seen = map[string]bool{}
-	}
-	for _, id := range ids {
-		r.seen[id] = true
-	}
 	return nil
 }
 
@@ -817,7 +832,6 @@ func (p *player) every(ctx context.Context, f func()) {
 func (p *player) load(ctx context.Context) {
 	var requests sync.WaitGroup
 	defer requests.Wait()
-	prefix := strings.ToLower(rand.Text()[:10]) // drills share systems, and must not share ids
 	class := func(string) string { return "" }
 	if c, ok := p.Workload.(Classifier); ok {
 		class = c.Class
@@ -832,28 +846,30 @@ func (p *player) load(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		id := fmt.Sprintf("%s-%06d", prefix, n)
-		p.mu.Lock()
-		p.asked[id] = true
-		p.mu.Unlock()
+		id := fmt.Sprintf("%s-%06d", p.prefix, n)
 		p.emit(record{Op: &opSent{N: n, ID: id, Class: class(id), Due: due, Start: p.now()}})
-		requests.Go(func() { p.request(ctx, n, id) })
+		requests.Add(1)
+		p.request(ctx, n, id, requests.Done)
 	}
 }
 
-func (p *player) request(ctx context.Context, n int, id string) {
-	err := p.call(context.WithoutCancel(ctx), p.Load.Timeout, func(ctx context.Context) error { return p.Workload.Do(ctx, id) })
-	o := &opEnded{N: n, End: p.now(), Outcome: Unknown}
-	switch {
-	case err == nil:
-		o.Outcome = Acked
-	case errors.Is(err, ErrRejected):
-		o.Outcome = Rejected
-	}
-	if err != nil {
-		o.Err = err.Error()
-	}
-	p.emit(record{Outcome: o})
+// request sends a request, and calls ended when its outcome is recorded.
+func (p *player) request(ctx context.Context, n int, id string, ended func()) {
+	do := func(ctx context.Context) error { return p.Workload.Do(ctx, id) }
+	p.ask(context.WithoutCancel(ctx), p.Load.Timeout, do, func(err error) {
+		o := &opEnded{N: n, End: p.now(), Outcome: Unknown}
+		switch {
+		case err == nil:
+			o.Outcome = Acked
+		case errors.Is(err, ErrRejected):
+			o.Outcome = Rejected
+		}
+		if err != nil {
+			o.Err = err.Error()
+		}
+		p.emit(record{Outcome: o})
+		ended()
+	})
 }
 
 // watchHealth records each change of what the system says of itself.
@@ -985,7 +1001,7 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 	s := &Sample{Interval: Interval{lo, p.now()}}
 	p.mu.Lock()
 	for id, now := range units {
-		if was, ok := p.progress[id]; p.asked[id] && (!ok || was != now) {
+		if was, ok := p.progress[id]; p.asked(id) && (!ok || was != now) {
 			p.moved[id] = s.Hi
 			if s.Units == nil {
 				s.Units = map[string]Progress{}
@@ -997,6 +1013,13 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 	p.mu.Unlock()
 	p.emit(record{Sample: s})
 	return nil
+}
+
+// asked says whether a request with this id was sent. The caller holds mu.
+func (p *player) asked(id string) bool {
+	number, ours := strings.CutPrefix(id, p.prefix+"-")
+	n, err := strconv.Atoi(number)
+	return ours && err == nil && n >= 0 && n < len(p.report.Ledger.Ops) && id == p.report.Ledger.Ops[n].ID
 }
 
 // finished says whether the last sample showed a unit finished. The caller holds mu.

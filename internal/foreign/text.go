@@ -27,6 +27,10 @@ func Text(s string) string {
 	if harmless(s) {
 		return s
 	}
+	return escape(s)
+}
+
+func escape(s string) string {
 	out := make([]byte, 0, min(Limit, len(s)+room))
 	kept, shown := 0, 0 // so much of out and of s stays if the rest is cut
 	for at := 0; at < len(s); {
@@ -54,6 +58,10 @@ func harmless(s string) bool {
 		return false
 	}
 	for at := 0; at < len(s); {
+		if ' ' <= s[at] && s[at] <= '~' { // most text
+			at++
+			continue
+		}
 		r, size := utf8.DecodeRuneInString(s[at:])
 		if !printable(r, size) {
 			return false
