@@ -40,18 +40,22 @@ func (f fault) Heal(ctx context.Context) error {
 	return f.heal(ctx)
 }
 
-// onset returns since when a fault is in effect whose Inject has just returned.
-func onset(f Fault) time.Time {
-	now := time.Now()
+// onset returns between which moments a fault took effect whose Inject was called at one time and has just returned.
+func onset(f Fault, called time.Time) (not, certain time.Time) {
+	not, certain = called, time.Now()
 	if t, ok := f.(Timed); ok {
-		if at := t.Onset(); !at.IsZero() && at.Before(now) {
-			return at
+		from, to := t.Onset()
+		if !from.IsZero() {
+			not = from
+		}
+		if !to.IsZero() && to.Before(certain) {
+			certain = to
 		}
 	}
-	return now
+	return not, certain
 }
 
-// A Derived fault injects another one, Of, and does something before it or after it: since when it is in effect, and what is
+// A Derived fault injects another one, Of, and does something before it or after it: when it takes effect, and what is
 // seen of it later, are those of the other.
 type Derived struct {
 	Fault
@@ -59,11 +63,11 @@ type Derived struct {
 }
 
 // Onset is that of the other fault.
-func (d Derived) Onset() time.Time {
+func (d Derived) Onset() (not, certain time.Time) {
 	if t, ok := d.Of.(Timed); ok {
 		return t.Onset()
 	}
-	return time.Time{}
+	return time.Time{}, time.Time{}
 }
 
 // Confirm confirms the other fault.
@@ -74,14 +78,15 @@ func (d Derived) Confirm(ctx context.Context) (Receipt, error) {
 	return "", nil
 }
 
-// Together is one disaster of several faults: they are injected at the same time, and it is in effect when all
-// of them are. Heal undoes all.
+// Together is one disaster of several faults: they are injected at the same time. It is not in effect before the first of them is, and
+// certainly is when all of them are. Heal undoes all.
 func Together(faults ...Fault) Fault { return &together{faults: faults} }
 
 type together struct {
 	faults []Fault
 	mu     sync.Mutex
-	onset  time.Time // of the last one
+	not    time.Time // of the first one
+	all    time.Time // of the last one
 }
 
 func (fs *together) String() string {
@@ -94,6 +99,7 @@ func (fs *together) String() string {
 
 func (fs *together) Inject(ctx context.Context) (Receipt, error) {
 	return fs.each(func(f Fault) (Receipt, error) {
+		called := time.Now()
 		receipt, err := f.Inject(ctx)
 		switch {
 		case err != nil:
@@ -101,20 +107,23 @@ func (fs *together) Inject(ctx context.Context) (Receipt, error) {
 		case receipt == "":
 			return "", errors.New(f.String() + ": no receipt")
 		}
-		at := onset(f)
+		not, certain := onset(f, called)
 		fs.mu.Lock()
 		defer fs.mu.Unlock()
-		if at.After(fs.onset) {
-			fs.onset = at
+		if fs.not.IsZero() || not.Before(fs.not) {
+			fs.not = not
+		}
+		if certain.After(fs.all) {
+			fs.all = certain
 		}
 		return receipt, nil
 	})
 }
 
-func (fs *together) Onset() time.Time {
+func (fs *together) Onset() (not, certain time.Time) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	return fs.onset
+	return fs.not, fs.all
 }
 
 func (fs *together) Heal(ctx context.Context) error {

@@ -315,13 +315,17 @@ func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
 	return "planted", nil
 }
 
-func (p *plant) Onset() time.Time {
+func (p *plant) Onset() (not, certain time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.dated {
-		return time.Time{}
+		return time.Time{}, time.Time{}
 	}
-	return p.fault.Add(p.datedLate)
+	not = p.fault.Add(-p.datedLate)
+	if not.Before(p.asked) {
+		not = p.asked
+	}
+	return not, p.fault.Add(p.datedLate)
 }
 
 func (p *plant) Heal(context.Context) error {

@@ -97,6 +97,8 @@ type player struct {
 	flaps   int             // how often health turned bad before the fault
 	kept    map[string]bool // stages that were there before the fault, and have not been seen missing since
 
+	unproved []error // what proofs found before the fault, in their order
+
 	sampling chan struct{}            // holds one token while a sample is taken
 	progress map[string]Progress      // as of the last sample
 	moved    map[string]time.Duration // when it last changed
@@ -407,6 +409,7 @@ func (p *player) lookAhead(ctx context.Context) (err error) {
 			return fmt.Errorf("read progress before the fault: %w", err)
 		}
 	}
+	p.proveBefore(ctx)
 	p.sampling <- struct{}{} // no reading is under way at the fault, which would be neither before nor after it
 	defer func() {
 		if err != nil {
@@ -449,11 +452,13 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 		return nil
 	})
 	var receipt Receipt
-	in := Interval{Lo: p.now()}
+	var in Interval
+	called := time.Now()
 	<-p.sampling
 	err = p.call(ctx, p.Deadline, func(ctx context.Context) (err error) {
 		if receipt, err = p.Fault.Inject(ctx); err == nil && receipt != "" {
-			in.Hi = onset(p.Fault).Sub(p.start)
+			not, certain := onset(p.Fault, called)
+			in = Interval{not.Sub(p.start), certain.Sub(p.start)}
 		}
 		return err
 	})
@@ -463,8 +468,11 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 	if receipt == "" {
 		return heal, fmt.Errorf("inject %v: the fault never happened: it returned no receipt", p.Fault)
 	}
-	if in.Hi < in.Lo {
-		return heal, fmt.Errorf("inject %v: it says that it was in effect %v before it was injected", p.Fault, in.Lo-in.Hi)
+	switch before := called.Sub(p.start) - min(in.Lo, in.Hi); {
+	case before > 0:
+		return heal, fmt.Errorf("inject %v: it says that it took effect %v before it was injected", p.Fault, before)
+	case in.Hi < in.Lo:
+		return heal, fmt.Errorf("inject %v: it says that it was not in effect yet %v after it was", p.Fault, in.Lo-in.Hi)
 	}
 	p.emit(record{Event: &Event{Kind: FaultInjected, Interval: in, Note: p.Fault.String(), Receipt: receipt, Seen: p.now()}})
 	return heal, nil
@@ -757,15 +765,34 @@ func (p *player) settleBill(ctx context.Context, a *account) {
 	p.event(BillRead, at, b.String())
 }
 
+// proveBefore has proofs look at the system before the fault.
+func (p *player) proveBefore(ctx context.Context) {
+	p.unproved = make([]error, len(p.Proofs))
+	for i, proof := range p.Proofs {
+		if proof.Before == nil {
+			continue
+		}
+		lo := p.now()
+		err := p.call(ctx, proofLimit, proof.Before)
+		if err != nil && p.now()-lo >= proofLimit {
+			err = fmt.Errorf("%w: %w", ErrInconclusive, err)
+		}
+		p.unproved[i] = err
+	}
+}
+
 // prove examines the system, one proof after the other.
 func (p *player) prove(parent context.Context) error {
-	for _, proof := range p.Proofs {
+	for i, proof := range p.Proofs {
 		var evidence string
 		lo := p.now()
-		err := p.call(parent, proofLimit, func(ctx context.Context) (err error) {
-			evidence, err = proof.Examine(ctx)
-			return err
-		})
+		err := p.unproved[i]
+		if err == nil {
+			err = p.call(parent, proofLimit, func(ctx context.Context) (err error) {
+				evidence, err = proof.Examine(ctx)
+				return err
+			})
+		}
 		if err := context.Cause(parent); err != nil {
 			return fmt.Errorf("interrupted: %w", err)
 		}

@@ -296,6 +296,20 @@ func TestRun(t *testing.T) {
 				return errors.New("not yet")
 			}}}
 		}},
+		{reason: "proofs look before the fault", edit: func(s *system, sc *drtest.Scenario) {
+			seen := "" // while the system was up
+			look := func(err error) func(context.Context) error {
+				return func(ctx context.Context) error {
+					seen = fmt.Sprintf("health was %v", s.Health(ctx))
+					return err
+				}
+			}
+			sc.Proofs = []drtest.Proof{
+				{Name: "it was up", Before: look(nil), Examine: func(context.Context) (string, error) { return seen, nil }},
+				{Name: "commits waited", Before: look(errors.New("they do not wait")), Examine: prove("it is so", nil)},
+				{Name: "one waited", Before: look(fmt.Errorf("%w: none was seen", drtest.ErrInconclusive)), Examine: prove("it is so", nil)},
+			}
+		}},
 		{reason: "a request panics", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Workload = broken{s.workload(), func() { panic("no such key") }}
 		}},
@@ -520,7 +534,7 @@ func dated(name string, after, told time.Duration) drtest.Fault {
 	return f
 }
 
-func (f *datedFault) Onset() time.Time { return f.onset }
+func (f *datedFault) Onset() (not, certain time.Time) { return time.Time{}, f.onset }
 
 // golden compares what was said with the file that is named after the test.
 func golden(t *testing.T, got string) {

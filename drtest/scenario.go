@@ -184,12 +184,13 @@ type Confirmer interface {
 	Confirm(context.Context) (Receipt, error)
 }
 
-// A Timed fault knows better than by the end of Inject since when it is in effect: a death that was reported late, or
-// evidence that took long to collect. Onset is called once Inject has returned a receipt. It returns a moment of the test
-// process's clock, with its monotonic reading, at which the fault was certainly in effect; the zero time says that it does
-// not know. A moment before Inject was called breaks the drill.
+// A Timed fault knows better than by the call of Inject when it took effect: a death that was reported late, a server that went on
+// answering for a while, or evidence that took long to collect. Onset is called once Inject has returned a receipt. It returns two
+// moments of the test process's clock, with its monotonic reading: one at which the fault was certainly not in effect yet,
+// and one at which it certainly was. The zero time says that it does not know. A moment before Inject was called breaks the drill, and so
+// do moments in the wrong order.
 type Timed interface {
-	Onset() time.Time
+	Onset() (not, certain time.Time)
 }
 
 // A Step is one named action of a runbook.
@@ -213,8 +214,12 @@ type Stage struct {
 // passed, and before the fault is confirmed or, where it is still in place, healed. It must leave the system as it is.
 // It returns the evidence, or an error that refutes the proof. An error that wraps [ErrInconclusive], no evidence, and
 // an examination that takes longer than thirty seconds show nothing either way.
+//
+// Some of what a proof needs is gone after the fault, such as the settings of a server that dies. Before, if it is not nil, is called once,
+// when the system is steady and just before the fault. An error that it returns counts as one of Examine, which is not called then.
 type Proof struct {
 	Name    string
+	Before  func(ctx context.Context) error
 	Examine func(ctx context.Context) (evidence string, err error)
 }
 

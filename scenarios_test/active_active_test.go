@@ -255,7 +255,7 @@ func activeActiveFailover(t testing.TB, r *activeActive) drtest.Scenario {
 	s.Stages = append(r.FailoverStages(r.leader, "orchestrator", left...)[:3], drtest.Stage{
 		Name: "backlog gone", Source: "orchestrator_workflows_pending of each instance", Reached: r.drained(),
 	})
-	s.Proofs = r.proofs()[:2] // one node is left, so there is none to compare its rows with
+	s.Proofs = append(r.proofs()[:2], r.commitsWait()) // one node is left, so there is none to compare its rows with
 	s.Model = append(leaseModel(r.clustered), drtest.Term{
 		// The region may have had the store's leader as well. Its successor gives every lease its whole time again.
 		Name: "store elects a leader", Worst: 3 * time.Second,

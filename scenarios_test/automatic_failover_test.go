@@ -16,8 +16,7 @@ func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, server crash", c.leader.Crash())
 	s.ID = "DR-DB-004/crash"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
-	s.Proofs = c.proofs()
-	proveWaits(&s, c.leader.Node)
+	s.Proofs = append(c.proofs(), c.commitsWait())
 	s.Model = drtest.Model{
 		{Name: "crash noticed", Worst: c.Timing.LoopWait, Source: "loop_wait"},
 		promotion(c),
@@ -36,8 +35,7 @@ func nodeFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, node death", c.leader.Kill())
 	s.ID = "DR-DB-004/node"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator", c.Others(c.leader)...)
-	s.Proofs = c.proofs(c.Others(c.leader)...)
-	proveWaits(&s, c.leader.Node)
+	s.Proofs = append(c.proofs(c.Others(c.leader)...), c.commitsWait())
 	s.Model = leaseModel(c)
 	s.Objectives = failoverObjectives(25 * time.Second)
 	s.Objectives = append(s.Objectives, drtest.Detection(time.Second))

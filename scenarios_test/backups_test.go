@@ -33,7 +33,8 @@ type backedUp struct {
 	next       pgtest.Backup // of the restored server
 	grown      byte          // how often the history grew
 	target     pgtest.Target
-	history    string // what the history has to be after the restore
+	statement  time.Time // when that of the bad deploy began
+	history    string    // what the history has to be after the restore
 	db         *proxytest.Link
 	app        *orchestrator
 }

@@ -114,6 +114,11 @@ func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
 	}
 }
 
+// commitsWait is for drills that promise to lose nothing when the leader goes: that must be no luck.
+func (c *clustered) commitsWait() drtest.Proof {
+	return pgtest.CommitsWait(c.leader.Node, "orchestrator")
+}
+
 // reconnect is what clients add to a failover: the breaker's trial that finds a primary which still waits for a standby
 // gives up after a second, the next one follows 300 ms later, requests are taken once a probe has got through, 100 ms after that,
 // and one is due in each interval of the load.

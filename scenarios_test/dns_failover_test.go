@@ -17,7 +17,7 @@ import (
 func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchestrator) drtest.Scenario {
 	s := primaryFailover(t, pg, db.To(pg.Replica), app)
 	s.ID = "DR-DB-004/dns"
-	proveWaits(&s, pg.Primary)
+	s.Proofs = append(s.Proofs, pgtest.CommitsWait(pg.Primary, "orchestrator"))
 	s.Title += ", found by DNS"
 	s.Runbook[1].Name = "change the DNS record"
 	s.Objectives = []drtest.Objective{

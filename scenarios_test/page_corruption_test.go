@@ -28,7 +28,7 @@ func pageCorruption(c *clustered, table string) drtest.Scenario {
 		{Name: "clone the rotten node anew", Do: func(ctx context.Context) error { return c.Clone(ctx, c.leader) }},
 	}
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
-	s.Proofs = append(c.proofs()[2:], drtest.Proof{Name: "no rotten page", Examine: c.leader.Checksums})
+	s.Proofs = append(c.proofs()[2:], c.commitsWait(), drtest.Proof{Name: "no rotten page", Examine: c.leader.Checksums})
 	s.Objectives = []drtest.Objective{
 		drtest.Detection(2 * time.Second), // a scrub begins every 500 ms and takes less than another
 		// Detection, a round until the fence is known, a planned switchover of 7.4 s at worst as in DR-DB-008, and a

@@ -47,16 +47,9 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, lead func(context.Context) e
 func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orchestrator) drtest.Scenario {
 	s := primaryFailover(t, pg, db.To(pg.Replica), app)
 	s.ID = "DR-DB-004"
-	proveWaits(&s, pg.Primary)
+	s.Proofs = append(s.Proofs, pgtest.CommitsWait(pg.Primary, "orchestrator")) // to lose nothing must be no luck
 	s.Objectives = append(s.Objectives, drtest.RPO(0), drtest.AllRecovered(20))
 	return s
-}
-
-// proveWaits has a scenario that promises to lose nothing prove that this is no luck.
-func proveWaits(s *drtest.Scenario, primary *pgtest.Node) {
-	waits := pgtest.CommitsWait(primary, "orchestrator")
-	s.Fault = waits.Before(s.Fault)
-	s.Proofs = append(s.Proofs, waits.Proof())
 }
 
 // With an asynchronous replica that is a quarter of a second behind, at most the last second is lost. What the
@@ -65,11 +58,36 @@ func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxyt
 	s := primaryFailover(t, pg, db.To(pg.Replica), app)
 	s.ID = "DR-DB-004/async"
 	s.Title += ", asynchronous replica"
-	s.Fault = drtest.Together(replication.Cut(), pg.Primary.Kill())
+	s.Fault = killWithItsHost(pg.Primary, replication)
 	// The delay, the time that the walsender takes to wake up, and how long the kill took: half a second, and as
 	// much again for a busy machine.
 	s.Objectives = append(s.Objectives, drtest.RPO(4*replicationDelay), survivorsRecovered())
 	return s
+}
+
+// killWithItsHost is the death of a primary and of what it had sent and the replica had not received: the way between them is cut as
+// soon as the primary does not answer any more.
+func killWithItsHost(primary *pgtest.Node, replication *proxytest.Link) drtest.Fault {
+	kill, cut := primary.Kill(), replication.Cut()
+	return drtest.Derived{Of: kill, Fault: drtest.Together(kill, drtest.NewFault(cut.String(), func(ctx context.Context) (drtest.Receipt, error) {
+		if err := goneSilent(ctx, primary); err != nil {
+			return "", err
+		}
+		return cut.Inject(ctx)
+	}, cut.Heal))}
+}
+
+// goneSilent returns once a connection to a server has broken.
+func goneSilent(ctx context.Context, n *pgtest.Node) error {
+	conn, err := n.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for err == nil && ctx.Err() == nil {
+		_, err = conn.Exec(ctx, "SELECT pg_sleep(0.002)")
+	}
+	return ctx.Err()
 }
 
 func TestPrimaryFailover(t *testing.T) {

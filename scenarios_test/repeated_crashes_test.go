@@ -220,7 +220,7 @@ func (c *crashes) Inject(ctx context.Context) (drtest.Receipt, error) {
 }
 
 // Onset is that of the first crash.
-func (c *crashes) Onset() time.Time { return drtest.Derived{Of: c.first}.Onset() }
+func (c *crashes) Onset() (not, certain time.Time) { return drtest.Derived{Of: c.first}.Onset() }
 
 // crash kills the service whose turn it is.
 func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Receipt, error) {

@@ -19,7 +19,7 @@ func splitBrain(t *testing.T, c *clustered) drtest.Scenario {
 	s.Category = network
 	s.HealAfter = 30 * time.Second
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
-	s.Proofs = c.proofs()
+	s.Proofs = append(c.proofs(), c.commitsWait())
 	s.Model = leaseModel(c)
 	s.Objectives = failoverObjectives(25 * time.Second)
 	s.Objectives[len(s.Objectives)-1] = drtest.Reached("redundancy restored", s.HealAfter+15*time.Second)

@@ -90,7 +90,7 @@ type timed struct {
 	onset time.Time
 }
 
-func (f *timed) Onset() time.Time { return f.onset }
+func (f *timed) Onset() (not, certain time.Time) { return time.Time{}, f.onset }
 
 func (s *Service) crash(ctx context.Context) (death, error) {
 	// A kill by the engine would suspend the restart policy, so the signal comes from elsewhere.

@@ -91,7 +91,7 @@ func TestOnset(t *testing.T) {
 			begin := time.Now()
 			_, err = f.Inject(t.Context())
 			returned := time.Now()
-			onset := f.(drtest.Timed).Onset()
+			_, onset := f.(drtest.Timed).Onset()
 			stop()
 			clients.Wait()
 			require.NoError(t, err)

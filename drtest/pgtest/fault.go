@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 )
@@ -14,18 +16,67 @@ import (
 // error 57P03 until recovery has ended. A container that is killed leaves the page cache of its host alone, so
 // the drill shows that acknowledged commits were written, not that they were flushed. Heal does nothing.
 func (n *Node) Crash() drtest.Fault {
-	c := n.service.Crash()
+	c := n.answering(n.service.Crash())
 	return crash{drtest.Derived{Fault: c, Of: c}, n}
 }
 
 // Kill returns the death of the node: the engine kills the container, which no policy then starts again.
 // Clients see their connections closed, and the name stops resolving. Heal does nothing.
-func (n *Node) Kill() drtest.Fault { return n.service.Kill() }
+func (n *Node) Kill() drtest.Fault { return n.answering(n.service.Kill()) }
 
 // Destroy returns the loss of the node with its data: the engine kills the container and removes it with all its files.
 // Clients see what they see after [Node.Kill]. What is left is what the node's [Repository] has, if it has one. Heal
 // does nothing.
-func (n *Node) Destroy() drtest.Fault { return n.service.Destroy() }
+func (n *Node) Destroy() drtest.Fault { return n.answering(n.service.Destroy()) }
+
+// answering has a fault that ends the server know until when it answered. An engine takes 50 to 200 ms to kill a container, in which clients
+// are still told of commits: without this nobody could say whether those came before the fault.
+func (n *Node) answering(f drtest.Fault) drtest.Fault {
+	return &lastAnswer{Derived: drtest.Derived{Fault: f, Of: f}, node: n}
+}
+
+type lastAnswer struct {
+	drtest.Derived
+	node *Node
+	last time.Time // when a question was asked that had an answer
+}
+
+// askEvery is the pause between two questions to a server that is about to die.
+const askEvery = 2 * time.Millisecond
+
+func (f *lastAnswer) Inject(ctx context.Context) (drtest.Receipt, error) {
+	asking, stop := context.WithTimeout(ctx, connectTimeout)
+	conn, err := f.node.Connect(asking)
+	stop()
+	if err != nil { // a server that does not answer can die as well
+		return f.Derived.Inject(ctx)
+	}
+	asking, stop = context.WithCancel(context.WithoutCancel(ctx))
+	var questions sync.WaitGroup
+	questions.Go(func() {
+		defer conn.Close(context.WithoutCancel(ctx))
+		pause := time.NewTicker(askEvery)
+		defer pause.Stop()
+		for {
+			asked := time.Now()
+			if _, err := conn.Exec(asking, ""); err != nil {
+				return
+			}
+			f.last = asked
+			<-pause.C
+		}
+	})
+	receipt, err := f.Derived.Inject(ctx)
+	stop()
+	questions.Wait()
+	return receipt, err
+}
+
+// Onset is after the last answer, and before the end that the engine tells of.
+func (f *lastAnswer) Onset() (not, certain time.Time) {
+	_, certain = f.Derived.Onset()
+	return f.last, certain
+}
 
 // A crash is the crash of a container, with the server's own word for it.
 type crash struct {

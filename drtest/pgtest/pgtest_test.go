@@ -125,6 +125,12 @@ func inject(t *testing.T, fault drtest.Fault) drtest.Receipt {
 	receipt, err := fault.Inject(t.Context())
 	require.NoError(t, err)
 	t.Logf("%v in %v: %s", fault, time.Since(start), receipt)
+	if timed, ok := fault.(drtest.Timed); ok {
+		not, certain := timed.Onset()
+		require.WithinRange(t, not, start, certain, "it answered until after the call, and not when it was dead")
+		require.WithinRange(t, certain, start, time.Now())
+		t.Logf("it answered for %v, and was dead at most %v later", not.Sub(start), certain.Sub(not))
+	}
 	return receipt
 }
 

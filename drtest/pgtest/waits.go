@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/drtest/suite/drtest"
@@ -16,60 +15,29 @@ import (
 // waitsLook bounds the look for a commit that waits, before the fault.
 const waitsLook = 2 * time.Second
 
-// Waits are the evidence that commits waited for a standby until the fault. Without it a drill that loses nothing may
-// only have been lucky: an asynchronous standby is behind by milliseconds.
-type Waits struct {
-	primary     *Node
-	application string
-
-	mu       sync.Mutex
-	evidence string
-	err      error
+// CommitsWait proves that the commits of an application waited for a standby until the fault. Without it a drill that loses nothing may
+// only have been lucky: an asynchronous standby is behind by milliseconds. Just before the fault it looks at the primary, which takes
+// until a commit of the application is seen to wait: some ten milliseconds, and two seconds at most. It knows the sessions
+// of the application by their application_name, and its settings by those of a new session in the database app, as postgres.
+//
+// The proof is refuted by settings with which commits do not wait, and by a standby that is not synchronous. It is inconclusive where no
+// commit was seen to wait.
+func CommitsWait(primary *Node, application string) drtest.Proof {
+	var evidence string
+	return drtest.Proof{
+		Name: "commits waited for a standby",
+		Before: func(ctx context.Context) (err error) {
+			evidence, err = seeWait(ctx, primary, application)
+			return err
+		},
+		Examine: func(context.Context) (string, error) { return evidence, nil },
+	}
 }
 
-// CommitsWait returns the evidence for the commits of an application on a primary. It knows its sessions by their
-// application_name, and its settings by those of a new session in the database app, as postgres.
-func CommitsWait(primary *Node, application string) *Waits {
-	return &Waits{primary: primary, application: application, err: fmt.Errorf("%w: nobody looked", drtest.ErrInconclusive)}
-}
-
-// Before returns the fault with a look at the primary just before it. That takes until a commit of the application is seen to
-// wait, some ten milliseconds, and two seconds at most. What it finds is judged by [Waits.Proof].
-func (w *Waits) Before(f drtest.Fault) drtest.Fault {
-	return waitingFault{drtest.Derived{Fault: f, Of: f}, w}
-}
-
-type waitingFault struct {
-	drtest.Derived
-	waits *Waits
-}
-
-func (f waitingFault) Inject(ctx context.Context) (drtest.Receipt, error) {
-	f.waits.look(ctx)
-	return f.Fault.Inject(ctx)
-}
-
-// Proof is named "commits waited for a standby". It is refuted by settings with which they do not, and by a standby that is
-// not synchronous; it is inconclusive where none was seen to wait.
-func (w *Waits) Proof() drtest.Proof {
-	return drtest.Proof{Name: "commits waited for a standby", Examine: func(context.Context) (string, error) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.evidence, w.err
-	}}
-}
-
-func (w *Waits) look(ctx context.Context) {
+func seeWait(ctx context.Context, primary *Node, application string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout+waitsLook)
 	defer cancel()
-	evidence, err := w.see(ctx)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.evidence, w.err = evidence, err
-}
-
-func (w *Waits) see(ctx context.Context) (string, error) {
-	conn, err := w.primary.Connect(ctx) // a new session has the settings of its role and its database
+	conn, err := primary.Connect(ctx) // a new session has the settings of its role and its database
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
 	}
@@ -81,14 +49,14 @@ func (w *Waits) see(ctx context.Context) (string, error) {
 	if err := s.judge(); err != nil {
 		return "", err
 	}
-	waiting, cancel := context.WithTimeout(ctx, waitsLook)
-	defer cancel()
+	waiting, stop := context.WithTimeout(ctx, waitsLook)
+	defer stop()
 	seen := ""
 	err = wait.For(waiting, 2*time.Millisecond, func(ctx context.Context) error {
 		err := conn.QueryRow(ctx, `SELECT left(query, 40) FROM pg_stat_activity
-			WHERE application_name = $1 AND wait_event = 'SyncRep' LIMIT 1`, w.application).Scan(&seen)
+			WHERE application_name = $1 AND wait_event = 'SyncRep' LIMIT 1`, application).Scan(&seen)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("no commit of %s was seen to wait for a standby", w.application)
+			return fmt.Errorf("no commit of %s was seen to wait for a standby", application)
 		}
 		return err
 	})
@@ -96,7 +64,7 @@ func (w *Waits) see(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
 	}
 	return fmt.Sprintf("just before the fault a commit of %s waited (%s); standby %s; fsync, full_page_writes and synchronous_commit are %s, %s and %s",
-		w.application, strings.Join(strings.Fields(seen), " "), s.standbys, s.fsync, s.fullPages, s.commit), nil
+		application, strings.Join(strings.Fields(seen), " "), s.standbys, s.fsync, s.fullPages, s.commit), nil
 }
 
 // A standing is what a primary says of its commits.
