@@ -206,11 +206,13 @@ func (p *plant) Progress(context.Context) (map[string]drtest.Progress, error) {
 			all[id] = p.progress(u, now)
 		}
 	}
-	if p.asked.IsZero() {
-		p.seen = all
-	}
 	p.mu.Unlock()
 	time.Sleep(p.reading / 2)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked.IsZero() || !time.Now().After(p.not()) {
+		p.seen = all
+	}
 	return all, nil
 }
 
@@ -321,11 +323,15 @@ func (p *plant) Onset() (not, certain time.Time) {
 	if !p.dated {
 		return time.Time{}, time.Time{}
 	}
-	not = p.fault.Add(-p.datedLate)
-	if not.Before(p.asked) {
-		not = p.asked
+	return p.not(), p.fault.Add(p.datedLate)
+}
+
+// not is when it says that the fault was not in effect yet. The caller holds mu.
+func (p *plant) not() time.Time {
+	if !p.dated {
+		return p.asked
 	}
-	return not, p.fault.Add(p.datedLate)
+	return p.asked.Add(max(0, p.injectBefore-p.datedLate))
 }
 
 func (p *plant) Heal(context.Context) error {
