@@ -188,6 +188,13 @@ func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration
 	return untrusted(v, strain)
 }
 
+// distrustFault is distrust for who could not tell for the time in which the fault took effect. That is the machine's doing, where it did
+// not keep up; a loss is not.
+func (l *Ledger) distrustFault(v Verdict) Verdict {
+	fault, _ := l.Event(FaultInjected)
+	return l.distrust(v, fault, 0, 0)
+}
+
 // lastStretch is the part of a window after the last step and the last healing in it: a wait before them dilutes what the machine did.
 func (l *Ledger) lastStretch(window Interval) Interval {
 	if window.Hi == Forever {

@@ -3,6 +3,7 @@ package drtest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,6 +121,24 @@ func TestUntrustedMachineExcusesNoLoss(t *testing.T) {
 	}
 	if r.Untrusted() {
 		t.Error("a failure is not untrusted")
+	}
+}
+
+// How long the fault took to take effect may be the machine's doing, so what was lost meanwhile cannot be dated; on a quiet machine it is the
+// fault's.
+func TestUntrustedMachineWhileTheFaultTookEffect(t *testing.T) {
+	for _, c := range []struct {
+		waited float64
+		want   bool
+	}{{0.1, false}, {0.9, true}} {
+		l := planted{waited: c.waited}.drill(time.Second)
+		l.Events[0].Lo -= 150 * ms
+		l.Survivors = slices.DeleteFunc(l.Survivors, func(id string) bool { return id == "1.9s" })
+		r := drtest.Judge(l, drtest.RPO(time.Second))
+		why := "lost 1 of 50 acked (1.9s): got 0.100s (0.000s..0.100s), want at most 1s: 1 of them were asked for, or acked, while the fault took effect"
+		if v := r.Verdicts[0]; !strings.HasPrefix(v.Why, why) || v.Status != drtest.Inconclusive || r.Untrusted() != c.want {
+			t.Errorf("waited %v: untrusted %v, %v", c.waited, r.Untrusted(), v)
+		}
 	}
 }
 

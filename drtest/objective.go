@@ -158,11 +158,11 @@ func RPO(window time.Duration) Objective {
 		case v.Status == Inconclusive && f.RPO.Hi == Forever: // no machine is to blame
 		case v.Status == Inconclusive:
 			v.Why += ": too coarse to tell, with " + resolution(l)
-			fault, _ := l.Event(FaultInjected) // whose width is the machine's doing, where it did not keep up; the loss is not
-			v = l.distrust(v, fault, 0, 0)
+			v = l.distrustFault(v)
 		case f.LostDuring > 0 && v.Status == Pass:
 			v.Status = Inconclusive
 			v.Why += fmt.Sprintf(": %d of them were asked for, or acked, while the fault took effect: nothing forgives the loss of work that may be younger than the fault", f.LostDuring)
+			v = l.distrustFault(v)
 		}
 		v.Why = fmt.Sprintf("lost %d of %d acked (%s): %s", len(f.Lost), f.Acked, some(f.Lost), v.Why)
 		if f.LostAfter > 0 {
