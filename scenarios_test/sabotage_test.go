@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -69,7 +70,26 @@ func playSabotaged(t *testing.T, s drtest.Scenario) *drtest.Report {
 		t.Log(v)
 	}
 	t.Log("\n" + ledger.Timeline())
+	requireRepeatable(t, report)
 	return report
+}
+
+// requireRepeatable demands that a drill that was written down and read again is judged as before: a failure must not become a pass.
+func requireRepeatable(t *testing.T, report *drtest.Report) {
+	t.Helper()
+	var journal bytes.Buffer
+	_, err := report.WriteTo(&journal)
+	require.NoError(t, err)
+	read, err := drtest.ReadReport(&journal)
+	require.NoError(t, err)
+	said := func(r *drtest.Report) (lines []string) {
+		for _, v := range r.Verdicts {
+			v.Recorded = false // a check is a function, and no journal keeps it
+			lines = append(lines, v.String())
+		}
+		return lines
+	}
+	require.Equal(t, said(report), said(read.Again()))
 }
 
 // requireFailed demands that the objective has failed, for the reason.
