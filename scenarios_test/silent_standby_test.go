@@ -43,7 +43,7 @@ func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orches
 			{Name: "lead clients to it", Do: db.To(pg.Replica)},
 		},
 		Objectives: []drtest.Objective{
-			// Three probes of half a second, or as many statements of a second.
+			// No probe of half a second gets through, three times in a row, each after a pause of 100 ms.
 			drtest.Detection(3 * time.Second),
 			// Detection, the silence, two deaths and a start of half a second each, a promotion of half a second, a breaker that
 			// is half open every 300 ms, and a margin for a busy machine.
@@ -89,8 +89,10 @@ func nothingTakenBack(l *drtest.Ledger) error {
 	return nil
 }
 
-func TestSilentStandby(t *testing.T) {
-	containertest.Parallel(t, containertest.Light)
+// startSilentStandby starts a pair whose replication goes through a link, and an orchestrator whose circuit breaker opens late: until then it
+// saves again and again what it could not save, and sees in the end that it is there.
+func startSilentStandby(t *testing.T, sabotage string) drtest.Scenario {
+	t.Helper()
 	var proxy *proxytest.Proxy
 	var replication *proxytest.Link
 	pg := pgtest.StartPair(t, pgtest.Sync, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
@@ -99,5 +101,17 @@ func TestSilentStandby(t *testing.T) {
 		return replication.Addr()
 	}))
 	db := proxy.Link(t, "database", pg.Primary)
-	drtest.Run(t, silentStandby(pg, replication, db, startOrchestrator(t, proxy, db, variant{})))
+	late := variant{sabotage: sabotage, env: map[string]string{"BREAKER_FAILURES": "60"}}
+	return silentStandby(pg, replication, db, startOrchestrator(t, proxy, db, late))
+}
+
+func TestSilentStandby(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	drtest.Run(t, startSilentStandby(t, ""))
+}
+
+func TestSilentStandbySabotaged(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	s := startSilentStandby(t, "unreplicated")
+	requireFailure(t, s, "nothing shown is taken back", `^\d+ of \d+ workflows that were shown finished were unfinished after that$`)
 }
