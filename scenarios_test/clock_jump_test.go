@@ -112,3 +112,10 @@ func TestClockJump(t *testing.T) {
 	t.Run("back", func(t *testing.T) { drtest.Run(t, clockJump(app, clock, -time.Hour)) })
 	t.Run("back as an instance dies", func(t *testing.T) { drtest.Run(t, clockBackAtCrash(app, clock)) })
 }
+
+func TestClockJumpSabotaged(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	clock := startShiftedClock(t)
+	s := clockJump(startInstancesOn(t, clock.pg, "no-lease"), clock, time.Hour)
+	requireFailure(t, s, "repeated calls", `[1-9]\d* of them repeated`)
+}

@@ -104,3 +104,11 @@ func TestLockedTable(t *testing.T) {
 		t.Run(mode, func(t *testing.T) { drtest.Run(t, lockedTable(pg, app, mode)) })
 	}
 }
+
+func TestLockedTableSabotaged(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	s := lockedTable(pg, startOrchestrator(t, proxy, pg, variant{sabotage: "no-breaker"}), "ACCESS EXCLUSIVE")
+	requireFailure(t, s, "detection", "want at most 2.5s")
+}
