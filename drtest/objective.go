@@ -296,12 +296,17 @@ func (l *Ledger) answers(fault Interval) (usual time.Duration, after, slow int, 
 var ErrInconclusive = errors.New("inconclusive")
 
 // Check makes an objective of any property of the ledger: it fails with the error that property returns, or is
-// inconclusive if that wraps [ErrInconclusive].
+// inconclusive if that wraps [ErrInconclusive], or if property panics.
 func Check(name string, property func(*Ledger) error) Objective {
 	if property == nil {
 		return Objective{name: name, kind: check} // refused with the scenario
 	}
-	return Objective{name: name, kind: check, judge: func(l *Ledger, _ Figures) Verdict {
+	return Objective{name: name, kind: check, judge: func(l *Ledger, _ Figures) (v Verdict) {
+		defer func() { // the other verdicts stand
+			if with := recover(); with != nil {
+				v = Verdict{Why: fmt.Sprintf("it panicked: %v, at %s", with, origin())}
+			}
+		}()
 		err := property(l)
 		if errors.Is(err, ErrInconclusive) {
 			return Verdict{Why: err.Error()}

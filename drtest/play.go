@@ -209,20 +209,42 @@ func (p *player) ask(ctx context.Context, limit time.Duration, f func(context.Co
 		defer answered()
 		returned := false
 		defer func() {
-			if returned {
-				return
+			if !returned {
+				tell(fmt.Errorf("it %w", p.abandoned(recover())))
 			}
-			err := errors.New("ended its goroutine, as FailNow does: return an error instead")
-			if what := recover(); what != nil {
-				err = fmt.Errorf("panicked: %v, at %s", what, origin())
-			}
-			p.abort(fmt.Errorf("a function of the scenario %w", err))
-			tell(fmt.Errorf("it %w", err))
 		}()
 		err := f(ctx)
 		returned = true
 		tell(err)
 	}()
+}
+
+// abandoned breaks the drill after a function of the scenario that did not return, and says why: it panicked with this, or, if it is
+// nil, ended its goroutine.
+func (p *player) abandoned(with any) error {
+	err := errors.New("ended its goroutine, as FailNow does: return an error instead")
+	if with != nil {
+		err = fmt.Errorf("panicked: %v, at %s", with, origin())
+	}
+	p.abort(fmt.Errorf("a function of the scenario %w", err))
+	return err
+}
+
+// class returns that of a unit.
+func (p *player) class(id string) string {
+	c, ok := p.Workload.(Classifier)
+	if !ok {
+		return ""
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			_ = p.abandoned(recover())
+		}
+	}()
+	class := c.Class(id)
+	returned = true
+	return class
 }
 
 // origin returns where the panic began that is being recovered from: "service.go:17 (example.com/shop.(*Client).Do)".
@@ -292,7 +314,9 @@ func (p *player) drill(parent context.Context) (err error) {
 	heal, err := p.inject(ctx)
 	defer func() {
 		end()
-		err = errors.Join(err, heal())
+		if failed := heal(); failed != nil && !errors.Is(err, failed) { // it may be known already
+			err = errors.Join(err, failed)
+		}
 	}()
 	if err != nil {
 		return err
@@ -480,10 +504,15 @@ func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 
 // respond holds and heals the fault, and follows the runbook meanwhile.
 func (p *player) respond(ctx context.Context, heal func() error) error {
-	done := make(chan error, 2)
-	go func() { done <- p.hold(ctx, heal) }()
-	go func() { done <- p.followRunbook(ctx) }()
-	return errors.Join(<-done, <-done)
+	holding, broke := context.WithCancel(ctx)
+	defer broke()
+	held := make(chan error, 1)
+	go func() { held <- p.hold(holding, heal) }()
+	err := p.followRunbook(ctx)
+	if err != nil {
+		broke() // nothing is measured any more
+	}
+	return errors.Join(err, <-held)
 }
 
 func (p *player) hold(ctx context.Context, heal func() error) error {
@@ -513,7 +542,10 @@ func (p *player) followRunbook(ctx context.Context) error {
 	for _, step := range p.Runbook {
 		lo := p.now()
 		p.event(StepBegun, Interval{lo, lo}, step.Name)
-		if err := p.call(ctx, p.Deadline, step.Do); err != nil {
+		switch err := p.call(ctx, p.Deadline, step.Do); {
+		case err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+			return nil // the deadline is a finding, and all that was seen is judged
+		case err != nil:
 			return fmt.Errorf("runbook step %q: %w", step.Name, err)
 		}
 		p.event(StepDone, Interval{lo, p.now()}, step.Name)
@@ -545,6 +577,9 @@ func (p *player) recover(ctx context.Context) error {
 	unsteady := "not steady again: " + p.unsteady()
 	var why []string
 	p.mu.Lock()
+	if step := p.report.Ledger.undone(); step != "" {
+		why = append(why, "never done: "+step)
+	}
 	if missing := p.missing(); len(missing) > 0 {
 		why = append(why, "never reached: "+strings.Join(missing, ", "))
 	}
@@ -560,6 +595,19 @@ func (p *player) recover(ctx context.Context) error {
 	}
 	p.mu.Unlock()
 	return p.atDeadline(ctx, err, strings.Join(why, "; "))
+}
+
+// undone returns the step of the runbook that was begun and not done, if there is one.
+func (l *Ledger) undone() (step string) {
+	for _, e := range l.Events {
+		switch e.Kind {
+		case StepBegun:
+			step = e.Note
+		case StepDone:
+			step = ""
+		}
+	}
+	return step
 }
 
 // missing returns the stages that have not been reached. Those that were there all the time are not waited for: nothing says that
@@ -859,10 +907,6 @@ func (p *player) every(ctx context.Context, f func()) {
 func (p *player) load(ctx context.Context) {
 	var requests sync.WaitGroup
 	defer requests.Wait()
-	class := func(string) string { return "" }
-	if c, ok := p.Workload.(Classifier); ok {
-		class = c.Class
-	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for n := 0; ; n++ {
@@ -874,7 +918,7 @@ func (p *player) load(ctx context.Context) {
 		case <-timer.C:
 		}
 		id := fmt.Sprintf("%s-%06d", p.prefix, n)
-		p.emit(record{Op: &opSent{N: n, ID: id, Class: class(id), Due: due, Start: p.now()}})
+		p.emit(record{Op: &opSent{N: n, ID: id, Class: p.class(id), Due: due, Start: p.now()}})
 		requests.Add(1)
 		p.request(ctx, n, id, requests.Done)
 	}

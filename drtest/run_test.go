@@ -316,6 +316,29 @@ func TestRun(t *testing.T) {
 		{reason: "a step ends its goroutine", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Runbook = []drtest.Step{{Name: "promote", Do: func(context.Context) error { runtime.Goexit(); return nil }}}
 		}},
+		{reason: "a step hangs until the deadline", edit: func(s *system, sc *drtest.Scenario) {
+			sc.HealAfter, sc.Deadline = 0, 10050*ms
+			sc.Runbook = []drtest.Step{{Name: "promote", Do: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}
+			sc.Proofs = []drtest.Proof{{Name: "one history", Examine: prove("both end at 0/30001A8", nil)}}
+		}},
+		{reason: "a step fails while the fault is held for long", edit: func(s *system, sc *drtest.Scenario) {
+			sc.HealAfter, sc.Deadline = 10*time.Minute, 20*time.Minute
+			sc.Runbook = []drtest.Step{{Name: "promote", Do: func(context.Context) error { return errors.New("not a replica") }}}
+		}},
+		{reason: "the fault cannot be healed", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Fault = drtest.NewFault("cut", s.cut().Inject, func(context.Context) error { return errors.New("no glue") })
+		}},
+		{reason: "a class panics", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = nameless{s.workload()}
+		}},
+		{reason: "a check panics", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Objectives = append(sc.Objectives, drtest.Check("cheap", func(l *drtest.Ledger) error {
+				if l.Bill.Cost > 0 {
+					return errors.New("it cost something")
+				}
+				return nil
+			}))
+		}},
 		{reason: "units show late", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Load.Settle = 5 * time.Second
 			sc.Workload = lagging{s.workload(), 4 * time.Second}
@@ -414,6 +437,16 @@ func (b broken) Do(ctx context.Context, id string) error {
 		b.instead()
 	}
 	return b.Workload.Do(ctx, id)
+}
+
+// nameless is a workload whose twentieth request has no class.
+type nameless struct{ drtest.Workload }
+
+func (nameless) Class(id string) string {
+	if strings.HasSuffix(id, "-000020") {
+		panic("no such shard")
+	}
+	return "shard"
 }
 
 // lagging shows its units some time after they were acked.
