@@ -635,8 +635,20 @@ func (p *player) atDeadline(ctx context.Context, err error, note string) error {
 func (p *player) settle(parent, ctx context.Context) error {
 	r := &reader{player: p}
 	limit := max(closingLimit, p.Deadline-p.now())
-	if p.report.Ledger.Drill.Tracked && r.read(parent, limit) == nil {
-		if err := p.finish(ctx, r.held); err != nil {
+	if p.report.Ledger.Drill.Tracked {
+		err := r.read(parent, limit)
+		for ; err != nil && ctx.Err() == nil; err = r.read(parent, limit) { // it may only just have come back
+			select {
+			case <-ctx.Done():
+			case <-time.After(2 * p.Load.Every):
+			}
+		}
+		if err == nil {
+			err = p.finish(ctx, r.held)
+		} else {
+			err = p.atDeadline(ctx, err, "nobody knows which accepted units there are to wait for: "+err.Error())
+		}
+		if err != nil {
 			return err
 		}
 	}

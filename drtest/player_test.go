@@ -2,6 +2,7 @@ package drtest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestDrillsShareNoIDs: drills that begin at the same moment may share a store, and must not take the work of others for theirs.
@@ -132,4 +134,63 @@ func TestUnfinishedWorkIsNamed(t *testing.T) {
 			t.Errorf("got %q, want %q...", got, want)
 		}
 	})
+}
+
+// unhurried takes half a second for each of ten steps of a unit, whatever happens to it. Its first readings of the survivors fail.
+type unhurried struct {
+	drtest.Workload
+	mu       sync.Mutex
+	accepted map[string]time.Time
+	fails    int
+}
+
+func (u *unhurried) Do(ctx context.Context, id string) error {
+	err := u.Workload.Do(ctx, id)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err == nil {
+		u.accepted[id] = time.Now()
+	}
+	return err
+}
+
+func (u *unhurried) Progress(context.Context) (map[string]drtest.Progress, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	units := map[string]drtest.Progress{}
+	for id, at := range u.accepted {
+		done := min(10, int(time.Since(at)/(500*ms)))
+		units[id] = drtest.Progress{Done: done, Attempt: 1, Finished: done == 10}
+	}
+	return units, nil
+}
+
+func (u *unhurried) Survivors(ctx context.Context) ([]string, error) {
+	if u.fails--; u.fails >= 0 {
+		return nil, errors.New("broken pipe")
+	}
+	return u.Workload.Survivors(ctx)
+}
+
+// TestWorkIsWaitedForAfterAFailedReading: work is not called unfinished since the first reading of what is held failed.
+func TestWorkIsWaitedForAfterAFailedReading(t *testing.T) {
+	for _, c := range []struct {
+		fails int
+		want  string
+	}{
+		{2, "all recovered: pass: 11 of 11 units in flight recovered"},
+		{1000, `all recovered: inconclusive: survivors are not known: read survivors: no two readings agreed within 10.4s\nbroken pipe`},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sc := new(system).scenario()
+			sc.Workload = &unhurried{Workload: sc.Workload, accepted: map[string]time.Time{}, fails: c.fails}
+			l, err := drtest.Play(t.Context(), sc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, drtest.Judge(l, drtest.AllRecovered(1)).Verdicts[0].String()); diff != "" {
+				t.Errorf("%d readings fail: %s", c.fails, diff)
+			}
+		})
+	}
 }
