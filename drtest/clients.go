@@ -25,7 +25,7 @@ type clients struct {
 
 	evidence time.Duration     // the last moment at which a failure shows the service to be down; -1 before there is one
 	failed   []int             // ops that failed after the fault
-	classes  map[string]*class // of what was sent after the fault
+	classes  map[string]*class // of all that was sent
 	begin    int               // the first op of the present row of acks
 	run      int               // the first op of the row since when the load has kept to its schedule
 	window   int               // where the first steady window of the row began; -1 without one
@@ -35,7 +35,9 @@ type clients struct {
 // A class of requests has an outage of its own: see [Classifier].
 type class struct {
 	evidence time.Duration // as above
-	before   int           // acks after the fault and before the first failure
+	asked    time.Duration // when the last request was sent that was acked
+	certain  bool          // whether something was sent once the fault was certain to be in effect
+	before   int           // acks since then and before the first failure
 	failed   int           // failures
 	trials   int           // requests since the first failure, with it
 	end      int           // trials until the last failure, with it
@@ -83,8 +85,8 @@ func (c *clients) take(op Op) {
 		c.fail(op)
 		return
 	}
-	if c.faulted && op.Start >= c.fault.Hi {
-		c.class(op.Class).ack(op, c.next)
+	if class := c.class(op.Class); c.faulted {
+		class.ack(op, c.next, op.Start >= c.fault.Hi)
 	}
 	if c.begin == c.next && op.Start <= c.evidence { // its answer says nothing about the time after the failure
 		c.begin++
@@ -109,9 +111,9 @@ func (c *clients) fail(op Op) {
 	evidence := c.l.evidence(op)
 	c.evidence = max(c.evidence, evidence)
 	c.begin, c.window, c.slowest = c.next+1, -1, 0
-	if c.faulted && op.End > c.fault.Lo {
+	if class := c.class(op.Class); c.faulted && op.End > c.fault.Lo {
 		c.failed = append(c.failed, c.next)
-		c.class(op.Class).fail(evidence)
+		class.fail(evidence, op.Start >= c.fault.Hi)
 	}
 }
 
@@ -122,10 +124,14 @@ func (c *clients) class(name string) *class {
 	return c.classes[name]
 }
 
-func (c *class) ack(op Op, n int) {
+// ack takes a request that was acked. One that was sent before the fault was certain to be in effect, and before any failure, tells
+// nothing.
+func (c *class) ack(op Op, n int, certain bool) {
+	c.asked, c.certain = op.Start, c.certain || certain
 	switch {
-	case c.failed == 0:
+	case c.failed == 0 && certain:
 		c.before++
+	case c.failed == 0:
 	case op.Start > c.evidence:
 		if c.acks == 0 {
 			c.rows++
@@ -136,7 +142,12 @@ func (c *class) ack(op Op, n int) {
 	}
 }
 
-func (c *class) fail(evidence time.Duration) {
+// fail takes a request that failed. Where the first one fails that was sent once the fault was certain to be in effect, the outage
+// counts from there: acks between earlier failures may be of a time when the fault was not in effect yet.
+func (c *class) fail(evidence time.Duration, certain bool) {
+	if certain && !c.certain {
+		*c = class{evidence: c.evidence, asked: c.asked, certain: true}
+	}
 	c.evidence, c.acks, c.needs = max(c.evidence, evidence), 0, 0
 	if len(c.last) == lastStretch {
 		c.last = slices.Delete(c.last, 0, 1)
@@ -172,11 +183,17 @@ func (c *class) need() int {
 // over says whether the outages of all classes are over.
 func (c *clients) over() bool {
 	for _, class := range c.classes {
-		if class.acks < class.need() {
+		if class.acks < class.need() || c.unasked(class) {
 			return false
 		}
 	}
 	return true
+}
+
+// unasked says that nothing of a class was sent and acked since the fault, or since any request failed: it may be down for all that is
+// known, though others are served.
+func (c *clients) unasked(class *class) bool {
+	return class.asked < c.fault.Hi || class.asked <= c.evidence
 }
 
 // acked returns how many requests in a row were sent since from and acked, until the last that has an outcome.
@@ -215,10 +232,10 @@ func (c *clients) rows() (rows int) {
 // completes the evidence counts. Without, it is Forever.
 func (c *clients) served() time.Duration {
 	begin := c.next
+	if !c.over() {
+		return Forever
+	}
 	for _, class := range c.classes {
-		if class.acks < class.need() {
-			return Forever
-		}
 		if class.failed > 0 {
 			begin = min(begin, class.begin)
 		}
@@ -237,16 +254,23 @@ func (c *clients) served() time.Duration {
 	return last
 }
 
-// lacking says which evidence is missing that all classes are served again.
+// lacking says which evidence is missing that all classes are served.
 func (c *clients) lacking() string {
 	var lacks []string
 	for _, name := range slices.Sorted(maps.Keys(c.classes)) {
-		if class := c.classes[name]; class.acks < class.need() {
+		switch class := c.classes[name]; {
+		case class.acks < class.need():
 			said := fmt.Sprintf("%d requests were acked in a row since the last failure, and %d show that no more fail", class.acks, class.need())
 			if name != "" {
 				said = name + ": " + said
 			}
 			lacks = append(lacks, said)
+		case c.unasked(class):
+			since := "the last failure"
+			if len(c.failed) == 0 {
+				since = "the fault"
+			}
+			lacks = append(lacks, cmp.Or(name, "clients")+": no request was sent and acked since "+since)
 		}
 	}
 	return some(lacks)

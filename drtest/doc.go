@@ -74,7 +74,8 @@
 //
 // # Partial outages
 //
-// When acks came between the fault and the last failure, only some requests failed, and one more ack proves nothing.
+// When acks came between the fault and the last failure, only some requests failed, and one more ack proves nothing. Acks from before
+// Inject returned count where a request had failed before them, unless all fail that were sent from then on.
 // The failure rate then has a lower bound with a confidence of 95 %, that of Clopper and Pearson for one side. It is the
 // lowest of the whole outage and of its last two, four and eight failures, since a rate that falls must not be averaged with what
 // came before. Served again is the end of the n-th ack in a row since the last failure, with
@@ -87,7 +88,8 @@
 // A row of n acks excludes a failure rate above 1 - (0.05 / rows)^(1/n): 33 acks exclude 8.7 %. A service that keeps failing at
 // a lower rate can pass as recovered. [ErrorRate] asks for more acks.
 //
-// Requests may belong to classes: see [Classifier]. Each class has an outage of its own, and service is back when it is back for all.
+// Requests may belong to classes: see [Classifier]. Each class has an outage of its own, and service is back when it is back for all. A
+// drill goes on until a request of each class that it has seen was acked since the fault and since the last failure of any.
 //
 // # A tester that stalls
 //

@@ -96,6 +96,23 @@ func ackedLate(start, end time.Duration) func(*drtest.Ledger) {
 	}
 }
 
+// injecting has Inject return its receipt at a moment.
+func injecting(until time.Duration) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) { l.Events[0].Hi = until }
+}
+
+// class has some requests be of a class, and all others of another one.
+func class(name string, ops ...int) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		for i := range l.Ops {
+			l.Ops[i].Class = "common"
+		}
+		for _, i := range ops {
+			l.Ops[i].Class = name
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	resumes := units(2000*ms, drtest.Progress{Done: 1, Attempt: 2, From: 1}, drtest.Progress{Done: 3, Attempt: 2, From: 1},
 		drtest.Progress{Done: 4, Attempt: 2, From: 1, Finished: true})
@@ -126,6 +143,28 @@ func TestJudge(t *testing.T) {
 			l.Drill.Timeout = 5 * time.Second
 		}), drtest.RTO(2 * time.Second),
 			"RTO: pass: got 1.310s (0.880s..1.310s), want at most 2s; 7 requests acked since exclude a failure rate above 34.8 %"},
+		{"back before Inject returned", hand(1500*ms, injecting(2500*ms)), drtest.RTO(time.Second),
+			"RTO: pass: got 0.510s (0.000s..0.510s), want at most 1s; 15 requests acked since exclude a failure rate above 18.1 %"},
+		{"some failed before Inject returned", hand(0, injecting(2300*ms), func(l *drtest.Ledger) {
+			for i := 11; i < 22; i += 3 {
+				l.Ops[i].Outcome, l.Ops[i].Err = drtest.Unknown, "connection refused"
+			}
+		}), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got more than 0.000s, want at most 2s: not served again for certain: 9 requests were acked in a row since the last failure, and 45 show that no more fail"},
+		{"some failed before Inject returned, and all thereafter", hand(2400*ms, injecting(1900*ms), func(l *drtest.Ledger) {
+			for i := 14; i < 19; i++ {
+				l.Ops[i].Outcome, l.Ops[i].Err = drtest.Acked, ""
+			}
+		}), drtest.RTO(2 * time.Second),
+			"RTO: pass: got 1.410s (0.400s..1.410s), want at most 2s; 6 requests acked since exclude a failure rate above 39.3 %"},
+		{"a class that nobody asked for since the fault", hand(2000*ms, class("rare", 3)), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got more than 0.880s, want at most 2s: not served again for certain: rare: no request was sent and acked since the last failure"},
+		{"a class that nobody asked for since the last failure", hand(2000*ms, class("rare", 3, 15), func(l *drtest.Ledger) {
+			l.Ops[15].Outcome, l.Ops[15].Err = drtest.Acked, ""
+		}), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got more than 0.880s, want at most 2s: not served again for certain: rare: no request was sent and acked since the last failure"},
+		{"a class that was asked for again", hand(2000*ms, class("rare", 3, 25)), drtest.RTO(2 * time.Second),
+			"RTO: pass: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %"},
 		{"gave up", hand(2000*ms, func(l *drtest.Ledger) {
 			l.Events = append(l.Events, drtest.Event{Kind: drtest.DeadlinePassed, Interval: drtest.Interval{Lo: 3 * time.Second, Hi: 3 * time.Second}, Note: "7 accepted units have not finished"})
 		}), drtest.RTO(2 * time.Second),
@@ -278,6 +317,7 @@ func TestJudge(t *testing.T) {
 
 		{"nobody noticed", hand(0), drtest.Transparent(), "transparent: pass: none of 30 requests failed, and the slowest answer took 0.010s, 0.010s before the fault"},
 		{"nobody asked after the fault", hand(0, func(l *drtest.Ledger) { l.Ops = l.Ops[:10] }), drtest.Transparent(), "transparent: inconclusive: no request was sent and acked after the fault"},
+		{"nobody asked for a class after the fault", hand(0, class("rare", 3)), drtest.Transparent(), "transparent: inconclusive: rare: no request was sent and acked since the fault"},
 		{"clients noticed", hand(2000 * ms), drtest.Transparent(), "transparent: fail: 9 of 30 requests failed after the fault"},
 		{"no fault", hand(0, func(l *drtest.Ledger) { l.Events = nil }), drtest.Transparent(), "transparent: inconclusive: no fault was injected"},
 

@@ -244,6 +244,7 @@ func Transparent() Objective {
 		fault, injected := l.Event(FaultInjected)
 		window := since(FaultInjected)(l, Interval{Hi: Forever})
 		usual, after, slow, slowest, unseen := l.answers(fault)
+		unasked := l.follow().skipping().lacking()
 		switch {
 		case !injected:
 			return Verdict{Why: "no fault was injected"}
@@ -254,6 +255,8 @@ func Transparent() Objective {
 			return untrusted(Verdict{Why: fmt.Sprintf("%d requests failed while the test process stood still", f.Failed)}, l.Strain(window))
 		case after == 0:
 			return Verdict{Why: "no request was sent and acked after the fault"}
+		case unasked != "":
+			return Verdict{Why: unasked}
 		case slow*20 > after:
 			v := Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d answers after the fault took longer than any before it by far: up to %s, where %s was the slowest",
 				slow, after, seconds(slowest), seconds(usual))}

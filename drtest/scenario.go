@@ -73,7 +73,7 @@ type Workload interface {
 
 // A Classifier is a [Workload] whose requests belong to classes, such as a shard, a region or a kind of call, that can be down by
 // themselves. Class names the class of a unit by its id. Each class has an outage of its own, and service is back when it is
-// back for all. Without classes one that is down among others looks like a failure rate.
+// back for all, each of which has to be asked for again. Without classes one that is down among others looks like a failure rate.
 type Classifier interface {
 	Class(id string) string
 }

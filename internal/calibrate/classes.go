@@ -82,11 +82,13 @@ func Classes() []Class {
 		{"shared ids", "four drills at a time on one store, one of which keeps nothing", 1, sharedIDs},
 
 		{"error rate", "5 to 90 % of the requests fail, then none", 0.95, errorRate},
+		{"error rate, told late", "like the error rate, and Inject returns only near its end", 0.95, toldLate},
 		{"error rate that falls", "80 to 95 % of the requests fail, then 20 to 60 %, then 5 to 20 %, then none", 0.95, fallingRate},
 		{"one shard of several", "one of 2 to 11 shards is down, and up again", 0.95, deadShard},
 		{"one shard of several, by class", "likewise, and the workload names the shard of each request", 1, knownShard},
 		{"one instance of several", "every 2nd to 11th request meets a dead instance, until it is replaced", 0.95, deadInstance},
 		{"error rate, with an objective", "like the error rate, and the drill asks for at most 2 to 10 %", 0.95, asked},
+		{"rare shard for ever", "all are down for a while, and one that is seldom asked for ever", 1, rareForEver},
 		{"error rate for ever, with an objective", "one to two times as many requests fail for ever as the drill asks for", 0.95, askedForEver},
 		{"error rate for ever", "1 to 15 % of the requests fail, for ever", 0.95, rateForEver},
 		{"dead shard for ever", "one of 5 to 20 shards is down, for ever", 0.95, shardForEver},

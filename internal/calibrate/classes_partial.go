@@ -38,6 +38,16 @@ func errorRate(r *rand.Rand) Plant {
 	return partial(r, l, rate, over, func(q Request) bool { return q.Since < over && q.Luck < rate })
 }
 
+// toldLate is trouble of which much is over when Inject returns: what is seen meanwhile shows the rate.
+func toldLate(r *rand.Rand) Plant {
+	l := load(r)
+	rate := 0.05 + 0.85*r.Float64()
+	over := lasting(r, l, rate)
+	p := partial(r, l, rate, over, func(q Request) bool { return q.Since < over && q.Luck < rate })
+	p.Scenario.Workload.(*Service).InjectAfter = over - between(r, 0, 20*l.Every)
+	return p
+}
+
 func fallingRate(r *rand.Rand) Plant {
 	l := load(r)
 	rates := []float64{0.8 + 0.15*r.Float64(), 0.2 + 0.4*r.Float64(), 0.05 + 0.15*r.Float64()}
@@ -85,6 +95,29 @@ func knownShard(r *rand.Rand) Plant {
 	c.Workload = sharded{s, shards, salt}
 	c.Watch = 4 * time.Duration(shards) * l.Every
 	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(over)} }}
+}
+
+// seldom is a service with a shard that every hundredth request or so is for.
+type seldom struct {
+	*Service
+	every int
+}
+
+func (s seldom) Class(id string) string {
+	if number(id)%s.every == 3 {
+		return "archive"
+	}
+	return "shop"
+}
+
+func rareForEver(r *rand.Rand) Plant {
+	l := load(r)
+	s, down := service(r, l), outage(r, l)
+	w := seldom{s, 60 + r.IntN(200)}
+	s.Fails = func(q Request) bool { return q.Since < down || q.Number%w.every == 3 }
+	c := s.scenario(l)
+	c.Workload = w
+	return Plant{Scenario: c, Rules: []Rule{never("all are served again", drtest.RTO(long), drtest.Pass)}}
 }
 
 func deadShard(r *rand.Rand) Plant {
