@@ -221,9 +221,12 @@ func (l *Ledger) leftAlone() (at time.Duration) {
 	return at
 }
 
-// untrusted is a verdict that a strained machine stands in the way of.
+// untrusted is a verdict that a strained machine stands in the way of, or a test process that stood still for but a moment.
 func untrusted(v Verdict, strain Strain) Verdict {
-	v.Status, v.Untrusted, v.Why = Inconclusive, true, v.Why+": "+strain.why()
+	v.Status, v.Untrusted = Inconclusive, true
+	if !strain.KeptUp() {
+		v.Why += ": " + strain.why()
+	}
 	return v
 }
 

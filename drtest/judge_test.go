@@ -113,6 +113,37 @@ func class(name string, ops ...int) func(*drtest.Ledger) {
 	}
 }
 
+// slowOps has the answer to one request take a time, or to all from it until another one.
+func slowOps(took time.Duration, from int, until ...int) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		for i := from; i < max(from+1, append(until, 0)[0]); i++ {
+			l.Ops[i].End = l.Ops[i].Start + took
+		}
+	}
+}
+
+// goesOn has the drill go on until it has sent so many requests.
+func goesOn(ops int) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		for n := len(l.Ops); n < ops; n++ {
+			at := time.Duration(n) * l.Drill.Every
+			l.Ops = append(l.Ops, drtest.Op{ID: fmt.Sprintf("op-%d", n), Due: at, Start: at, End: at + 10*ms, Outcome: drtest.Acked})
+		}
+	}
+}
+
+func steadyAt(at time.Duration) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		l.Events = append([]drtest.Event{{Kind: drtest.SteadyReached, Interval: drtest.Interval{Lo: at, Hi: at}}}, l.Events...)
+	}
+}
+
+func stall(from, to time.Duration) func(*drtest.Ledger) {
+	return func(l *drtest.Ledger) {
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.Stalled, Interval: drtest.Interval{Lo: from, Hi: to}})
+	}
+}
+
 func TestJudge(t *testing.T) {
 	resumes := units(2000*ms, drtest.Progress{Done: 1, Attempt: 2, From: 1}, drtest.Progress{Done: 3, Attempt: 2, From: 1},
 		drtest.Progress{Done: 4, Attempt: 2, From: 1, Finished: true})
@@ -319,6 +350,20 @@ func TestJudge(t *testing.T) {
 		{"nobody asked after the fault", hand(0, func(l *drtest.Ledger) { l.Ops = l.Ops[:10] }), drtest.Transparent(), "transparent: inconclusive: no request was sent and acked after the fault"},
 		{"nobody asked for a class after the fault", hand(0, class("rare", 3)), drtest.Transparent(), "transparent: inconclusive: rare: no request was sent and acked since the fault"},
 		{"clients noticed", hand(2000 * ms), drtest.Transparent(), "transparent: fail: 9 of 30 requests failed after the fault"},
+		{"all answers are as slow as the first one of a cold start", hand(0, slowOps(450*ms, 0), slowOps(400*ms, 11, 30), steadyAt(1000*ms)), drtest.Transparent(),
+			"transparent: fail: 19 of 20 answers after the fault took longer than any before it by far: up to 0.400s, where 0.010s was the slowest"},
+		{"a freeze, and a long drill", hand(0, goesOn(2000), slowOps(450*ms, 12, 22)), drtest.Transparent(),
+			"transparent: fail: 10 of 100 answers after the fault took longer than any before it by far: up to 0.450s, where 0.010s was the slowest"},
+		{"a few slow answers now and then", hand(0, goesOn(2000), slowOps(450*ms, 12, 14), slowOps(450*ms, 500, 503), slowOps(450*ms, 580, 582)), drtest.Transparent(),
+			"transparent: pass: none of 2000 requests failed, and the slowest answer took 0.450s, 0.010s before the fault"},
+		{"a freeze before Inject returned", hand(0, injecting(2500*ms), slowOps(450*ms, 11, 21)), drtest.Transparent(),
+			"transparent: fail: 10 of 20 answers after the fault took longer than any before it by far: up to 0.450s, where 0.010s was the slowest"},
+		{"the tester stood still", hand(0, slowOps(450*ms, 12, 14), stall(1300*ms, 1600*ms)), drtest.Transparent(),
+			"transparent: untrusted: 2 of 20 answers after the fault took longer than any before it by far: up to 0.450s, where 0.010s was the slowest, some of them while the test process stood still"},
+		{"a request failed while the tester stood still", hand(1200*ms, stall(1050*ms, 1150*ms)), drtest.Transparent(),
+			"transparent: untrusted: 1 requests failed while the test process stood still"},
+		{"the tester stood still before the fault", hand(0, slowOps(450*ms, 3), stall(350*ms, 700*ms), slowOps(400*ms, 11, 30)), drtest.Transparent(),
+			"transparent: fail: 19 of 20 answers after the fault took longer than any before it by far: up to 0.400s, where 0.010s was the slowest"},
 		{"no fault", hand(0, func(l *drtest.Ledger) { l.Events = nil }), drtest.Transparent(), "transparent: inconclusive: no fault was injected"},
 
 		{"a property that holds", hand(0), drtest.Check("sane", func(*drtest.Ledger) error { return nil }), "sane: pass: holds"},

@@ -236,15 +236,19 @@ func RepeatedCalls(atMost int) Objective {
 }
 
 // Transparent requires that no client sees the fault at all: none fails, none has its answer later than [Load].Timeout, and answers do
-// not become slow: no more than one in twenty takes longer than twice the slowest before the fault, and Load.Every.
+// not become slow: of no hundred in a row more than one in twenty takes longer than twice the slowest of the steady window, and Load.Every.
 // Requests that fail on a machine that does not keep up may have failed for that, so an outage that is no longer than the machine's
 // part is no failure then but untrusted. A time in which no request was sent can hide an outage, so it does not pass.
 func Transparent() Objective {
 	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
 		window := since(FaultInjected)(l, Interval{Hi: Forever})
-		usual, after, slow, slowest, unseen := l.answers(fault)
+		a := l.answers(fault)
 		unasked := l.follow().skipping().lacking()
+		became := func(slow int) string {
+			return fmt.Sprintf("%d of %d answers after the fault took longer than any before it by far: up to %s, where %s was the slowest",
+				slow, a.of, seconds(a.slowest), seconds(a.usual))
+		}
 		switch {
 		case !injected:
 			return Verdict{Why: "no fault was injected"}
@@ -253,45 +257,77 @@ func Transparent() Objective {
 			return l.distrust(v, since(FaultInjected)(l, f.RTO.Interval), f.Outage.Lo, 0)
 		case f.Failed > 0:
 			return untrusted(Verdict{Why: fmt.Sprintf("%d requests failed while the test process stood still", f.Failed)}, l.Strain(window))
-		case after == 0:
+		case a.after == 0:
 			return Verdict{Why: "no request was sent and acked after the fault"}
 		case unasked != "":
 			return Verdict{Why: unasked}
-		case slow*20 > after:
-			v := Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d answers after the fault took longer than any before it by far: up to %s, where %s was the slowest",
-				slow, after, seconds(slowest), seconds(usual))}
-			return l.distrust(v, window, slowest-usual, 0)
-		case unseen > l.Drill.gap():
-			return untrusted(Verdict{Why: fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(unseen))}, l.Strain(window))
+		case a.slow*20 > a.of:
+			return l.distrust(Verdict{Status: Fail, Why: became(a.slow)}, window, a.slowest-a.usual, 0)
+		case a.stalled*20 > a.of:
+			return untrusted(Verdict{Why: became(a.stalled) + ", some of them while the test process stood still"}, l.Strain(window))
+		case a.unseen > l.Drill.gap():
+			return untrusted(Verdict{Why: fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(a.unseen))}, l.Strain(window))
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed, and the slowest answer took %s, %s before the fault",
-			len(l.Ops), seconds(slowest), seconds(usual))}
+			len(l.Ops), seconds(a.slowest), seconds(a.usual))}
 	}}
 }
 
-// answers returns how long the slowest answer took before the fault; how many there were of requests that were sent after it, how many of
-// them were slow, and how long the slowest took; and the longest time in which no request was sent since the fault.
-func (l *Ledger) answers(fault Interval) (usual time.Duration, after, slow int, slowest, unseen time.Duration) {
+// Answers tell whether those after the fault are slow.
+type answers struct {
+	usual   time.Duration // the slowest in the steady window before the fault
+	after   int           // so many were of requests that were sent after it
+	slowest time.Duration // that came after it
+	of      int           // so many in a row are judged at a time
+	slow    int           // the most of them that took long
+	stalled int           // likewise, with those that were under way while the test process stood still
+	unseen  time.Duration // the longest time in which no request was sent since the fault
+}
+
+// answersInRow are judged at a time: an outage that is waited out must not be thinned by how long the drill goes on.
+const answersInRow = 100
+
+func (l *Ledger) answers(fault Interval) (a answers) {
+	stalls := l.stalls()
+	var from time.Duration // what was sent before may have met a system that was still warming up
+	if steady, ok := l.Event(SteadyReached); ok {
+		from = steady.Lo - l.Drill.Steady
+	}
 	for _, op := range l.Ops {
-		if op.Outcome == Acked && op.End <= fault.Lo {
-			usual = max(usual, op.End-op.Start)
+		if op.Start >= from && op.Outcome == Acked && op.End <= fault.Lo && !op.during(stalls) {
+			a.usual = max(a.usual, op.End-op.Start)
 		}
 	}
 	sent := fault.Lo
-	for _, op := range l.Ops {
-		if op.Start < fault.Lo {
-			continue
+	var row []Op
+	slow, stalled := 0, 0
+	count := func(op Op, one int) {
+		if op.End-op.Start <= 2*a.usual+l.Drill.Every {
+			return
 		}
-		unseen, sent = max(unseen, op.Start-sent), op.Start
-		if took := op.End - op.Start; op.Start >= fault.Hi && op.Outcome == Acked {
-			after++
-			slowest = max(slowest, took)
-			if took > 2*usual+l.Drill.Every {
-				slow++
-			}
+		if stalled += one; !op.during(stalls) {
+			slow += one
 		}
 	}
-	return usual, after, slow, slowest, unseen
+	for _, op := range l.Ops {
+		if op.Start >= fault.Lo {
+			a.unseen, sent = max(a.unseen, op.Start-sent), op.Start
+		}
+		if op.Outcome != Acked || op.End <= fault.Lo {
+			continue
+		}
+		if op.Start >= fault.Hi {
+			a.after++
+		}
+		a.slowest = max(a.slowest, op.End-op.Start)
+		count(op, 1)
+		if row = append(row, op); len(row) > answersInRow {
+			count(row[0], -1)
+			row = row[1:]
+		}
+		a.of, a.slow, a.stalled = len(row), max(a.slow, slow), max(a.stalled, stalled)
+	}
+	return a
 }
 
 // ErrInconclusive marks the error of a [Check] whose ledger, or of a [Proof] whose examination, does not show the
