@@ -132,6 +132,13 @@ func goesOn(ops int) func(*drtest.Ledger) {
 	}
 }
 
+// secondAttempt has the units in flight be in their second attempt before the fault.
+func secondAttempt(l *drtest.Ledger) {
+	for _, id := range []string{"op-08", "op-09"} {
+		l.Samples[2].Units[id] = drtest.Progress{Done: 2, Attempt: 2, From: 1}
+	}
+}
+
 func steadyAt(at time.Duration) func(*drtest.Ledger) {
 	return func(l *drtest.Ledger) {
 		l.Events = append([]drtest.Event{{Kind: drtest.SteadyReached, Interval: drtest.Interval{Lo: at, Hi: at}}}, l.Events...)
@@ -289,6 +296,12 @@ func TestJudge(t *testing.T) {
 		}), drtest.AllRecovered(1), "all recovered: fail: 0 of 2 units in flight recovered; not op-08 (not finished) op-09 (not finished)"},
 		{"work seen during the fault was lost", hand(2000*ms, units(1005*ms, drtest.Progress{Done: 4, Attempt: 1}, drtest.Progress{Done: 2, Attempt: 2, From: 2})), drtest.LostWork(0),
 			"lost work: inconclusive: got 0.120s (0.000s..0.120s), want at most 0s: too coarse to tell, with a fault that took 0.020s, Load.Every 100ms (also of the health poll) and Load.Timeout 500ms"},
+		{"attempts are counted anew", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 3, Attempt: 1}), secondAttempt), drtest.LostWork(0),
+			"lost work: inconclusive: op-08 was in attempt 2 and later in attempt 1, so rollbacks between two samples would be missed"},
+		{"attempts are counted anew, and nothing is left", hand(2000*ms, units(2000*ms, drtest.Progress{Done: 0, Attempt: 1}), secondAttempt), drtest.LostWork(50 * ms),
+			"lost work: fail: got 0.220s (0.190s..0.220s), want at most 50ms"},
+		{"attempts are counted anew after a moment in which work went on", hand(2000*ms, units(1005*ms, drtest.Progress{Done: 3, Attempt: 2, From: 1}, drtest.Progress{Done: 4, Attempt: 1}), secondAttempt), drtest.WorkRTO(2 * time.Second),
+			"work RTO: pass: got 0.110s (0.000s..0.110s), want at most 2s"},
 		{"no work", hand(2000*ms, units(0), func(l *drtest.Ledger) {
 			for _, id := range []string{"op-08", "op-09"} {
 				l.Samples[2].Units[id] = drtest.Progress{Done: 4, Attempt: 1, Finished: true}

@@ -180,8 +180,8 @@ func (l *Ledger) resumed(fault Interval, units []unit, progress func(unit) int) 
 				continue
 			}
 			// A unit that is past, but started anew from behind since the last sample, was behind between
-			// the two.
-			if p.Attempt > attempt[id] && p.From <= done {
+			// the two. A count of attempts that begins anew says so, too.
+			if p.Attempt > 0 && p.Attempt != attempt[id] && p.From <= done {
 				resumed = Interval{Lo: previous, Hi: Forever}
 			}
 			attempt[id] = p.Attempt
@@ -230,6 +230,9 @@ func lostWork(fault Interval, units []unit) Figure {
 		if !resumed {
 			return unknown("%s was never seen again after the fault", u.id)
 		}
+		if was, is := u.recounted(); was > 0 && from > 0 {
+			return unknown("%s was in attempt %d and later in attempt %d, so rollbacks between two samples would be missed", u.id, was, is)
+		}
 		reached := u.reached(from)
 		if from < before.Done {
 			worst.Lo = max(worst.Lo, fault.Lo-reached.Hi)
@@ -239,6 +242,18 @@ func lostWork(fault Interval, units []unit) Figure {
 		}
 	}
 	return known(worst)
+}
+
+// recounted returns two attempts of a unit, the later of which is the lower: whatever counts them has begun anew. One that waits
+// has none.
+func (u unit) recounted() (was, is int) {
+	for _, p := range u.seen {
+		if p.Attempt > 0 && p.Attempt < was {
+			return was, p.Attempt
+		}
+		was = max(was, p.Attempt)
+	}
+	return 0, 0
 }
 
 // reached says when clients first saw that done steps were finished.
