@@ -3,6 +3,7 @@ package drtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -40,8 +41,9 @@ func (f fault) Heal(ctx context.Context) error {
 	return f.heal(ctx)
 }
 
-// onset returns between which moments a fault took effect whose Inject was called at one time and has just returned.
-func onset(f Fault, called time.Time) (not, certain time.Time) {
+// onset returns between which moments a fault took effect whose Inject was called at one time and has just returned. It refuses moments
+// that cannot be.
+func onset(f Fault, called time.Time) (not, certain time.Time, err error) {
 	not, certain = called, time.Now()
 	if t, ok := f.(Timed); ok {
 		from, to := t.Onset()
@@ -52,7 +54,17 @@ func onset(f Fault, called time.Time) (not, certain time.Time) {
 			certain = to
 		}
 	}
-	return not, certain
+	first := not
+	if certain.Before(first) {
+		first = certain
+	}
+	switch before, wrong := called.Sub(first), not.Sub(certain); {
+	case before > 0:
+		err = fmt.Errorf("it says that it took effect %v before it was injected", before)
+	case wrong > 0:
+		err = fmt.Errorf("it says that it was not in effect yet %v after it was", wrong)
+	}
+	return not, certain, err
 }
 
 // A Derived fault injects another one, Of, and does something before it or after it: when it takes effect, and what is
@@ -107,7 +119,10 @@ func (fs *together) Inject(ctx context.Context) (Receipt, error) {
 		case receipt == "":
 			return "", errors.New(f.String() + ": no receipt")
 		}
-		not, certain := onset(f, called)
+		not, certain, err := onset(f, called)
+		if err != nil {
+			return "", fmt.Errorf("%v: %w", f, err)
+		}
 		fs.mu.Lock()
 		defer fs.mu.Unlock()
 		if fs.not.IsZero() || not.Before(fs.not) {

@@ -195,6 +195,8 @@ func TestJudge(t *testing.T) {
 			}
 		}), drtest.RTO(2 * time.Second),
 			"RTO: pass: got 1.410s (0.400s..1.410s), want at most 2s; 6 requests acked since exclude a failure rate above 39.3 %"},
+		{"very many acks", hand(2000*ms, goesOn(6020)), drtest.RTO(2 * time.Second),
+			"RTO: pass: got 1.010s (0.880s..1.010s), want at most 2s; 6000 requests acked since exclude a failure rate above 0.05 %"},
 		{"a class that nobody asked for since the fault", hand(2000*ms, class("rare", 3)), drtest.RTO(2 * time.Second),
 			"RTO: inconclusive: got more than 0.880s, want at most 2s: not served again for certain: rare: no request was sent and acked since the last failure"},
 		{"a class that nobody asked for since the last failure", hand(2000*ms, class("rare", 3, 15), func(l *drtest.Ledger) {

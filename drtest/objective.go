@@ -55,7 +55,7 @@ func ErrorRate(atMost float64) Objective {
 		acks := c.acked(l.leftAlone())
 		if n := len(c.failed); n > 0 && c.served() == Forever {
 			last := c.failed[max(0, n-lastStretch):]
-			if rate := leastRate(len(last), last[len(last)-1]-last[0]+1); rate > atMost {
+			if rate := leastRate(len(last), c.next-last[0]); rate > atMost {
 				v := Verdict{Status: Fail, Why: fmt.Sprintf("at least %s of the requests failed to the end, want at most %s", percent(rate), percent(atMost))}
 				return l.distrust(v, Interval{fault.Lo, Forever}, 0, 0)
 			}
@@ -72,7 +72,13 @@ func ErrorRate(atMost float64) Objective {
 	}}
 }
 
-func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+// percent has one digit, and of what is very little two that tell it from nothing.
+func percent(share float64) string {
+	if share < 0.001 {
+		return fmt.Sprintf("%.2g %%", 100*share)
+	}
+	return fmt.Sprintf("%.1f %%", 100*share)
+}
 
 // Detection requires the system's own Health to turn bad within limit of the fault.
 func Detection(limit time.Duration) Objective {

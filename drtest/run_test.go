@@ -339,6 +339,9 @@ func TestRun(t *testing.T) {
 				return nil
 			}))
 		}},
+		{reason: "one of two faults is not in effect yet after it was", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Fault = drtest.Together(s.cut(), misdated{dated("backwards", 10*ms, 30*ms)})
+		}},
 		{reason: "units show late", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Load.Settle = 5 * time.Second
 			sc.Workload = lagging{s.workload(), 4 * time.Second}
@@ -549,6 +552,14 @@ type lateFault struct {
 }
 
 func (f lateFault) Confirm(context.Context) (drtest.Receipt, error) { return f.receipt, f.err }
+
+// misdated says the moments in the wrong order.
+type misdated struct{ drtest.Fault }
+
+func (f misdated) Onset() (not, certain time.Time) {
+	_, certain = f.Fault.(drtest.Timed).Onset()
+	return certain.Add(ms), certain
+}
 
 // A datedFault knows since when it is in effect.
 type datedFault struct {
