@@ -253,20 +253,21 @@ func (l *Ledger) failedBefore(at time.Duration) string {
 	if !ok {
 		return ""
 	}
-	var slowest time.Duration // answer in the window
+	var slowest time.Duration // answer since the last failure, also from before the window: a slow one in ten is no failure
 	for _, op := range l.Ops {
 		switch {
 		case op.Start >= at:
 			return ""
+		case op.End < at && !l.unserved(op):
+			slowest = max(slowest, op.End-op.Start)
 		case op.Start < steady.Lo-l.Drill.Steady:
+			slowest = 0
 		case op.End >= at: // patience was a little less when the player looked
 			if patience := 2*slowest + 2*l.Drill.gap(); op.End != Forever && l.unserved(op) && at-op.Start > patience && !op.during(l.stalls()) {
 				return fmt.Sprintf("%s had been under way for %s, and failed", op.ID, seconds(at-op.Start))
 			}
-		case l.unserved(op) && op.End >= steady.Lo:
+		case op.End >= steady.Lo:
 			return fmt.Sprintf("%s: %s: %s", op.ID, op.Outcome, cmp.Or(op.Err, "later than a client waits"))
-		default:
-			slowest = max(slowest, op.End-op.Start)
 		}
 	}
 	return ""

@@ -139,6 +139,12 @@ func secondAttempt(l *drtest.Ledger) {
 	}
 }
 
+// underWay has a request be under way when the fault is injected that fails then.
+func underWay(l *drtest.Ledger) {
+	l.Ops[5].Outcome, l.Ops[5].End = drtest.Unknown, 1050*ms
+	l.Drill.Timeout = 2 * time.Second
+}
+
 func steadyAt(at time.Duration) func(*drtest.Ledger) {
 	return func(l *drtest.Ledger) {
 		l.Events = append([]drtest.Event{{Kind: drtest.SteadyReached, Interval: drtest.Interval{Lo: at, Hi: at}}}, l.Events...)
@@ -195,6 +201,10 @@ func TestJudge(t *testing.T) {
 			}
 		}), drtest.RTO(2 * time.Second),
 			"RTO: pass: got 1.410s (0.400s..1.410s), want at most 2s; 6 requests acked since exclude a failure rate above 39.3 %"},
+		{"a request that the fault met under way, of a system that answers some slowly", hand(2000*ms, steadyAt(1000*ms), slowOps(480*ms, 2), underWay), drtest.RTO(2 * time.Second),
+			"RTO: pass: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %"},
+		{"a request that hung already before the fault", hand(2000*ms, steadyAt(1000*ms), underWay), drtest.RTO(2 * time.Second),
+			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but the system failed before the fault: op-05 had been under way for 0.500s, and failed"},
 		{"very many acks", hand(2000*ms, goesOn(6020)), drtest.RTO(2 * time.Second),
 			"RTO: pass: got 1.010s (0.880s..1.010s), want at most 2s; 6000 requests acked since exclude a failure rate above 0.05 %"},
 		{"a class that nobody asked for since the fault", hand(2000*ms, class("rare", 3)), drtest.RTO(2 * time.Second),
