@@ -208,7 +208,8 @@ func (l *Ledger) lastStretch(window Interval) Interval {
 	return window
 }
 
-// leftAlone is since when the world and the runbook have left the system alone.
+// leftAlone is since when the world and the runbook have left the system alone, when it was steady again. A stage that is reached later,
+// when nobody asks any more, takes nothing back.
 func (l *Ledger) leftAlone() (at time.Duration) {
 	for _, e := range l.Events {
 		switch e.Kind {
@@ -216,6 +217,8 @@ func (l *Ledger) leftAlone() (at time.Duration) {
 			at = max(at, e.Hi, e.Seen)
 		case FaultHealed, StepDone, StageReached:
 			at = max(at, e.Hi)
+		case SteadyAgain:
+			return at
 		}
 	}
 	return at

@@ -232,6 +232,10 @@ func TestJudge(t *testing.T) {
 		{"broken", hand(2000*ms, func(l *drtest.Ledger) { l.Broken = "no receipt" }), drtest.RTO(2 * time.Second),
 			"RTO: inconclusive: got 1.010s (0.880s..1.010s), want at most 2s; 10 requests acked since exclude a failure rate above 25.9 %, but the drill broke: no receipt"},
 
+		{"a stage that was reached when nobody asked any more", hand(2000*ms, func(l *drtest.Ledger) {
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.SteadyAgain, Interval: drtest.Interval{Lo: 1020 * ms, Hi: 2910 * ms}},
+				drtest.Event{Kind: drtest.StageReached, Interval: drtest.Interval{Lo: 3500 * ms, Hi: 3600 * ms}, Note: "redundant"})
+		}), drtest.ErrorRate(0.3), "error rate: pass: 10 requests acked in a row exclude a failure rate above 25.9 %, want at most 30.0 %"},
 		{"noticed in time", hand(2000 * ms), drtest.Detection(time.Second),
 			"detection: pass: got 0.210s (0.080s..0.210s), want at most 1s"},
 		{"noticed late", hand(2000 * ms), drtest.Detection(50 * ms),
