@@ -68,9 +68,9 @@
 // nobody: it is unavailability, as an error is, but no loss.
 //
 // The survivors are read until two readings agree that are apart by [Load].Timeout and [Load].Settle. A [Stage] that was
-// there before the fault has to be seen missing after it. Health that had turned bad twice before the fault shows nothing when it
-// does so again, and neither does a system of which a request failed between the steady state and the fault: then the drill
-// broke.
+// there before the fault has to be seen missing since Inject was called. Health that had turned bad twice before the fault shows
+// nothing when it does so again, and neither does a system of which a request failed between the steady state and the fault: then
+// the drill broke.
 //
 // # Partial outages
 //

@@ -49,6 +49,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		progress: map[string]Progress{},
 		moved:    map[string]time.Duration{},
 		kept:     map[string]bool{},
+		missed:   map[string]Interval{},
 		prefix:   strings.ToLower(rand.Text()[:10]), // drills share systems, and must not share ids
 		sampling: make(chan struct{}, 1),
 	}
@@ -89,13 +90,14 @@ type player struct {
 	mu      sync.Mutex
 	report  *book
 	clients *clients
-	awaited func()          // if there is one, it is called when something was emitted
-	prefix  string          // of the ids of requests
-	left    time.Duration   // since when the world and the runbook have left the system alone
-	well    bool            // what health last said
-	cured   time.Duration   // since when
-	flaps   int             // how often health turned bad before the fault
-	kept    map[string]bool // stages that were there before the fault, and have not been seen missing since
+	awaited func()              // if there is one, it is called when something was emitted
+	prefix  string              // of the ids of requests
+	left    time.Duration       // since when the world and the runbook have left the system alone
+	well    bool                // what health last said
+	cured   time.Duration       // since when
+	flaps   int                 // how often health turned bad before the fault
+	kept    map[string]bool     // stages that were there before the fault, and have not been seen missing since
+	missed  map[string]Interval // the last poll of each that found it missing while the fault was being injected
 
 	unproved []error // what proofs found before the fault, in their order
 
@@ -311,7 +313,18 @@ func (p *player) drill(parent context.Context) (err error) {
 	}
 	served := measured.Drills.Begin()
 	defer served()
+	injecting, injected := context.WithCancel(observing)
+	defer injected()
+	for _, stage := range p.Stages {
+		observers.Go(func() {
+			p.missStage(injecting, stage)
+			if p.injected() {
+				p.watchStage(observing, stage)
+			}
+		})
+	}
 	heal, err := p.inject(ctx)
+	injected()
 	defer func() {
 		end()
 		if failed := heal(); failed != nil && !errors.Is(err, failed) { // it may be known already
@@ -320,9 +333,6 @@ func (p *player) drill(parent context.Context) (err error) {
 	}()
 	if err != nil {
 		return err
-	}
-	for _, stage := range p.Stages {
-		observers.Go(func() { p.watchStage(observing, stage) })
 	}
 	if err := p.respond(ctx, heal); err != nil {
 		return err
@@ -994,12 +1004,43 @@ func (p *player) watchHealth(ctx context.Context) {
 	}
 }
 
+// injected says whether the fault is in effect.
+func (p *player) injected() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.clients.faulted
+}
+
+// missStage polls a stage that was there before the fault while it is being injected: when Inject returns it may be there again.
+func (p *player) missStage(ctx context.Context, stage Stage) {
+	p.mu.Lock()
+	kept := p.kept[stage.Name]
+	p.mu.Unlock()
+	if !kept {
+		<-ctx.Done()
+		return
+	}
+	p.every(ctx, func() {
+		lo := p.now()
+		err := p.call(ctx, p.Load.Timeout, stage.Reached)
+		if at := p.now(); err != nil && ctx.Err() == nil && at-lo < p.Load.Timeout {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.missed[stage.Name] = Interval{lo, at}
+		}
+	})
+}
+
 // watchStage polls a stage until it is reached. One that was there before the fault has to be seen missing first.
 func (p *player) watchStage(ctx context.Context, stage Stage) {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	p.mu.Lock()
 	last, kept := p.clients.fault.Lo, p.kept[stage.Name]
+	if missed, ok := p.missed[stage.Name]; ok && missed.Lo >= last {
+		last, kept = missed.Lo, false
+		delete(p.kept, stage.Name)
+	}
 	p.mu.Unlock()
 	reached, silent := false, 0 // so many polls in a row had no answer
 	p.every(ctx, func() {

@@ -342,6 +342,16 @@ func TestRun(t *testing.T) {
 		{reason: "one of two faults is not in effect yet after it was", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.Together(s.cut(), misdated{dated("backwards", 10*ms, 30*ms)})
 		}},
+		{reason: "a stage that is missing while the fault is injected", edit: func(s *system, sc *drtest.Scenario) {
+			cut := s.cut()
+			sc.Fault = drtest.NewFault("cut", func(ctx context.Context) (drtest.Receipt, error) {
+				receipt, err := cut.Inject(ctx)
+				time.Sleep(5 * time.Second) // until the evidence is there
+				return receipt, err
+			}, cut.Heal)
+			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.between(0, 2*time.Second)}}
+			sc.Objectives = []drtest.Objective{drtest.Reached("redundant", 6*time.Second)}
+		}},
 		{reason: "units show late", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Load.Settle = 5 * time.Second
 			sc.Workload = lagging{s.workload(), 4 * time.Second}

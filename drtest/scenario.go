@@ -201,7 +201,7 @@ type Step struct {
 
 // A Stage is a moment of the recovery, such as "promoted" or "redundancy restored". Reached returns nil once it is there,
 // or says what is still missing. It is polled every Load.Every, with Load.Timeout as its bound, from when the fault is
-// in effect until it first returns nil. [Reached] sets a limit on it.
+// in effect until it first returns nil, and while it is injected where it was there before. [Reached] sets a limit on it.
 type Stage struct {
 	Name    string
 	Reached func(context.Context) error
