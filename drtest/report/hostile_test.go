@@ -217,6 +217,68 @@ func TestAroundUntrustedParts(t *testing.T) {
 	}
 }
 
+// No machine excuses an assertion, a panic or a data race, also of a test that has no journal.
+func TestAssertionIsNotUntrusted(t *testing.T) {
+	for _, said := range []string{"        \tError Trace:\ta_test.go:5\n", "panic: lost\n", "WARNING: DATA RACE\n"} {
+		r := transcribed(t, 1, ev("run", "p", "T", ""), attr("p", "T", "drtest.untrusted", "slow"), ev("output", "p", "T", said), ev("fail", "p", "T", ""), ev("fail", "p", "", ""))
+		if r.Untrusted() || r.UntrustedTests() != "" {
+			t.Errorf("%q is untrusted:\n%s", said, r.Table())
+		}
+	}
+}
+
+// What a test has announced is its reason where it says nothing else: the lines of the harness are no reason by themselves.
+func TestUntrustedReason(t *testing.T) {
+	r := transcribed(t, 1, ev("run", "p", "T", ""), attr("p", "T", "drtest.untrusted", "start app: the machine did not keep up"),
+		attr("p", "T", "drtest.line", "untrusted: start app"), attr("p", "T", "drtest.line", "panic: no database"),
+		ev("output", "p", "T", "    start.go:5: untrusted: start app\n"), ev("output", "p", "T", "        panic: no database\n"), ev("fail", "p", "T", ""), ev("fail", "p", "", ""))
+	want := []string{"T: no journal, and the test failed: start app: the machine did not keep up"}
+	if diff := cmp.Diff(want, told(r)); diff != "" || !r.Untrusted() {
+		t.Errorf("untrusted %v (-want +got):\n%s", r.Untrusted(), diff)
+	}
+}
+
+// A drill that passed keeps its pass where another drill of its test, or of a part of it, is why the test failed.
+func TestPassBesideAnotherDrill(t *testing.T) {
+	const asserts = "        \tError Trace:\ta_test.go:5\n"
+	for _, c := range []struct {
+		reason, other, said string
+		waited              time.Duration // each second, on the machine of the other drill
+		want                drtest.Status
+	}{
+		{"another one is untrusted", "T", "    a_test.go:5: two systems are compared\n", 900 * ms, drtest.Pass},
+		{"a part is untrusted", "T/x", "", 900 * ms, drtest.Pass},
+		{"another one fails", "T", "", 0, drtest.Pass},
+		{"another one fails, and so may the test", "T", "    a_test.go:5: two systems differ\n", 0, drtest.Fail},
+		{"another one is untrusted, and the test fails", "T", asserts, 900 * ms, drtest.Fail},
+		{"none is", "", "    a_test.go:5: two systems differ\n", 0, drtest.Fail},
+	} {
+		dir := t.TempDir()
+		lines := ev("run", "p", "T", "")
+		plays := func(name, id string, back int, waited time.Duration) {
+			l := drill(id, id, "Database Failures", back, 4000)
+			for s := range 4 {
+				l.Readings = append(l.Readings, drtest.Reading{At: time.Duration(s) * time.Second, Waited: time.Duration(s) * waited})
+			}
+			saveJournal(t, filepath.Join(dir, "_artifacts", id, id+".ndjson"), judge(l, objectives{drtest.RTO(500 * ms)}, nil))
+			data, _ := json.Marshal(event{Action: "artifacts", Package: "p", Test: name, Path: filepath.Join(dir, "_artifacts", id)})
+			lines += string(data) + "\n" + attr("p", name, "drtest.journal", id+".ndjson")
+		}
+		plays("T", "DR-1", 1200, 0)
+		if c.other != "" {
+			plays(c.other, "DR-2", 1700, c.waited)
+		}
+		if c.other == "T/x" {
+			lines += ev("fail", "p", "T/x", "")
+		}
+		says(t, dir, lines+ev("output", "p", "T", c.said)+ev("fail", "p", "T", "")+ev("fail", "p", "", ""))
+		about(t, dir, Run{When: began, CPUs: 2, Exit: new(1)})
+		if r := collect(t, dir); r.Results[0].Status != c.want {
+			t.Errorf("%s: %v, want %v\n%s", c.reason, r.Results[0].Status, c.want, r.Table())
+		}
+	}
+}
+
 // Played again, what is around such parts decides as they do.
 func TestAroundPlayedAgain(t *testing.T) {
 	for _, c := range []struct {

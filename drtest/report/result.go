@@ -52,6 +52,8 @@ type Result struct {
 	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
 	Machine      *Machine           `json:"machine"`
 
+	doubted bool // its verdicts pass, and its test failed
+
 	cut    bool   // something of it did not come to its end
 	lost   string // what is wrong with what was kept of it
 	around bool   // it is of a test or a package that failed around parts that did

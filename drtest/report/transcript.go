@@ -59,6 +59,7 @@ type test struct {
 	exit      string         // what go test says of how its process ended
 	asserted  bool           // it failed for an assertion of testify, a panic or a data race: no machine excuses that
 	untrusted bool           // it failed since the machine did not keep up, as it has announced
+	excuse    string         // what it announced then
 }
 
 // A kept journal is one that a test says that it wrote.
@@ -233,7 +234,7 @@ func (t *Transcript) told(now *test, key, value string) string {
 			j.sum = sum
 		}
 	case announce.Untrusted:
-		now.untrusted = true
+		now.untrusted, now.excuse = true, value
 	}
 	return ""
 }
@@ -404,7 +405,7 @@ func (s *speech) text() string {
 }
 
 // why says in one line what the test said: its panic, or the end of its output.
-func (t *test) why() string { return cmp.Or(t.died, t.said.text(), t.exit) }
+func (t *test) why() string { return cmp.Or(t.died, t.said.text(), tail(t.excuse), t.exit) }
 
 // speaks says whether the test itself said something.
 func (t *test) speaks() bool {
@@ -466,7 +467,7 @@ func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 		}
 		row := newResult(label, cmp.Or(x.name, x.pkg), notMeasured)
 		row.by(x)
-		row.Untrusted, row.around = x.state == "fail" && x.ended() && x.untrusted, around[x.id] && !x.asserted
+		row.Untrusted, row.around = x.state == "fail" && x.ended() && x.untrusted && !x.asserted, around[x.id] && !x.asserted
 		row.cut = !x.ended()
 		if x.name == "" {
 			row.broke("the package " + why)
