@@ -55,17 +55,24 @@ func requireBroken(t *testing.T, s drtest.Scenario, step, reason string) {
 	t.Helper()
 	ledger, err := drtest.Play(t.Context(), s)
 	t.Log("\n" + ledger.Timeline())
+	report := drtest.Judge(ledger, s.Objectives...)
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("runbook step %q: ", step)) {
+		requireTrusted(t, report)
+	}
 	require.ErrorContains(t, err, fmt.Sprintf("runbook step %q: ", step))
 	require.Regexp(t, reason, err.Error())
-	require.NotEqual(t, drtest.Pass, drtest.Judge(ledger, s.Objectives...).Status())
+	require.NotEqual(t, drtest.Pass, report.Status())
 }
 
 // playSabotaged plays and judges such a scenario, for more than one requireFailed.
 func playSabotaged(t *testing.T, s drtest.Scenario) *drtest.Report {
 	t.Helper()
 	ledger, err := drtest.Play(t.Context(), s)
-	require.NoError(t, err)
 	report := drtest.Judge(ledger, s.Objectives...)
+	if err != nil {
+		requireTrusted(t, report)
+	}
+	require.NoError(t, err)
 	for _, v := range report.Verdicts {
 		t.Log(v)
 	}
@@ -90,6 +97,15 @@ func requireRepeatable(t *testing.T, report *drtest.Report) {
 		return lines
 	}
 	require.Equal(t, said(report), said(read.Again()))
+}
+
+// requireTrusted ends t as untrusted where a drill broke on a machine that did not keep up.
+func requireTrusted(t *testing.T, report *drtest.Report) {
+	t.Helper()
+	if report.Untrusted() {
+		drtest.Untrusted(t, report.Verdicts[0].String())
+		t.FailNow()
+	}
 }
 
 // requireFailed demands that the objective has failed, for the reason.

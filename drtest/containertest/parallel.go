@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/machine"
 )
@@ -31,9 +30,6 @@ const (
 // quiet for some seconds, as the kernel's pressure stall information tells, with the time that its host has taken from it, how late the test process is woken,
 // and how long containers took to start. go test's -parallel is the most that ever run at a time. It needs no engine.
 //
-// A test that fails before its drill has begun, such as one whose system does not come up, says so when the machine did not keep up: the report
-// of a run has it played again, alone. What a drill has shown stays as it is.
-//
 // Go test counts what a drill waits in the time that it tells of it; a wait of more than five seconds is logged.
 func Parallel(t *testing.T, w Weight) {
 	t.Helper()
@@ -45,15 +41,7 @@ func Parallel(t *testing.T, w Weight) {
 		return // nothing is started
 	}
 	waited, leave := drills.enter(w)
-	began, did := time.Now(), drills.look()
-	t.Cleanup(func() {
-		leave()
-		if t.Failed() {
-			if why := strained(drills.look(), did, time.Since(began)); why != "" {
-				drtest.Untrusted(t, "it failed on a machine that did not keep up: "+why)
-			}
-		}
-	})
+	t.Cleanup(leave)
 	if waited > 5*time.Second {
 		line := fmt.Sprintf("it began after %v, when the machine had room for it", waited.Round(time.Second))
 		announce.Lines(t, line)
@@ -226,12 +214,6 @@ func (g *gate) room(now time.Time) (next int, why string) {
 // heaviest returns the index of the first heavy waiter, or of the first one. What is heavy takes longest, so it comes first.
 func (g *gate) heaviest() int {
 	return max(0, slices.IndexFunc(g.waiting, func(w *waiter) bool { return w.weight == Heavy }))
-}
-
-// strained says what kept a machine from keeping up since an earlier look, by the same shares as a verdict of a drill; or nothing.
-func strained(now, before machine.Totals, passed time.Duration) string {
-	waited, stolen := now.Lost(before, passed)
-	return drtest.Strain{Over: passed, Waited: waited, Stolen: stolen, Known: true}.Why()
 }
 
 // start says that a service is starting, until end is called.

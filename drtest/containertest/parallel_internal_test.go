@@ -135,15 +135,3 @@ func TestParallelSeesAStop(t *testing.T) {
 		t.Errorf("%d may begin, and why not: %q", next, why)
 	}
 }
-
-// A test that failed is untrusted where the machine did not keep up meanwhile.
-func TestParallelSeesAStrain(t *testing.T) {
-	for _, c := range []struct {
-		waited time.Duration
-		want   string
-	}{{time.Second, ""}, {8 * time.Second, "some task waited for a processor 80 % of the time"}} {
-		if got := strained(machine.Totals{Waited: c.waited + time.Hour}, machine.Totals{Waited: time.Hour}, 10*time.Second); got != c.want {
-			t.Errorf("%v of 10s: %q, want %q", c.waited, got, c.want)
-		}
-	}
-}

@@ -78,7 +78,8 @@ func NewVolume(t testing.TB) string {
 
 // Start starts a service and returns it when it is ready. It waits first, for up to ten seconds, until no drill of this process
 // is between its fault and the return of service, which it would disturb. It fails t when the service is not ready within
-// [StartTimeout], and at once when its container ends before. The container is removed with t; when t has
+// [StartTimeout], and at once when its container ends before; that is untrusted on a machine that did not keep up, and the report of
+// a run has t played again, alone. The container is removed with t; when t has
 // failed, its log is kept among the evidence of t.
 func Start(t testing.TB, c Config) *Service {
 	t.Helper()
@@ -132,9 +133,7 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 	started, took := drills.start(), time.Duration(0)
 	defer func() {
 		started(took, err)
-		if err != nil && errors.Is(context.Cause(ctx), machine.ErrBusy) && !errors.Is(err, machine.ErrBusy) {
-			err = fmt.Errorf("%w: %w", err, context.Cause(ctx)) // the engine's client does not tell it
-		}
+		err = machine.Blame(ctx, err)
 	}()
 	if s.config.Firewall {
 		if s.firewall, err = firewall.Create(ctx, s.engine.Engine, s.config.firewall(s.engine.Engine, firewallImage)); err != nil {

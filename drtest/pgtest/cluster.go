@@ -161,7 +161,7 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	ctx, cancel := machine.Allow(t.Context(), containertest.StartTimeout)
 	defer cancel()
 	if err := c.settle(ctx); err != nil {
-		machine.Fatal(t, fmt.Errorf("cluster: %w", err))
+		machine.Fatal(t, machine.Blame(ctx, fmt.Errorf("cluster: %w", err)))
 	}
 	return c
 }

@@ -72,7 +72,7 @@ func StartPair(t testing.TB, mode Mode, opts ...Option) *Pair {
 	ctx, cancel := machine.Allow(t.Context(), containertest.StartTimeout)
 	defer cancel()
 	if err := p.streams(ctx, mode); err != nil {
-		machine.Fatal(t, fmt.Errorf("replica does not stream: %w", err))
+		machine.Fatal(t, machine.Blame(ctx, fmt.Errorf("replica does not stream: %w", err)))
 	}
 	return p
 }

@@ -93,10 +93,11 @@ func (w *Writers) Stop() *WriteLog {
 }
 
 // makeTable returns once all nodes have the table.
-func (w *Writers) makeTable(ctx context.Context) error {
+func (w *Writers) makeTable(ctx context.Context) (err error) {
 	ctx, cancel := machine.Allow(ctx, containertest.StartTimeout)
 	defer cancel()
-	err := wait.For(ctx, writeEvery, func(ctx context.Context) error {
+	defer func() { err = machine.Blame(ctx, err) }()
+	err = wait.For(ctx, writeEvery, func(ctx context.Context) error {
 		var errs []error
 		for _, c := range w.clients {
 			err := c.node.exec(ctx, "CREATE TABLE IF NOT EXISTS "+w.table+" (node text, seq int, PRIMARY KEY (node, seq))")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/drtest/suite/internal/announce"
 )
 
 // ErrBusy marks the end of a context from [Allow] on a machine that did not keep up: what took too long says nothing of what was
@@ -17,16 +19,37 @@ const (
 	most = 5
 )
 
+// A watch is since when a context from [Allow] has been waited for, and what the machine had done by then.
+type watch struct {
+	read  func() Totals
+	start time.Time
+	first Totals
+}
+
+type watchKey struct{}
+
+// busy returns an error that wraps [ErrBusy] where the machine has not kept up so far, and how much of the time that has passed
+// was lost.
+func (w watch) busy() (err error, passed, lost time.Duration) {
+	passed = time.Since(w.start)
+	now := w.read()
+	waited, stolen := now.Lost(w.first, passed)
+	if lost = min(passed, waited+stolen); !now.KeptUp(w.first, passed) {
+		err = fmt.Errorf("%w for %v of %v", ErrBusy, lost.Round(time.Second), passed.Round(time.Second))
+	}
+	return err, passed, lost
+}
+
 // Allow returns a context that ends when limit has passed, not counting the time in which tasks waited for a processor or the
 // host of a virtual machine kept them from it, and in any case when five times the limit has passed. The cause of its end says so, and wraps
-// [ErrBusy] where that was much of the time.
+// [ErrBusy] where the machine did not keep up.
 func Allow(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return allow(ctx, limit, Read)
 }
 
 func allow(ctx context.Context, limit time.Duration, read func() Totals) (context.Context, context.CancelFunc) {
-	ctx, end := context.WithCancelCause(ctx)
-	start, first := time.Now(), read()
+	w := watch{read, time.Now(), read()}
+	ctx, end := context.WithCancelCause(context.WithValue(ctx, watchKey{}, w))
 	go func() {
 		tick := time.NewTicker(allowEvery)
 		defer tick.Stop()
@@ -36,31 +59,48 @@ func allow(ctx context.Context, limit time.Duration, read func() Totals) (contex
 				return
 			case <-tick.C:
 			}
-			passed := time.Since(start)
-			waited, stolen := read().Lost(first, passed)
-			lost := min(passed, waited+stolen)
+			busy, passed, lost := w.busy()
 			if passed-lost < limit && passed < most*limit {
 				continue
 			}
-			err := fmt.Errorf("%v have passed", passed.Round(time.Second))
-			if float64(lost) > MostWaited*float64(passed) {
-				err = fmt.Errorf("%w for %v of %v", ErrBusy, lost.Round(time.Second), passed.Round(time.Second))
+			if busy == nil {
+				busy = fmt.Errorf("%v have passed", passed.Round(time.Second))
 			}
-			end(errors.Join(err, context.DeadlineExceeded))
+			end(errors.Join(busy, context.DeadlineExceeded))
 			return
 		}
 	}()
 	return ctx, func() { end(context.Canceled) }
 }
 
+// soon is within what time something fails for what it is, on any machine.
+const soon = time.Second
+
+// Blame returns the error of what was given a context from [Allow]. It wraps [ErrBusy] where the machine has not kept up
+// since then, whatever it was that failed: who gives up on a slow machine does so in ways of its own.
+func Blame(ctx context.Context, err error) error {
+	w, ok := ctx.Value(watchKey{}).(watch)
+	if err == nil || !ok || errors.Is(err, ErrBusy) {
+		return err
+	}
+	if busy, passed, _ := w.busy(); busy != nil && passed > soon {
+		return fmt.Errorf("%w: %w", err, busy)
+	}
+	return err
+}
+
 // Fatal fails t with err, as untrusted where it wraps [ErrBusy]: the report of a run has such a test played again, alone.
 func Fatal(t interface {
 	Helper()
+	Attr(key, value string)
 	Fatalf(format string, args ...any)
 }, err error) {
 	t.Helper()
 	if errors.Is(err, ErrBusy) {
-		t.Fatalf("untrusted: %v", err)
+		said := fmt.Sprintf("untrusted: %v", err) // with the log of a container, which may hold a panic that is not the test's
+		announce.Tell(t, announce.Untrusted, err.Error())
+		announce.Lines(t, said)
+		t.Fatalf("%s", said)
 		return
 	}
 	t.Fatalf("%v", err)

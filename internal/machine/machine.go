@@ -1,5 +1,5 @@
 // Package machine reads what the machine of this process does: for how long tasks had to wait for a processor, and what the host
-// of a virtual machine took from it. It needs the standard library alone.
+// of a virtual machine took from it.
 package machine
 
 import (
@@ -92,4 +92,10 @@ func (t Totals) Busy(since Totals) float64 {
 // processors from the machine, on the average of all processors.
 func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Duration) {
 	return min(passed, max(0, t.Waited-since.Waited)), min(passed, max(0, t.Stolen-since.Stolen))
+}
+
+// KeptUp says whether the machine did what it was asked for, in the time that has passed since an earlier reading.
+func (t Totals) KeptUp(since Totals, passed time.Duration) bool {
+	waited, stolen := t.Lost(since, passed)
+	return float64(waited) <= MostWaited*float64(passed) && float64(stolen) <= MostStolen*float64(passed)
 }
