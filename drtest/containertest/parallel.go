@@ -3,12 +3,15 @@ package containertest
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/machine"
 )
@@ -30,17 +33,29 @@ const (
 // quiet for some seconds, as the kernel's pressure stall information tells, with the time that its host has taken from it, how late the test process is woken,
 // and how long containers took to start. go test's -parallel is the most that ever run at a time. It needs no engine.
 //
-// Go test counts what a drill waits in the time that it tells of it; a wait of more than five seconds is logged.
+// A test whose parts call Parallel has them take its place: it waits for them. Go test counts what a drill waits in the time that it tells
+// of it; a wait of more than five seconds is logged. What has not begun when go test is about to end all tests is untrusted, so that it is not
+// ended with those that run.
 func Parallel(t *testing.T, w Weight) {
 	t.Helper()
 	if w != Light && w != Heavy {
 		t.Fatalf("containertest.Parallel: weight %d is neither Light nor Heavy", w)
 	}
-	t.Parallel()
 	if testing.Short() {
+		t.Parallel()
 		return // nothing is started
 	}
-	waited, leave := drills.enter(w)
+	drills.standAside(t.Name()) // before go test gives the place of the test around t to another one, which waits for it to end
+	t.Parallel()
+	limit := time.Duration(math.MaxInt64)
+	if end, bounded := t.Deadline(); bounded {
+		limit = max(time.Second, time.Until(end)-StartTimeout) // later there is no time for a start
+	}
+	waited, leave, err := drills.enter(w, t.Name(), limit)
+	if err != nil {
+		drtest.Untrusted(t, fmt.Sprintf("%v, and go test is about to end all tests: give it a longer -timeout, or play fewer drills", err))
+		t.FailNow()
+	}
 	t.Cleanup(leave)
 	if waited > 5*time.Second {
 		line := fmt.Sprintf("it began after %v, when the machine had room for it", waited.Round(time.Second))
@@ -74,8 +89,9 @@ type gate struct {
 	say  func(string)
 
 	mu       sync.Mutex
-	running  []Weight
-	waiting  []*waiter
+	running  []*drill
+	waiting  []*drill
+	watching bool
 	starting int       // services that are starting
 	began    time.Time // the last drill
 	looks    []look    // of the last while, as long as somebody waits
@@ -92,35 +108,66 @@ type look struct {
 	late time.Duration // how late this look was
 }
 
-type waiter struct {
+// A drill waits or runs.
+type drill struct {
 	weight Weight
+	test   string
 	begin  chan struct{}
 }
 
-// enter returns when a drill may begin, how long that took, and what to call at its end.
-func (g *gate) enter(w Weight) (waited time.Duration, leave func()) {
+// enter returns when a drill may begin, how long that took, and what to call at its end; or, after a limit, why it may not.
+func (g *gate) enter(w Weight, test string, limit time.Duration) (waited time.Duration, leave func(), err error) {
 	start := time.Now()
-	me := &waiter{w, make(chan struct{})}
+	me := &drill{w, test, make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, me)
-	if len(g.waiting) == 1 {
+	if !g.watching {
+		g.watching = true
 		go g.watch()
 	}
 	g.mu.Unlock()
-	<-me.begin
-	return time.Since(start), func() { g.leave(w) }
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	select {
+	case <-me.begin:
+	case <-over.C:
+		if why := g.giveUp(me); why != "" {
+			return time.Since(start), nil, fmt.Errorf("it could not begin within %v: %s", time.Since(start).Round(time.Second), why)
+		}
+	}
+	return time.Since(start), func() { g.leave(me) }, nil
 }
 
-func (g *gate) leave(w Weight) {
+// giveUp ends the wait of a drill, and says what it waited for, unless it has begun.
+func (g *gate) giveUp(d *drill) (why string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running = slices.Delete(g.running, slices.Index(g.running, w), slices.Index(g.running, w)+1)
+	i := slices.Index(g.waiting, d)
+	if i < 0 {
+		return ""
+	}
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	return cmp.Or(g.told, "the machine had no room for it") + fmt.Sprintf(", and %d run", len(g.running))
+}
+
+// leave ends a drill, if it still runs.
+func (g *gate) leave(d *drill) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running = slices.DeleteFunc(g.running, func(r *drill) bool { return r == d })
+}
+
+// standAside ends the drills of the tests around a test.
+func (g *gate) standAside(test string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running = slices.DeleteFunc(g.running, func(r *drill) bool { return strings.HasPrefix(test, r.test+"/") })
 }
 
 // watch looks at the machine as long as somebody waits.
 func (g *gate) watch() {
 	g.mu.Lock()
-	g.looks = nil
+	g.looks, g.told = nil, ""
 	g.mu.Unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -131,7 +178,8 @@ func (g *gate) watch() {
 		now := time.Now()
 		g.looks = append(g.looks, look{now, g.look(), max(0, now.Sub(due))})
 		g.admit(now)
-		done := len(g.waiting) == 0
+		g.watching = len(g.waiting) > 0
+		done := !g.watching
 		g.mu.Unlock()
 		if done {
 			return
@@ -158,7 +206,7 @@ func (g *gate) admit(now time.Time) {
 		}
 		w := g.waiting[next]
 		g.waiting = slices.Delete(g.waiting, next, next+1)
-		g.running = append(g.running, w.weight)
+		g.running = append(g.running, w)
 		g.began, g.looks, g.told = now, g.looks[len(g.looks)-1:], ""
 		if n := len(g.running); n > g.most {
 			g.most = n
@@ -207,13 +255,13 @@ func (g *gate) room(now time.Time) (next int, why string) {
 	if share(waited) <= mostWaitedHeavy {
 		return g.heaviest(), ""
 	}
-	light := slices.IndexFunc(g.waiting, func(w *waiter) bool { return w.weight == Light })
+	light := slices.IndexFunc(g.waiting, func(w *drill) bool { return w.weight == Light })
 	return light, fmt.Sprintf("some task waited for a processor %.0f %% of the time, too much for a heavy one", 100*share(waited))
 }
 
 // heaviest returns the index of the first heavy waiter, or of the first one. What is heavy takes longest, so it comes first.
 func (g *gate) heaviest() int {
-	return max(0, slices.IndexFunc(g.waiting, func(w *waiter) bool { return w.weight == Heavy }))
+	return max(0, slices.IndexFunc(g.waiting, func(w *drill) bool { return w.weight == Heavy }))
 }
 
 // start says that a service is starting, until end is called.

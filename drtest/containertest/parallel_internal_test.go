@@ -2,6 +2,7 @@ package containertest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,7 +86,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 				done := make(chan struct{})
 				for i, w := range c.weights {
 					go func() {
-						_, leave := g.enter(w)
+						_, leave, _ := g.enter(w, fmt.Sprint(i), time.Hour)
 						if end := g.start(); i == 0 && c.slow > 0 {
 							<-time.After(100 * time.Millisecond)
 							end(100*time.Millisecond, nil)
@@ -122,7 +123,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 
 // A process that was stopped for a while sees it by how late it looks, and waits until that is over.
 func TestParallelSeesAStop(t *testing.T) {
-	g := &gate{look: func() machine.Totals { return machine.Totals{} }, running: []Weight{Light}, waiting: []*waiter{{weight: Light}}}
+	g := &gate{look: func() machine.Totals { return machine.Totals{} }, running: []*drill{{weight: Light}}, waiting: []*drill{{weight: Light}}}
 	now := time.Now()
 	for i := range 20 {
 		late := time.Duration(0)
@@ -134,4 +135,63 @@ func TestParallelSeesAStop(t *testing.T) {
 	if next, why := g.room(now.Add(19 * lookEvery)); next != -1 || why != "the test process was woken 300ms late" {
 		t.Errorf("%d may begin, and why not: %q", next, why)
 	}
+}
+
+// The parts of a test have its place, on a machine that never has room for two: it waits for them, and so does what has go test's place
+// for them meanwhile.
+func TestParallelParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{say: func(string) {}}
+		m := &plantedMachine{start: time.Now(), at: time.Now(), share: func(time.Duration, int) float64 { return 1 }, gate: g}
+		g.look = m.look
+		enter := func(test string) func() {
+			waited, leave, err := g.enter(Light, test, time.Hour)
+			if err != nil || waited > time.Minute {
+				t.Errorf("%s: waited %v, %v", test, waited, err)
+			}
+			return leave
+		}
+		leave := enter("TestWhole")
+		other := make(chan struct{})
+		go func() {
+			defer close(other)
+			defer enter("TestWholesale")()
+			<-time.After(10 * time.Second)
+		}()
+		synctest.Wait()
+		for _, part := range []string{"TestWhole/one", "TestWhole/two"} {
+			g.standAside(part)
+			if part == "TestWhole/one" {
+				<-other
+			}
+			enter(part)()
+		}
+		leave()
+		leave() // twice
+		if len(g.running)+len(g.waiting) != 0 {
+			t.Errorf("%d run, %d wait", len(g.running), len(g.waiting))
+		}
+	})
+}
+
+// Who waits does so no longer than go test lets it, and says why; those that run and those that come later are not disturbed.
+func TestParallelGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{say: func(string) {}}
+		m := &plantedMachine{start: time.Now(), at: time.Now(), share: func(time.Duration, int) float64 { return 1 }, gate: g}
+		g.look = m.look
+		_, leave, err := g.enter(Light, "TestLong", time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = g.enter(Heavy, "TestLate", 9*time.Minute)
+		want := "it could not begin within 9m0s: some task waited for a processor 100 % of the time, and 1 run"
+		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		leave()
+		if waited, _, err := g.enter(Light, "TestLater", time.Minute); err != nil || waited > time.Second {
+			t.Errorf("waited %v, %v", waited, err)
+		}
+	})
 }
