@@ -84,6 +84,21 @@ func TestDeadlineBeyondTheTest(t *testing.T) {
 	})
 }
 
+// A drill that would have had its time alone is untrusted: how many are played beside it, and before it, is the machine's doing.
+func TestDeadlineBeyondTheTestForOthers(t *testing.T) {
+	r := &recorder{T: t, ctx: t.Context()}
+	defer func() {
+		want := []string{"untrusted: others took the time that it would have had alone", "FATAL drtest: scenario SYS has a Deadline of 50.001s, and go test ends all tests in 50s, without a verdict: " +
+			"give it a longer -timeout, or play fewer drills"}
+		if diff := cmp.Diff(want, r.log); diff != "" || recover() != any(r) {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}()
+	sc := new(system).scenario()
+	sc.Deadline = 50*time.Second + time.Millisecond
+	drtest.Run(shortTest{r, time.Now().Add(50 * time.Second)}, sc)
+}
+
 // stuck never finishes the unit that was asked for last, nor says a second attempt for it.
 type stuck struct {
 	drtest.Workload
