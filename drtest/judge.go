@@ -158,16 +158,38 @@ func (l *Ledger) always() []Objective {
 	return always
 }
 
-// distrustUnfinished takes the pass from a verdict on a drill that did not get to its end. Where the machine did not keep up, that
-// is why.
+// distrustUnfinished takes the pass from a verdict on a drill that did not get to its end. Where the machine did not keep up in what it was
+// that it did not get through, that is why.
 func (l *Ledger) distrustUnfinished(v Verdict, why string) Verdict {
 	if v.Status == Pass {
 		v.Status, v.Held, v.Why = Inconclusive, true, v.Why+", but "+why
 	}
-	if strain := l.Strain(Interval{0, Forever}); !v.Untrusted && !strain.KeptUp() && l.Ended {
-		v.Untrusted, v.Why = true, v.Why+": "+strain.why()
+	for _, window := range l.stuck() {
+		if strain := l.Strain(window); !v.Untrusted && !strain.KeptUp() && l.Ended {
+			v.Untrusted, v.Why = true, v.Why+": "+strain.why()
+		}
 	}
 	return v
+}
+
+// stuck are the windows in which a drill may have been kept from its end that did not get there.
+func (l *Ledger) stuck() []Interval {
+	until := l.end()
+	if n := len(l.Readings); n > 0 && l.Broken != "" { // it may have been examining the system
+		until = max(until, l.Readings[n-1].At)
+	}
+	fault, injected := l.Event(FaultInjected)
+	whole, since := Interval{0, until}, Interval{fault.Lo, until}
+	_, late := l.Event(DeadlinePassed)
+	switch {
+	case !injected:
+		return []Interval{whole}
+	case l.Broken == "" && l.failedBefore(fault.Lo) != "":
+		return []Interval{{0, fault.Lo}}
+	case l.Broken == "" && late: // the deadline counts from the start
+		return []Interval{since, l.lastStretch(since), whole}
+	}
+	return []Interval{since, l.lastStretch(since)}
 }
 
 // distrust takes back that a verdict failed, or could not be told, for a time that was measured in a window in which the machine

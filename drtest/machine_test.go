@@ -221,3 +221,107 @@ func TestUntrustedMachineInTheLastStretch(t *testing.T) {
 		}
 	}
 }
+
+// busy has some task wait for nine tenths of the time between two moments of a drill.
+func busy(l *drtest.Ledger, from, to time.Duration) {
+	for i, r := range l.Readings {
+		l.Readings[i].Waited += max(0, min(r.At, to)-from) * 9 / 10
+	}
+}
+
+// A drill that did not get to its end is untrusted by what the machine did in what it did not get through, however long it kept up before
+// and after that, and not by what it did when that was over.
+func TestUntrustedMachineOfWhatBroke(t *testing.T) {
+	const fault = 2 * time.Second // it is back ten seconds later, and the drill ends at 15 s
+	broke := func(l *drtest.Ledger) { l.Broken = `runbook step "promote": exit code 1` }
+	never := func(l *drtest.Ledger) { l.Broken, l.Events = "no steady state before the fault", nil }
+	late := func(l *drtest.Ledger) {
+		at := drtest.Interval{Lo: 14 * time.Second, Hi: 14 * time.Second}
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.DeadlinePassed, Interval: at, Note: "not steady again"})
+	}
+	stepped := func(l *drtest.Ledger) {
+		at := drtest.Interval{Lo: 10 * time.Second, Hi: 10 * time.Second}
+		l.Drill.Steps = 2
+		l.Events = append(l.Events, drtest.Event{Kind: drtest.StepDone, Interval: at, Note: "promote"})
+		broke(l)
+	}
+	before := func(l *drtest.Ledger) {
+		at := drtest.Interval{Lo: fault / 2, Hi: fault / 2}
+		l.Events = append([]drtest.Event{{Kind: drtest.SteadyReached, Interval: at}}, l.Events...)
+		l.Ops[15].Outcome, l.Ops[15].Err = drtest.Unknown, "too slow"
+	}
+	for _, c := range []struct {
+		reason   string
+		edit     func(*drtest.Ledger)
+		from, to time.Duration
+		want     bool
+	}{
+		{"it broke after the fault, busy", broke, fault, 15 * time.Second, true},
+		{"it broke after the fault, busy before", broke, 0, fault, false},
+		{"it broke after the last step, busy since", stepped, 10 * time.Second, 15 * time.Second, true},
+		{"it broke before the fault, busy", never, 0, 15 * time.Second, true},
+		{"it broke before the fault, quiet", never, 0, 0, false},
+		{"it failed before the fault, busy then", before, 0, fault, true},
+		{"it failed before the fault, busy later", before, fault, 15 * time.Second, false},
+		{"the deadline passed, busy since the fault", late, fault, 10 * time.Second, true},
+		{"the deadline passed, quiet", late, 0, fault, false},
+	} {
+		l := planted{}.drill(10 * time.Second)
+		c.edit(l)
+		busy(l, c.from, c.to)
+		r := drtest.Judge(l, drtest.RPO(0))
+		if r.Untrusted() != c.want || r.Status() != drtest.Inconclusive {
+			t.Errorf("%s: %v", c.reason, r.Verdicts)
+		}
+	}
+	// A long time before the fault does not dilute what came after it.
+	l := planted{}.drill(40 * time.Second)
+	for i := range l.Events {
+		l.Events[i].Lo, l.Events[i].Hi = 30*time.Second, 30*time.Second
+	}
+	late(l)
+	busy(l, 30*time.Second, 45*time.Second)
+	if r := drtest.Judge(l, drtest.RPO(0)); !r.Untrusted() {
+		t.Errorf("%v", r.Verdicts)
+	}
+}
+
+// slowPayer is a workload whose bill takes a while, and then is not to be had.
+type slowPayer struct {
+	drtest.Workload
+	takes time.Duration
+	err   error
+}
+
+func (p slowPayer) Bill(context.Context) (drtest.Bill, error) {
+	<-time.After(p.takes)
+	return drtest.Bill{}, p.err
+}
+
+// The machine is read from the start on, so that a drill that breaks at once knows what it did; and the load begins when it does.
+func TestMachineIsReadFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := new(system).scenario()
+		sc.Workload = slowPayer{sc.Workload, 3 * time.Second, errors.New("no bill")}
+		l, err := drtest.Play(t.Context(), sc)
+		if n := len(l.Readings); err == nil || n != 14 {
+			t.Errorf("%d readings, %v", n, err)
+		}
+		sc = new(system).scenario()
+		sc.Workload = slowPayer{sc.Workload, 3 * time.Second, nil}
+		l, err = drtest.Play(t.Context(), sc)
+		if late, worst, _ := l.Late(); err != nil || late > 0 || l.Ops[0].Due != 3*time.Second {
+			t.Errorf("%d late, by up to %v, the first is due at %v, %v", late, worst, l.Ops[0].Due, err)
+		}
+	})
+}
+
+// A stall that is no strain is told by itself.
+func TestStallIsNoStrain(t *testing.T) {
+	l := planted{waited: 0.1}.drill(0)
+	l.Ops = append(l.Ops[:25], l.Ops[30:]...) // 0.6 s without a request, of 3 s
+	v := drtest.Judge(l, drtest.Transparent()).Verdicts[0]
+	if diff := cmp.Diff("transparent: untrusted: no request was sent for 0.600s, in which an outage could hide", v.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -274,28 +274,11 @@ func (p *player) drill(parent context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(parent, p.Deadline)
 	defer cancel()
 
-	paid := &account{call: p.call}
-	paid.workload, _ = p.Workload.(Biller)
-	if err := paid.read(ctx); err != nil {
-		return fmt.Errorf("read the bill before the load: %w", err)
-	}
-	paid.first, paid.anew = paid.last, nil
 	loading, stopLoad := context.WithCancel(ctx)
 	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
-	var load, observers sync.WaitGroup
-	load.Go(func() { p.load(loading) })
-	observers.Go(func() { p.watchMachine(observing, p.busy) })
-	observers.Go(func() { p.watchStalls(observing) })
 	watching, stopWatching := context.WithCancel(observing)
 	defer stopWatching()
-	var bill sync.WaitGroup
-	bill.Go(func() { paid.watch(watching) })
-	if p.Health != nil {
-		observers.Go(func() { p.watchHealth(observing) })
-	}
-	if t, ok := p.Workload.(Tracker); ok {
-		observers.Go(func() { p.every(observing, func() { _ = p.sample(observing, t) }) })
-	}
+	var load, observers, bill sync.WaitGroup
 	end := func() { // what is seen of the healing is no part of the drill
 		stopLoad()
 		load.Wait()
@@ -304,6 +287,23 @@ func (p *player) drill(parent context.Context) (err error) {
 		bill.Wait()
 	}
 	defer end()
+	observers.Go(func() { p.watchMachine(observing, p.busy) }) // first: what follows may break on a busy one
+	observers.Go(func() { p.watchStalls(observing) })
+
+	paid := &account{call: p.call}
+	paid.workload, _ = p.Workload.(Biller)
+	if err := paid.read(ctx); err != nil {
+		return fmt.Errorf("read the bill before the load: %w", err)
+	}
+	paid.first, paid.anew = paid.last, nil
+	load.Go(func() { p.load(loading) })
+	bill.Go(func() { paid.watch(watching) })
+	if p.Health != nil {
+		observers.Go(func() { p.watchHealth(observing) })
+	}
+	if t, ok := p.Workload.(Tracker); ok {
+		observers.Go(func() { p.every(observing, func() { _ = p.sample(observing, t) }) })
+	}
 
 	if err := p.reachSteady(ctx); err != nil {
 		return err
@@ -926,8 +926,9 @@ func (p *player) load(ctx context.Context) {
 	defer requests.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	begin := p.now() // the bill may have been long in coming, which makes no request late
 	for n := 0; ; n++ {
-		due := time.Duration(n) * p.Load.Every
+		due := begin + time.Duration(n)*p.Load.Every
 		timer.Reset(due - p.now())
 		select {
 		case <-ctx.Done():
