@@ -111,7 +111,8 @@
 // The machine did not keep up when, in that window,
 //
 //   - some task was ready to run and had no processor for more than two fifths of the time (the kernel's pressure stall
-//     information, which counts tasks that a quota holds back as well), or
+//     information, which counts tasks that a quota holds back as well), or, where the kernel does not tell that, all processors were
+//     in use for as much of it, or
 //   - the host of a virtual machine took more than a tenth of its processors (steal), or
 //   - the test process stood still for more than a tenth of it, or
 //   - more than one request in twenty, and at least two, left more than half a period late.

@@ -186,7 +186,7 @@ func FuzzReadReport(f *testing.F) {
 			drtest.Event{Kind: drtest.StepBegun, Interval: after, Note: "promote"}, drtest.Event{Kind: drtest.StepDone, Interval: after, Note: "promote"},
 			drtest.Event{Kind: drtest.StageReached, Interval: after, Note: "promoted"}, drtest.Event{Kind: drtest.ContainerStarted, Interval: after, Note: "app"})
 		l.Samples = append(l.Samples, drtest.Sample{Interval: after, Units: map[string]drtest.Progress{"op-08": {Done: 2, Attempt: 2, From: 1, Wrong: "late"}}})
-		l.Readings = []drtest.Reading{{At: 1}, {At: 2, Waited: 1}}
+		l.Readings = []drtest.Reading{{At: 1}, {At: 2, Waited: 1, Full: 1}}
 	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.ErrorRate(0.1), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger) error { return nil })).WriteTo(&whole)
 	f.Add(whole.String())
 	records := unseal(whole.String())

@@ -41,6 +41,8 @@ type Reading struct {
 	// Waited is how long some task was ready to run and had no processor: "some" of /proc/pressure/cpu, see the kernel's
 	// psi.rst. Tasks that a quota holds back count as well.
 	Waited time.Duration `json:"waited,omitempty"`
+	// Full is how long all processors were in use while the kernel told of no task that waited, which old ones never do.
+	Full time.Duration `json:"full,omitempty"`
 	// Stolen is how long the host of a virtual machine kept a processor from it, on the average of all processors: "steal" of
 	// /proc/stat, see proc(5).
 	Stolen time.Duration `json:"stolen,omitempty"`
@@ -54,7 +56,7 @@ func (r Reading) follows(before []Reading) error {
 	if n := len(before); n > 0 {
 		last = before[n-1]
 	}
-	if r.At < last.At || r.Waited < last.Waited || r.Stolen < last.Stolen || r.Stopped < last.Stopped {
+	if r.At < last.At || r.Waited < last.Waited || r.Full < last.Full || r.Stolen < last.Stolen || r.Stopped < last.Stopped {
 		return errors.New("a reading of the machine is less than the one before it")
 	}
 	return nil
@@ -70,6 +72,7 @@ const (
 // watchMachine takes readings, and a last one when ctx ends.
 func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 	var last Reading
+	did := start
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for due := p.now(); ; {
@@ -81,10 +84,14 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 		if late := now - due; late > punctual {
 			stopped += late
 		}
-		waited, stolen := machine.Read().Lost(start, now)
+		does := machine.Read()
+		waited, stolen := does.Lost(start, now)
 		// What has been told once is not taken back: a reader refuses that.
-		next := Reading{At: now, Waited: max(waited, last.Waited), Stolen: max(stolen, last.Stolen), Stopped: stopped}
-		last = next
+		next := Reading{At: now, Waited: max(waited, last.Waited), Full: last.Full, Stolen: max(stolen, last.Stolen), Stopped: stopped}
+		if does.Full(did, now-last.At) {
+			next.Full += now - last.At
+		}
+		last, did = next, does
 		p.emit(record{Reading: &next})
 		if ctx.Err() != nil {
 			return
@@ -148,6 +155,7 @@ func NoteStart(ctx context.Context, container string, from, to time.Time) {
 type Strain struct {
 	Over    time.Duration // how long the window is
 	Waited  time.Duration // see [Reading]
+	Full    time.Duration // likewise
 	Stolen  time.Duration // likewise
 	Stopped time.Duration // likewise
 	Starts  time.Duration // in which the engine was starting a container that the drill had lost or asked for
@@ -175,6 +183,9 @@ func (s Strain) Why() string {
 	share := func(d time.Duration) string { return fmt.Sprintf("%.0f %%", 100*float64(d)/float64(s.Over)) }
 	if over(s.Waited, machine.MostWaited) {
 		why = append(why, "some task waited for a processor "+share(s.Waited)+" of the time")
+	}
+	if over(s.Full, machine.MostWaited) {
+		why = append(why, "all processors were in use "+share(s.Full)+" of the time")
 	}
 	if over(s.Stolen, machine.MostStolen) {
 		why = append(why, "the host of the virtual machine took "+share(s.Stolen)+" of its processors")
@@ -210,7 +221,7 @@ func (l *Ledger) Strain(window Interval) Strain {
 		s.Known = l.Readings[n-1].Waited > 0 // a kernel that tells it has told something by then
 	}
 	from, to := l.reading(window.Lo), l.reading(window.Hi)
-	s.Waited, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Stolen-from.Stolen, to.Stopped-from.Stopped
+	s.Waited, s.Full, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Full-from.Full, to.Stolen-from.Stolen, to.Stopped-from.Stopped
 	until := window.Lo // of the starts so far, which may overlap
 	for _, e := range l.starts() {
 		from, to := max(e.Lo, until), min(e.Hi, window.Hi)
@@ -275,7 +286,7 @@ func (l *Ledger) reading(at time.Duration) Reading {
 	after := l.Readings[n]
 	part := float64(at-before.At) / float64(after.At-before.At)
 	between := func(a, b time.Duration) time.Duration { return a + time.Duration(part*float64(b-a)) }
-	return Reading{at, between(before.Waited, after.Waited), between(before.Stolen, after.Stolen), between(before.Stopped, after.Stopped)}
+	return Reading{at, between(before.Waited, after.Waited), between(before.Full, after.Full), between(before.Stolen, after.Stolen), between(before.Stopped, after.Stopped)}
 }
 
 // lost adds up what kept the machine from its work.

@@ -235,8 +235,9 @@ func (g *gate) room(now time.Time) (next int, why string) {
 		return -1, ""
 	}
 	waited, stolen := last.did.Lost(first.did, passed)
-	if !last.did.Pressure {
-		waited = time.Duration(last.did.Busy(first.did) * float64(passed)) // the next best
+	how := "some task waited for a processor %.0f %% of the time"
+	if !last.did.Tells(first.did) { // the next best
+		waited, how = time.Duration(last.did.Busy(first.did)*float64(passed)), "%.0f %% of the processors were in use"
 	}
 	share := func(d time.Duration) float64 { return float64(d) / float64(passed) }
 	late := slices.MaxFunc(g.looks[1:], func(a, b look) int { return cmp.Compare(a.late, b.late) }).late
@@ -250,13 +251,13 @@ func (g *gate) room(now time.Time) (next int, why string) {
 	case now.Sub(g.slow) < quietFor:
 		return -1, "a container took long to start"
 	case share(waited) > machine.MostWaited:
-		return -1, fmt.Sprintf("some task waited for a processor %.0f %% of the time", 100*share(waited))
+		return -1, fmt.Sprintf(how, 100*share(waited))
 	}
 	if share(waited) <= mostWaitedHeavy {
 		return g.heaviest(), ""
 	}
 	light := slices.IndexFunc(g.waiting, func(w *drill) bool { return w.weight == Light })
-	return light, fmt.Sprintf("some task waited for a processor %.0f %% of the time, too much for a heavy one", 100*share(waited))
+	return light, fmt.Sprintf(how+", too much for a heavy one", 100*share(waited))
 }
 
 // heaviest returns the index of the first heavy waiter, or of the first one. What is heavy takes longest, so it comes first.

@@ -20,6 +20,7 @@ type plantedMachine struct {
 	share  func(elapsed time.Duration, running int) float64
 	steals float64
 	mute   bool // it has no pressure stall information
+	stuck  bool // it has some that never changes
 	gate   *gate
 }
 
@@ -29,7 +30,12 @@ func (m *plantedMachine) look() machine.Totals {
 	m.waited += time.Duration(m.share(now.Sub(m.start), len(m.gate.running)) * float64(passed))
 	m.stolen += time.Duration(m.steals * float64(passed))
 	m.at = now
-	return machine.Totals{All: now.Sub(m.start).Seconds() * 200, Stolen: m.stolen, Pressure: !m.mute, Waited: m.waited}
+	ticks := now.Sub(m.start).Seconds() * 200
+	did := machine.Totals{All: ticks, Idle: ticks, Stolen: m.stolen, Pressure: true, Waited: m.waited}
+	if m.mute || m.stuck {
+		did.Idle, did.Waited, did.Pressure = 0, time.Hour, m.stuck
+	}
+	return did
 }
 
 // How many drills run side by side follows from the machine while they run.
@@ -45,6 +51,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		steals  float64
 		slow    time.Duration // what containers take to start
 		mute    bool
+		stuck   bool
 		most    int
 		lasts   time.Duration // all of them, in order of magnitude
 		says    []string
@@ -72,7 +79,9 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		{reason: "its host takes a part of it", weights: []Weight{Light, Light}, share: each(0), steals: 0.2, most: 1, lasts: 60 * time.Second, says: []string{
 			"no more than 1 side by side for now: the host of this virtual machine took 20 % of its processors"}},
 		{reason: "without pressure stall information it is how busy the processors are", weights: []Weight{Light, Light}, share: each(0), mute: true, most: 1, lasts: 60 * time.Second, says: []string{
-			"no more than 1 side by side for now: some task waited for a processor 100 % of the time"}},
+			"no more than 1 side by side for now: 100 % of the processors were in use"}},
+		{reason: "and so it is with some that never changes", weights: []Weight{Light, Light}, share: each(0), stuck: true, most: 1, lasts: 60 * time.Second, says: []string{
+			"no more than 1 side by side for now: 100 % of the processors were in use"}},
 		{reason: "a container takes long to start", weights: []Weight{Light, Light}, share: each(0), slow: 5 * time.Second, most: 2, lasts: 39 * time.Second, says: []string{
 			"no more than 1 side by side for now: a container took long to start",
 			"2 side by side, since the machine is quiet"}},
@@ -81,7 +90,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var said []string
 				g := &gate{say: func(line string) { said = append(said, line) }}
-				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, mute: c.mute, gate: g}
+				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, mute: c.mute, stuck: c.stuck, gate: g}
 				g.look = m.look
 				done := make(chan struct{})
 				for i, w := range c.weights {

@@ -34,6 +34,9 @@ func (w watch) busy() (err error, passed, lost time.Duration) {
 	passed = time.Since(w.start)
 	now := w.read()
 	waited, stolen := now.Lost(w.first, passed)
+	if now.Full(w.first, passed) {
+		waited = passed
+	}
 	if lost = min(passed, waited+stolen); !now.KeptUp(w.first, passed) {
 		err = fmt.Errorf("%w for %v of %v", ErrBusy, lost.Round(time.Second), passed.Round(time.Second))
 	}

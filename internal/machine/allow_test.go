@@ -39,6 +39,28 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// Where the kernel tells of no task that waited, all processors are in use on a machine that does not keep up.
+func TestAllowWithoutPressure(t *testing.T) {
+	for _, c := range []struct {
+		idle float64
+		ends time.Duration
+	}{{0, 5 * time.Minute}, {0.2, time.Minute}} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			read := func() Totals {
+				ticks := 200 * time.Since(start).Seconds()
+				return Totals{Processors: 2, All: ticks, Idle: c.idle * ticks, Waited: time.Hour} // that stands still
+			}
+			ctx, cancel := allow(t.Context(), time.Minute, read)
+			defer cancel()
+			<-ctx.Done()
+			if got := time.Since(start); got != c.ends || errors.Is(context.Cause(ctx), ErrBusy) != (c.idle == 0) {
+				t.Errorf("idle %v: it ends after %v, want %v: %v", c.idle, got, c.ends, context.Cause(ctx))
+			}
+		})
+	}
+}
+
 // What gives up before the limit does is the machine's doing as well; what fails at once is not.
 func TestBlame(t *testing.T) {
 	died := errors.New("its container has ended")

@@ -21,10 +21,14 @@ const (
 	MostStolen = 0.1
 )
 
+// full is the share of the processors' time from which on all of them are in use.
+const full = 0.95
+
 // Totals are the kernel's running totals.
 type Totals struct {
-	All, Idle float64       // ticks of all processors, and those of them that were idle
-	Stolen    time.Duration // that the host of a virtual machine gave to others, on the average of all processors
+	Processors int
+	All, Idle  float64       // ticks of all processors, and those of them that were idle
+	Stolen     time.Duration // that the host of a virtual machine gave to others, on the average of all processors
 	// Pressure says whether the kernel tells Waited at all.
 	Pressure bool
 	// Waited is for how long some task was ready to run and had no processor. Tasks that a quota holds back count as well.
@@ -48,10 +52,10 @@ const tick = 10 * time.Millisecond
 
 func (t *Totals) addStat(stat []byte) {
 	line, rest, _ := bytes.Cut(stat, []byte("\n"))
-	processors := 0
+	t.Processors = 0
 	for each := range bytes.Lines(rest) {
 		if bytes.HasPrefix(each, []byte("cpu")) {
-			processors++
+			t.Processors++
 		}
 	}
 	for i, field := range strings.Fields(string(line)) {
@@ -64,7 +68,7 @@ func (t *Totals) addStat(stat []byte) {
 		case 4, 5: // idle, iowait
 			t.Idle += n
 		case 8:
-			t.Stolen = time.Duration(n/float64(max(1, processors))) * tick
+			t.Stolen = time.Duration(n/float64(max(1, t.Processors))) * tick
 		}
 	}
 }
@@ -94,8 +98,19 @@ func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Du
 	return min(passed, max(0, t.Waited-since.Waited)), min(passed, max(0, t.Stolen-since.Stolen))
 }
 
+// Tells says whether the kernel has told since an earlier reading for how long tasks waited. Where it has, some have, if only for a moment;
+// old kernels do not tell, nor do those that are told not to, and what stands in for a kernel may always tell the same.
+func (t Totals) Tells(since Totals) bool { return t.Waited != since.Waited }
+
+// Full says whether all processors were in use in the time that has passed since an earlier reading: it is what is known of tasks that waited
+// where nothing tells of them. Of a time that was not real, or in which the machine was not counting, it is not known.
+func (t Totals) Full(since Totals, passed time.Duration) bool {
+	counted := time.Duration(t.All-since.All) * tick
+	return !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= full
+}
+
 // KeptUp says whether the machine did what it was asked for, in the time that has passed since an earlier reading.
 func (t Totals) KeptUp(since Totals, passed time.Duration) bool {
 	waited, stolen := t.Lost(since, passed)
-	return float64(waited) <= MostWaited*float64(passed) && float64(stolen) <= MostStolen*float64(passed)
+	return float64(waited) <= MostWaited*float64(passed) && float64(stolen) <= MostStolen*float64(passed) && !t.Full(since, passed)
 }

@@ -11,7 +11,7 @@ func TestTotals(t *testing.T) {
 	var before, after Totals
 	before.addStat([]byte("cpu  100 0 50 800 20 0 10 20 7 0\ncpu0 1 2 3\ncpu1 1 2 3\nintr 7\n"))
 	before.addPressure([]byte("some avg10=32.90 avg60=21.38 avg300=14.78 total=70986556\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n"))
-	want := Totals{All: 1000, Idle: 820, Stolen: 100 * time.Millisecond, Pressure: true, Waited: 70986556 * time.Microsecond}
+	want := Totals{Processors: 2, All: 1000, Idle: 820, Stolen: 100 * time.Millisecond, Pressure: true, Waited: 70986556 * time.Microsecond}
 	if diff := cmp.Diff(want, before); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -28,5 +28,29 @@ func TestTotals(t *testing.T) {
 	var none Totals
 	if waited, stolen := none.Lost(none, time.Second); waited != 0 || stolen != 0 || none.Busy(none) != 0 {
 		t.Error("a kernel that tells nothing has told something")
+	}
+}
+
+// All processors are in use where the kernel tells of no task that waited, and has counted.
+func TestFull(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		all    float64 // ticks of two processors
+		idle   float64
+		waited time.Duration
+		passed time.Duration
+		want   bool
+	}{
+		{"in use", 50, 2, 0, 250 * time.Millisecond, true},
+		{"not all of them", 50, 5, 0, 250 * time.Millisecond, false},
+		{"it tells who waited", 50, 0, time.Millisecond, 250 * time.Millisecond, false},
+		{"a tick in virtual time", 2, 0, 0, 250 * time.Millisecond, false},
+		{"no time at all", 0, 0, 0, 0, false},
+	} {
+		since := Totals{Processors: 2, All: 1e6, Idle: 1e5, Waited: time.Hour}
+		now := Totals{Processors: 2, All: since.All + c.all, Idle: since.Idle + c.idle, Waited: since.Waited + c.waited}
+		if got := now.Full(since, c.passed); got != c.want || now.KeptUp(since, c.passed) == c.want {
+			t.Errorf("%s: full %v, want %v; kept up %v", c.reason, got, c.want, now.KeptUp(since, c.passed))
+		}
 	}
 }
