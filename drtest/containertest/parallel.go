@@ -30,7 +30,7 @@ const (
 // Parallel marks t to run in parallel with other tests, as t.Parallel does, and has it begin when the machine has room for it. It is
 // the first call of a drill. What a machine does not get done in time is measured as a part of a recovery, so how many drills run side
 // by side follows from the machine while they run: the first begins at once, and another one beside it only after the machine has been
-// quiet for some seconds, as the kernel's pressure stall information tells, with the time that its host has taken from it, how late the test process is woken,
+// quiet for some seconds, as the kernel's pressure stall information tells of processors, disks and memory, with the time that its host has taken from it, how late the test process is woken,
 // and how long containers took to start. go test's -parallel is the most that ever run at a time. It needs no engine.
 //
 // A test whose parts call Parallel has them take its place: it waits for them. Go test counts what a drill waits in the time that it tells
@@ -76,6 +76,8 @@ const (
 	// mostWaitedHeavy is the share of the time in which some task may wait for a processor on a machine with room for a heavy
 	// drill. A light one begins on any machine that keeps up.
 	mostWaitedHeavy = 0.3
+	// mostShort is the share of the time in which some task may wait for memory: a machine that has enough never does.
+	mostShort = 0.1
 	// latest is how much later than it should the test process may be woken.
 	latest = 50 * time.Millisecond
 	// slowStart is how many times as long as the fastest start of a container so far a start may take, and of those only
@@ -250,6 +252,10 @@ func (g *gate) room(now time.Time) (next int, why string) {
 		return -1, fmt.Sprintf("the test process was woken %v late", late.Round(time.Millisecond))
 	case now.Sub(g.slow) < quietFor:
 		return -1, "a container took long to start"
+	case share(last.did.Memory-first.did.Memory) > mostShort:
+		return -1, fmt.Sprintf("some task waited for memory %.0f %% of the time", 100*share(last.did.Memory-first.did.Memory))
+	case share(last.did.Disk-first.did.Disk) > machine.MostWaited:
+		return -1, fmt.Sprintf("some task waited for a disk %.0f %% of the time", 100*share(last.did.Disk-first.did.Disk))
 	case share(waited) > machine.MostWaited:
 		return -1, fmt.Sprintf(how, 100*share(waited))
 	}

@@ -19,6 +19,8 @@ type plantedMachine struct {
 	at     time.Time
 	share  func(elapsed time.Duration, running int) float64
 	steals float64
+	disk   float64
+	memory float64
 	mute   bool // it has no pressure stall information
 	stuck  bool // it has some that never changes
 	gate   *gate
@@ -30,8 +32,9 @@ func (m *plantedMachine) look() machine.Totals {
 	m.waited += time.Duration(m.share(now.Sub(m.start), len(m.gate.running)) * float64(passed))
 	m.stolen += time.Duration(m.steals * float64(passed))
 	m.at = now
+	part := func(share float64) time.Duration { return time.Duration(share * float64(now.Sub(m.start))) }
 	ticks := now.Sub(m.start).Seconds() * 200
-	did := machine.Totals{All: ticks, Idle: ticks, Stolen: m.stolen, Pressure: true, Waited: m.waited}
+	did := machine.Totals{All: ticks, Idle: ticks, Stolen: m.stolen, Pressure: true, Waited: m.waited, Disk: part(m.disk), Memory: part(m.memory)}
 	if m.mute || m.stuck {
 		did.Idle, did.Waited, did.Pressure = 0, time.Hour, m.stuck
 	}
@@ -49,6 +52,8 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		weights []Weight
 		share   func(elapsed time.Duration, running int) float64
 		steals  float64
+		disk    float64 // shares of the time in which some task waits for it
+		memory  float64
 		slow    time.Duration // what containers take to start
 		mute    bool
 		stuck   bool
@@ -78,6 +83,10 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 			"2 side by side, since the machine is quiet"}},
 		{reason: "its host takes a part of it", weights: []Weight{Light, Light}, share: each(0), steals: 0.2, most: 1, lasts: 60 * time.Second, says: []string{
 			"no more than 1 side by side for now: the host of this virtual machine took 20 % of its processors"}},
+		{reason: "it is short of memory", weights: []Weight{Light, Light}, share: each(0.1), memory: 0.2, most: 1, lasts: 60 * time.Second, says: []string{
+			"no more than 1 side by side for now: some task waited for memory 20 % of the time"}},
+		{reason: "its disk is busy", weights: []Weight{Light, Light}, share: each(0.1), disk: 0.6, most: 1, lasts: 60 * time.Second, says: []string{
+			"no more than 1 side by side for now: some task waited for a disk 60 % of the time"}},
 		{reason: "without pressure stall information it is how busy the processors are", weights: []Weight{Light, Light}, share: each(0), mute: true, most: 1, lasts: 60 * time.Second, says: []string{
 			"no more than 1 side by side for now: 100 % of the processors were in use"}},
 		{reason: "and so it is with some that never changes", weights: []Weight{Light, Light}, share: each(0), stuck: true, most: 1, lasts: 60 * time.Second, says: []string{
@@ -90,7 +99,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var said []string
 				g := &gate{say: func(line string) { said = append(said, line) }}
-				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, mute: c.mute, stuck: c.stuck, gate: g}
+				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, disk: c.disk, memory: c.memory, mute: c.mute, stuck: c.stuck, gate: g}
 				g.look = m.look
 				done := make(chan struct{})
 				for i, w := range c.weights {

@@ -33,9 +33,13 @@ type Totals struct {
 	Pressure bool
 	// Waited is for how long some task was ready to run and had no processor. Tasks that a quota holds back count as well.
 	Waited time.Duration
+	// Disk and Memory are for how long some task could not go on for a disk, or for memory that had to be made free first. A system that
+	// recovers waits for its disk on any machine, and one that is short of memory by its drill for that, so they tell whether there is
+	// room for another one, and nothing of its figures.
+	Disk, Memory time.Duration
 }
 
-// Read reads /proc/stat (see proc(5)) and /proc/pressure/cpu (see the kernel's psi.rst). Where there are none it returns zeros.
+// Read reads /proc/stat (see proc(5)) and /proc/pressure (see the kernel's psi.rst). Where there are none it returns zeros.
 func Read() Totals {
 	var t Totals
 	if stat, err := os.ReadFile("/proc/stat"); err == nil {
@@ -43,6 +47,12 @@ func Read() Totals {
 	}
 	if psi, err := os.ReadFile("/proc/pressure/cpu"); err == nil {
 		t.addPressure(psi)
+	}
+	if psi, err := os.ReadFile("/proc/pressure/io"); err == nil {
+		t.Disk, _ = some(psi)
+	}
+	if psi, err := os.ReadFile("/proc/pressure/memory"); err == nil {
+		t.Memory, _ = some(psi)
 	}
 	return t
 }
@@ -73,14 +83,18 @@ func (t *Totals) addStat(stat []byte) {
 	}
 }
 
-func (t *Totals) addPressure(psi []byte) {
+func (t *Totals) addPressure(psi []byte) { t.Waited, t.Pressure = some(psi) }
+
+// some is for how long some task was held up, by a file of pressure stall information.
+func some(psi []byte) (held time.Duration, told bool) {
 	for lines := bufio.NewScanner(bytes.NewReader(psi)); lines.Scan(); {
 		if some, ok := strings.CutPrefix(lines.Text(), "some "); ok {
 			_, total, _ := strings.Cut(some, "total=")
 			µs, err := strconv.ParseInt(total, 10, 64)
-			t.Waited, t.Pressure = time.Duration(µs)*time.Microsecond, err == nil
+			held, told = time.Duration(µs)*time.Microsecond, err == nil
 		}
 	}
+	return held, told
 }
 
 // Busy is the share of all processor time that was used since an earlier reading, from 0 to 1.
