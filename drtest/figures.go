@@ -223,12 +223,14 @@ func (l *Ledger) evidence(op Op) time.Duration {
 	return op.End
 }
 
+const noOutage = "no client saw an outage, so nothing was recovered from"
+
 // outage measures what clients saw.
 func (l *Ledger) outage(fault Interval, f *Figures) {
 	d := l.downtime(fault)
 	if d == nil {
 		f.Availability = 1
-		f.RTO = unknown("no client saw an outage, so nothing was recovered from")
+		f.RTO = unknown(noOutage)
 		f.Outage, f.HealLag = f.RTO, f.RTO
 		return
 	}

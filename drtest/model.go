@@ -57,7 +57,7 @@ func (m Model) against(limit time.Duration) string {
 func (m Model) explains() Objective {
 	return Objective{name: "model", judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RTO.Known {
-			return Verdict{Why: f.RTO.Why}
+			return l.unmeasured(f.RTO)
 		}
 		got, want := f.RTO.Interval, m.RTO()
 		v := Verdict{Got: &got, Why: fmt.Sprintf("got %v, want %s..%s by the configuration", got, seconds(want.Lo), seconds(want.Hi))}

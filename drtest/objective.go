@@ -272,11 +272,28 @@ func Transparent() Objective {
 		case a.stalled*20 > a.of:
 			return untrusted(Verdict{Why: became(a.stalled) + ", some of them while the test process stood still"}, l.Strain(window))
 		case a.unseen > l.Drill.gap():
-			return untrusted(Verdict{Why: fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(a.unseen))}, l.Strain(window))
+			return untrusted(Verdict{Why: hidden(a.unseen)}, l.Strain(window))
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed, and the slowest answer took %s, %s before the fault",
 			len(l.Ops), seconds(a.slowest), seconds(a.usual))}
 	}}
+}
+
+// hidden says why nobody knows of an outage.
+func hidden(unseen time.Duration) string {
+	return fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(unseen))
+}
+
+// unmeasured is a verdict on a figure that is not known. An outage that no client saw may have been one while no request was sent.
+func (l *Ledger) unmeasured(fig Figure) Verdict {
+	v := Verdict{Why: fig.Why}
+	if fault, _ := l.Event(FaultInjected); fig.Why == noOutage {
+		if unseen := l.answers(fault).unseen; unseen > l.Drill.gap() {
+			v.Why += ": " + hidden(unseen)
+			return untrusted(v, l.Strain(Interval{fault.Lo, Forever}))
+		}
+	}
+	return v
 }
 
 // Answers tell whether those after the fault are slow.
@@ -427,7 +444,7 @@ func within(name string, limit time.Duration, window func(*Ledger, Interval) Int
 	return Objective{name: name, limit: limit, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		fig := figure(f)
 		if !fig.Known {
-			return Verdict{Why: fig.Why}
+			return l.unmeasured(fig)
 		}
 		v := Verdict{Status: fig.judge(limit), Got: &fig.Interval}
 		v.Why = wanted(fig.Interval, limit)
