@@ -39,7 +39,7 @@ func machineSince(before machine.Totals, elapsed time.Duration) Machine {
 type Reading struct {
 	At time.Duration `json:"at"`
 	// Waited is how long some task was ready to run and had no processor: "some" of /proc/pressure/cpu, see the kernel's
-	// psi.rst. Tasks that a quota holds back count as well.
+	// psi.rst; or of that of the control group of the test process, where it is more. Tasks that a quota holds back count as well.
 	Waited time.Duration `json:"waited,omitempty"`
 	// Full is how long all processors were in use while the kernel told of no task that waited, which old ones never do.
 	Full time.Duration `json:"full,omitempty"`
@@ -85,9 +85,8 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 			stopped += late
 		}
 		does := machine.Read()
-		waited, stolen := does.Lost(start, now)
-		// What has been told once is not taken back: a reader refuses that.
-		next := Reading{At: now, Waited: max(waited, last.Waited), Full: last.Full, Stolen: max(stolen, last.Stolen), Stopped: stopped}
+		waited, stolen := does.Lost(did, now-last.At)
+		next := Reading{At: now, Waited: last.Waited + waited, Full: last.Full, Stolen: last.Stolen + stolen, Stopped: stopped}
 		if does.Full(did, now-last.At) {
 			next.Full += now - last.At
 		}

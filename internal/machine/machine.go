@@ -5,7 +5,9 @@ package machine
 import (
 	"bufio"
 	"bytes"
+	"io/fs"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -33,26 +35,41 @@ type Totals struct {
 	Pressure bool
 	// Waited is for how long some task was ready to run and had no processor. Tasks that a quota holds back count as well.
 	Waited time.Duration
+	// Held is Waited for the tasks of this process's control group. Of a quota of a container on a large host, which goes on beside it, Waited
+	// shows no more than its part of all that the host does.
+	Held time.Duration
 	// Disk and Memory are for how long some task could not go on for a disk, or for memory that had to be made free first. A system that
 	// recovers waits for its disk on any machine, and one that is short of memory by its drill for that, so they tell whether there is
 	// room for another one, and nothing of its figures.
 	Disk, Memory time.Duration
 }
 
-// Read reads /proc/stat (see proc(5)) and /proc/pressure (see the kernel's psi.rst). Where there are none it returns zeros.
-func Read() Totals {
+// Read reads /proc/stat (see proc(5)), /proc/pressure (see the kernel's psi.rst), and the pressure of the control group of this process
+// (see its cgroup-v2.rst). Where there are none it returns zeros.
+func Read() Totals { return read(os.DirFS("/")) }
+
+func read(root fs.FS) Totals {
 	var t Totals
-	if stat, err := os.ReadFile("/proc/stat"); err == nil {
+	if stat, err := fs.ReadFile(root, "proc/stat"); err == nil {
 		t.addStat(stat)
 	}
-	if psi, err := os.ReadFile("/proc/pressure/cpu"); err == nil {
+	if psi, err := fs.ReadFile(root, "proc/pressure/cpu"); err == nil {
 		t.addPressure(psi)
 	}
-	if psi, err := os.ReadFile("/proc/pressure/io"); err == nil {
+	if psi, err := fs.ReadFile(root, "proc/pressure/io"); err == nil {
 		t.Disk, _ = some(psi)
 	}
-	if psi, err := os.ReadFile("/proc/pressure/memory"); err == nil {
+	if psi, err := fs.ReadFile(root, "proc/pressure/memory"); err == nil {
 		t.Memory, _ = some(psi)
+	}
+	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
+	for line := range strings.Lines(string(groups)) {
+		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::/")
+		for _, mount := range []string{"sys/fs/cgroup", "sys/fs/cgroup/unified"} { // the latter beside control groups of version 1
+			if psi, err := fs.ReadFile(root, path.Join(mount, path.Join("/", group), "cpu.pressure")); ok && err == nil {
+				t.Held, _ = some(psi)
+			}
+		}
 	}
 	return t
 }
@@ -109,12 +126,12 @@ func (t Totals) Busy(since Totals) float64 {
 // Lost is for how long, in the time that has passed since an earlier reading, tasks waited for a processor or its host kept the
 // processors from the machine, on the average of all processors.
 func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Duration) {
-	return min(passed, max(0, t.Waited-since.Waited)), min(passed, max(0, t.Stolen-since.Stolen))
+	return min(passed, max(0, t.Waited-since.Waited, t.Held-since.Held)), min(passed, max(0, t.Stolen-since.Stolen))
 }
 
 // Tells says whether the kernel has told since an earlier reading for how long tasks waited. Where it has, some have, if only for a moment;
 // old kernels do not tell, nor do those that are told not to, and what stands in for a kernel may always tell the same.
-func (t Totals) Tells(since Totals) bool { return t.Waited != since.Waited }
+func (t Totals) Tells(since Totals) bool { return t.Waited != since.Waited || t.Held != since.Held }
 
 // Full says whether all processors were in use in the time that has passed since an earlier reading: it is what is known of tasks that waited
 // where nothing tells of them. Of a time that was not real, or in which the machine was not counting, it is not known.

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,5 +53,38 @@ func TestFull(t *testing.T) {
 		if got := now.Full(since, c.passed); got != c.want || now.KeptUp(since, c.passed) == c.want {
 			t.Errorf("%s: full %v, want %v; kept up %v", c.reason, got, c.want, now.KeptUp(since, c.passed))
 		}
+	}
+}
+
+// What cannot be read, or has another form, tells nothing.
+func TestRead(t *testing.T) {
+	const cpu = "proc/pressure/cpu"
+	stall := func(total string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte("some avg10=0.00 avg60=0.00 avg300=0.00 total=" + total + "\n")}
+	}
+	group := func(lines string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(lines)} }
+	for _, c := range []struct {
+		reason string
+		root   fstest.MapFS
+		want   Totals
+	}{
+		{"nothing", fstest.MapFS{}, Totals{}},
+		{"all", fstest.MapFS{cpu: stall("1"), "proc/pressure/io": stall("2"), "proc/pressure/memory": stall("3")},
+			Totals{Pressure: true, Waited: time.Microsecond, Disk: 2 * time.Microsecond, Memory: 3 * time.Microsecond}},
+		{"another form", fstest.MapFS{cpu: stall("many")}, Totals{}},
+		{"a container with a quota", fstest.MapFS{cpu: stall("1"), "proc/self/cgroup": group("0::/\n"), "sys/fs/cgroup/cpu.pressure": stall("7")},
+			Totals{Pressure: true, Waited: time.Microsecond, Held: 7 * time.Microsecond}},
+		{"a control group of its own, beside those of version 1",
+			fstest.MapFS{"proc/self/cgroup": group("3:cpu:/a\n0::/b/c\n"), "sys/fs/cgroup/unified/b/c/cpu.pressure": stall("7"), "sys/fs/cgroup/a/cpu.pressure": stall("9")},
+			Totals{Held: 7 * time.Microsecond}},
+		{"a control group that cannot be seen from here", fstest.MapFS{"proc/self/cgroup": group("0::/../../../../x\n"), "x/cpu.pressure": stall("7")}, Totals{}},
+	} {
+		if diff := cmp.Diff(c.want, read(c.root)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+		}
+	}
+	now, before := Totals{Waited: time.Second + time.Millisecond, Held: 8 * time.Second}, Totals{Waited: time.Second}
+	if waited, _ := now.Lost(before, 10*time.Second); waited != 8*time.Second || now.KeptUp(before, 10*time.Second) {
+		t.Errorf("waited %v, of a quota that took 8s", waited)
 	}
 }
