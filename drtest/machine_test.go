@@ -353,3 +353,26 @@ func TestStallIsNoStrain(t *testing.T) {
 		}
 	}
 }
+
+// That health never turned bad is not known where it was not asked for as long as clients saw it be down.
+func TestUndetectedInAStall(t *testing.T) {
+	for _, c := range []struct {
+		reason           string
+		up, stalled, end time.Duration
+		want             string
+	}{
+		{"as long as the outage", 1300 * ms, 1050 * ms, 1400 * ms,
+			"untrusted: got more than 1.880s, want at most 1s: health never turned bad, but the test process stood still for 0.260s, in which it could have been bad"},
+		{"a moment of the outage", 2500 * ms, 1050 * ms, 1400 * ms, "fail: got more than 1.880s, want at most 1s: health never turned bad"},
+		{"long after it", 1300 * ms, 2000 * ms, 2900 * ms, "fail: got more than 1.880s, want at most 1s: health never turned bad"},
+		{"no more than between two polls", 1200 * ms, 1050 * ms, 1150 * ms, "fail: got more than 1.880s, want at most 1s: health never turned bad"},
+	} {
+		l := hand(c.up, func(l *drtest.Ledger) {
+			l.Events[1] = drtest.Event{Kind: drtest.HealthKept, Interval: drtest.Interval{Lo: 2900 * ms, Hi: 2900 * ms}}
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.Stalled, Interval: drtest.Interval{Lo: c.stalled, Hi: c.end}})
+		})
+		if diff := cmp.Diff("detection: "+c.want, drtest.Judge(l, drtest.Detection(time.Second)).Verdicts[0].String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+		}
+	}
+}

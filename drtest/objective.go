@@ -83,6 +83,15 @@ func percent(share float64) string {
 // Detection requires the system's own Health to turn bad within limit of the fault.
 func Detection(limit time.Duration) Objective {
 	o := within("detection", limit, since(FaultInjected), func(f Figures) Figure { return f.Detection })
+	timely := o.judge
+	o.judge = func(l *Ledger, f Figures) Verdict {
+		v := timely(l, f)
+		if asleep := l.asleep(f); v.Status == Fail && f.Detection.Hi == Forever && asleep > 0 {
+			v.Why += fmt.Sprintf(", but the test process stood still for %s, in which it could have been bad", seconds(asleep))
+			return untrusted(v, l.Strain(since(FaultInjected)(l, f.Detection.Interval)))
+		}
+		return v
+	}
 	o.needs = func(s Scenario) string { return when(s.Health == nil, "the scenario has no Health") }
 	return o
 }
@@ -277,6 +286,19 @@ func Transparent() Objective {
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed, and the slowest answer took %s, %s before the fault",
 			len(l.Ops), seconds(a.slowest), seconds(a.usual))}
 	}}
+}
+
+// asleep is for how long the test process stood still between the fault and the return of service, at most; or nothing, where clients
+// saw more of the outage than such a time can hide.
+func (l *Ledger) asleep(f Figures) (longest time.Duration) {
+	window := l.recovery(f)
+	for _, stall := range l.stalls() {
+		longest = max(longest, min(stall.Hi, window.Hi)-max(stall.Lo, window.Lo))
+	}
+	if longest <= l.Drill.gap() || f.Outage.Known && longest < f.Outage.Lo {
+		return 0
+	}
+	return longest
 }
 
 // hidden says why nobody knows of an outage.
