@@ -124,7 +124,9 @@
 // that can have been the machine's doing: the time in which some task waited, was kept from a
 // processor, or stood still, and in which the engine was starting a container that the recovery
 // needs. [Transparent] is judged in the same way, by the length of the outage, and so is what a drill
-// did not get done by its deadline.
+// did not get done by its deadline, or broke over: by the time before the fault where it did not
+// get that far, and by the time since, or since the last step, where it did. What the test process
+// may have slept through, such as a short outage or the failure of health, is untrusted as well.
 //
 // Lost data, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses
 // them. A system that keeps the processors busy by itself, so that its own work waits, is untrusted

@@ -49,7 +49,7 @@ func Parallel(t *testing.T, w Weight) {
 	t.Parallel()
 	limit := time.Duration(math.MaxInt64)
 	if end, bounded := t.Deadline(); bounded {
-		limit = max(time.Second, time.Until(end)-StartTimeout) // later there is no time for a start
+		limit = max(time.Until(end)/2, time.Until(end)-StartTimeout) // later there is no time for a start
 	}
 	waited, leave, err := drills.enter(w, t.Name(), limit)
 	if err != nil {
