@@ -189,6 +189,9 @@ func (l *Ledger) stuck() []Interval {
 	case l.Broken == "" && late: // the deadline counts from the start
 		return []Interval{since, l.lastStretch(since), whole}
 	}
+	if examined := (Interval{l.end(), until}); examined.Hi-examined.Lo > time.Second { // the load was over
+		return []Interval{examined}
+	}
 	return []Interval{since, l.lastStretch(since)}
 }
 

@@ -282,6 +282,20 @@ func TestUntrustedMachineOfWhatBroke(t *testing.T) {
 			t.Errorf("%s: %v", c.reason, r.Verdicts)
 		}
 	}
+	// What broke when the load was over did so by the machine of then.
+	for from, want := range map[time.Duration]bool{0: false, 50 * time.Second: true} {
+		l := planted{}.drill(10 * time.Second)
+		for l.Broken = "confirm: no answer"; len(l.Readings) < 240; {
+			r := l.Readings[len(l.Readings)-1]
+			r.At += 250 * ms
+			l.Readings = append(l.Readings, r)
+		}
+		busy(l, from, from+45*time.Second)
+		l.Ops[len(l.Ops)-1].End = 45 * time.Second
+		if r := drtest.Judge(l, drtest.RPO(0)); r.Untrusted() != want {
+			t.Errorf("busy from %v: %v", from, r.Verdicts)
+		}
+	}
 	// A long time before the fault does not dilute what came after it.
 	l := planted{}.drill(40 * time.Second)
 	for i := range l.Events {
