@@ -252,6 +252,7 @@ func RepeatedCalls(atMost int) Objective {
 
 // Transparent requires that no client sees the fault at all: none fails, none has its answer later than [Load].Timeout, and answers do
 // not become slow: of no hundred in a row more than one in twenty takes longer than twice the slowest of the steady window, and Load.Every.
+// Two of thirty are slow by chance on an ordinary machine, so it takes as many as show that with a confidence of 95 %.
 // Requests that fail on a machine that does not keep up may have failed for that, so an outage that is no longer than the machine's
 // part is no failure then but untrusted. A time in which no request was sent can hide an outage, so it does not pass.
 func Transparent() Objective {
@@ -276,9 +277,9 @@ func Transparent() Objective {
 			return Verdict{Why: "no request was sent and acked after the fault"}
 		case unasked != "":
 			return Verdict{Why: unasked}
-		case a.slow*20 > a.of:
+		case leastRate(a.slow, a.of) > mostSlow:
 			return l.distrust(Verdict{Status: Fail, Why: became(a.slow)}, window, a.slowest-a.usual, 0)
-		case a.stalled*20 > a.of:
+		case leastRate(a.stalled, a.of) > mostSlow:
 			return untrusted(Verdict{Why: became(a.stalled) + ", some of them while the test process stood still"}, l.Strain(window))
 		case a.unseen > l.Drill.gap():
 			return untrusted(Verdict{Why: hidden(a.unseen)}, l.Strain(window))
@@ -328,6 +329,9 @@ type answers struct {
 	stalled int           // likewise, with those that were under way while the test process stood still
 	unseen  time.Duration // the longest time in which no request was sent since the fault
 }
+
+// mostSlow is the share of answers that may be slow.
+const mostSlow = 0.05
 
 // answersInRow are judged at a time: an outage that is waited out must not be thinned by how long the drill goes on.
 const answersInRow = 100
