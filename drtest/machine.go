@@ -24,9 +24,9 @@ type Machine struct {
 	Stalled float64 `json:"stalled"`
 }
 
-// machineSince says what the machine did between an earlier reading and now.
-func machineSince(before machine.Totals, elapsed time.Duration) Machine {
-	now, m := machine.Read(), Machine{CPUs: runtime.NumCPU()}
+// machineSince says what the machine did between two readings.
+func machineSince(before, now machine.Totals, elapsed time.Duration) Machine {
+	m := Machine{CPUs: runtime.NumCPU()}
 	if m.Busy = now.Busy(before); elapsed > 0 {
 		waited, _ := now.Lost(before, elapsed)
 		m.Stalled = float64(waited) / float64(elapsed)
@@ -84,7 +84,7 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 		if late := now - due; late > punctual {
 			stopped += late
 		}
-		does := machine.Read()
+		does := p.machine.Read()
 		waited, stolen := does.Lost(did, now-last.At)
 		next := Reading{At: now, Waited: last.Waited + waited, Full: last.Full, Stolen: last.Stolen + stolen, Stopped: stopped}
 		if does.Full(did, now-last.At) {

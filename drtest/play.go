@@ -54,7 +54,8 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		sampling: make(chan struct{}, 1),
 	}
 	p.clients = p.report.Ledger.follow()
-	p.busy = machine.Read()
+	p.machine = machine.Open()
+	p.busy = p.machine.Read()
 	if sink != nil {
 		p.written = tell(sink)
 		defer p.written.close()
@@ -69,7 +70,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		ErrorRate: s.errorRate(),
 	}}})
 	err := p.drill(ctx)
-	end := &ending{Machine: machineSince(p.busy, p.now())}
+	end := &ending{Machine: machineSince(p.busy, p.machine.Read(), p.now())}
 	if err != nil {
 		end.Broken = err.Error()
 	}
@@ -82,6 +83,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 type player struct {
 	Scenario
 	start   time.Time
+	machine *machine.Reader
 	busy    machine.Totals          // at the start
 	written *teller                 // if there is a journal
 	abort   context.CancelCauseFunc // ends the drill, which is broken

@@ -65,7 +65,7 @@ func Parallel(t *testing.T, w Weight) {
 }
 
 // drills are those of this process.
-var drills = &gate{look: machine.Read, say: func(line string) { fmt.Fprintln(os.Stderr, "drtest: "+line) }}
+var drills = &gate{look: machine.Open().ReadAll, say: func(line string) { fmt.Fprintln(os.Stderr, "drtest: "+line) }}
 
 const (
 	// lookEvery is how often the machine is looked at.

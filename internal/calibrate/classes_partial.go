@@ -117,6 +117,7 @@ func rareForEver(r *rand.Rand) Plant {
 	s.Fails = func(q Request) bool { return q.Since < down || q.Number%w.every == 3 }
 	c := s.scenario(l)
 	c.Workload = w
+	c.Deadline = 15*time.Second + time.Duration(2*w.every)*l.Every // it is asked for twice
 	return Plant{Scenario: c, Rules: []Rule{never("all are served again", drtest.RTO(long), drtest.Pass)}}
 }
 

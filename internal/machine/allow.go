@@ -47,7 +47,7 @@ func (w watch) busy() (err error, passed, lost time.Duration) {
 // host of a virtual machine kept them from it, and in any case when five times the limit has passed. The cause of its end says so, and wraps
 // [ErrBusy] where the machine did not keep up.
 func Allow(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return allow(ctx, limit, Read)
+	return allow(ctx, limit, Open().Read)
 }
 
 func allow(ctx context.Context, limit time.Duration, read func() Totals) (context.Context, context.CancelFunc) {

@@ -44,34 +44,66 @@ type Totals struct {
 	Disk, Memory time.Duration
 }
 
-// Read reads /proc/stat (see proc(5)), /proc/pressure (see the kernel's psi.rst), and the pressure of the control group of this process
-// (see its cgroup-v2.rst). Where there are none it returns zeros.
-func Read() Totals { return read(os.DirFS("/")) }
+// A Reader reads what the machine has done.
+type Reader struct {
+	root fs.FS
+	held string // the file of the pressure of this process's control group; "" where there is none
+}
 
-func read(root fs.FS) Totals {
-	var t Totals
-	if stat, err := fs.ReadFile(root, "proc/stat"); err == nil {
-		t.addStat(stat)
-	}
-	if psi, err := fs.ReadFile(root, "proc/pressure/cpu"); err == nil {
-		t.addPressure(psi)
-	}
-	if psi, err := fs.ReadFile(root, "proc/pressure/io"); err == nil {
-		t.Disk, _ = some(psi)
-	}
-	if psi, err := fs.ReadFile(root, "proc/pressure/memory"); err == nil {
-		t.Memory, _ = some(psi)
-	}
+// Open returns a reader for the machine and the control group of this process.
+func Open() *Reader { return open(os.DirFS("/")) }
+
+func open(root fs.FS) *Reader {
+	r := &Reader{root: root}
 	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
 	for line := range strings.Lines(string(groups)) {
 		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::/")
 		for _, mount := range []string{"sys/fs/cgroup", "sys/fs/cgroup/unified"} { // the latter beside control groups of version 1
-			if psi, err := fs.ReadFile(root, path.Join(mount, path.Join("/", group), "cpu.pressure")); ok && err == nil {
-				t.Held, _ = some(psi)
+			file := path.Join(mount, path.Join("/", group), "cpu.pressure")
+			if _, err := fs.Stat(root, file); ok && err == nil {
+				r.held = file
 			}
 		}
 	}
+	return r
+}
+
+// Read reads /proc/stat (see proc(5)), /proc/pressure/cpu (see the kernel's psi.rst), and the pressure of the control group of this
+// process (see its cgroup-v2.rst). Where there are none it returns zeros. Disk and Memory are zero.
+func (r *Reader) Read() Totals {
+	var t Totals
+	if stat, err := fs.ReadFile(r.root, "proc/stat"); err == nil {
+		t.addStat(stat)
+	}
+	t.Waited, t.Pressure = r.some("proc/pressure/cpu")
+	if r.held != "" {
+		t.Held, _ = r.some(r.held)
+	}
 	return t
+}
+
+// ReadAll is Read with Disk and Memory, of /proc/pressure.
+func (r *Reader) ReadAll() Totals {
+	t := r.Read()
+	t.Disk, _ = r.some("proc/pressure/io")
+	t.Memory, _ = r.some("proc/pressure/memory")
+	return t
+}
+
+// some is for how long some task was held up, by a file of pressure stall information.
+func (r *Reader) some(file string) (held time.Duration, told bool) {
+	psi, err := fs.ReadFile(r.root, file)
+	if err != nil {
+		return 0, false
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(psi)); lines.Scan(); {
+		if some, ok := strings.CutPrefix(lines.Text(), "some "); ok {
+			_, total, _ := strings.Cut(some, "total=")
+			µs, err := strconv.ParseInt(total, 10, 64)
+			held, told = time.Duration(µs)*time.Microsecond, err == nil
+		}
+	}
+	return held, told
 }
 
 // tick is that of all times which the kernel tells programs: USER_HZ is 100, see proc(5).
@@ -98,20 +130,6 @@ func (t *Totals) addStat(stat []byte) {
 			t.Stolen = time.Duration(n/float64(max(1, t.Processors))) * tick
 		}
 	}
-}
-
-func (t *Totals) addPressure(psi []byte) { t.Waited, t.Pressure = some(psi) }
-
-// some is for how long some task was held up, by a file of pressure stall information.
-func some(psi []byte) (held time.Duration, told bool) {
-	for lines := bufio.NewScanner(bytes.NewReader(psi)); lines.Scan(); {
-		if some, ok := strings.CutPrefix(lines.Text(), "some "); ok {
-			_, total, _ := strings.Cut(some, "total=")
-			µs, err := strconv.ParseInt(total, 10, 64)
-			held, told = time.Duration(µs)*time.Microsecond, err == nil
-		}
-	}
-	return held, told
 }
 
 // Busy is the share of all processor time that was used since an earlier reading, from 0 to 1.

@@ -9,14 +9,15 @@ import (
 )
 
 func TestTotals(t *testing.T) {
-	var before, after Totals
-	before.addStat([]byte("cpu  100 0 50 800 20 0 10 20 7 0\ncpu0 1 2 3\ncpu1 1 2 3\nintr 7\n"))
-	before.addPressure([]byte("some avg10=32.90 avg60=21.38 avg300=14.78 total=70986556\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n"))
+	before := open(fstest.MapFS{
+		"proc/stat":         {Data: []byte("cpu  100 0 50 800 20 0 10 20 7 0\ncpu0 1 2 3\ncpu1 1 2 3\nintr 7\n")},
+		"proc/pressure/cpu": {Data: []byte("some avg10=32.90 avg60=21.38 avg300=14.78 total=70986556\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n")},
+	}).Read()
 	want := Totals{Processors: 2, All: 1000, Idle: 820, Stolen: 100 * time.Millisecond, Pressure: true, Waited: 70986556 * time.Microsecond}
 	if diff := cmp.Diff(want, before); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	after = Totals{All: 1400, Idle: 920, Stolen: 300 * time.Millisecond, Waited: before.Waited + time.Second}
+	after := Totals{All: 1400, Idle: 920, Stolen: 300 * time.Millisecond, Waited: before.Waited + time.Second}
 	if got := after.Busy(before); got != 0.75 {
 		t.Errorf("busy %v, want three quarters", got)
 	}
@@ -79,7 +80,7 @@ func TestRead(t *testing.T) {
 			Totals{Held: 7 * time.Microsecond}},
 		{"a control group that cannot be seen from here", fstest.MapFS{"proc/self/cgroup": group("0::/../../../../x\n"), "x/cpu.pressure": stall("7")}, Totals{}},
 	} {
-		if diff := cmp.Diff(c.want, read(c.root)); diff != "" {
+		if diff := cmp.Diff(c.want, open(c.root).ReadAll()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 		}
 	}
