@@ -43,7 +43,7 @@ var rules = []struct {
 		"the core uses it, which costs its users no dependency"},
 	{"internal/foreign", []string{}, []string{}, []string{"github.com/google/go-cmp"},
 		"the core uses it, which costs its users no dependency"},
-	{"internal/machine", []string{}, []string{}, []string{"github.com/google/go-cmp"},
+	{"internal/machine", []string{"internal/announce"}, []string{}, []string{"github.com/google/go-cmp"},
 		"the core uses it, which costs its users no dependency"},
 	{"internal/measured", []string{}, []string{}, []string{},
 		"the core uses it, which costs its users no dependency"},
