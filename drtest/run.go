@@ -74,7 +74,7 @@ func Run(t TB, s Scenario) *Report {
 		t.Logf("%s", shown)
 	}
 	if r.Untrusted() {
-		again := fmt.Sprintf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run '%s'", pattern(t.Name()))
+		again := fmt.Sprintf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run %s", foreign.Word(pattern(t.Name())))
 		announce.Lines(t, again)
 		t.Logf("%s", again)
 	}
@@ -155,7 +155,7 @@ func evidence(r *Report, path string) string {
 			by = append(by, a.String())
 		}
 		fmt.Fprintf(&b, "    evidence, with the logs of containers: %s\n    judge it again, by %s: go tool drreport check %s",
-			filepath.Dir(path), strings.Join(by, ", "), path)
+			filepath.Dir(path), strings.Join(by, ", "), foreign.Word(path))
 	}
 	return b.String()
 }

@@ -1,10 +1,12 @@
 // Package foreign makes text that the project did not write itself harmless to show: what a system under test answers, what
-// its errors say, what a test logs.
+// its errors say, what a test logs, and what a path or a name holds that becomes a part of a command.
 package foreign
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -70,6 +72,17 @@ func harmless(s string) bool {
 	}
 	return true
 }
+
+// Word returns s as a shell takes it for one word, whatever it holds.
+func Word(s string) string {
+	if s != "" && !special.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// special matches what a shell may not take for itself.
+var special = regexp.MustCompile(`[^A-Za-z0-9_@%+=:,./-]`)
 
 // printable takes a character that was decoded from so many bytes: a byte that is no UTF-8 decodes as an error of one byte.
 func printable(r rune, size int) bool {

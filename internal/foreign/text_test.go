@@ -1,6 +1,7 @@
 package foreign_test
 
 import (
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -53,6 +54,25 @@ func TestTextCosts(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if got, most := (after.TotalAlloc-before.TotalAlloc)/100, uint64(100_000); got > most {
 		t.Errorf("got %d bytes, want at most %d", got, most)
+	}
+}
+
+// TestWord: a shell takes each word for what it is, and a plain one needs no quotes.
+func TestWord(t *testing.T) {
+	words := []string{"", " ", "a b", "it's", "''", `"`, "$HOME", "`id`", "$(id)", "a;b", "a&b", "a|b", ">x", "#x", "~", "*", "[a]", "{a,b}", "!x", `\`, "a\nb", "\x1b", "ü", "^T$/^it's$"}
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = foreign.Word(w)
+	}
+	got, err := exec.Command("sh", "-c", `printf '%s\0' `+strings.Join(quoted, " ")).Output()
+	if err != nil {
+		t.Skip(err)
+	}
+	if diff := cmp.Diff(strings.Join(words, "\x00")+"\x00", string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if path := "/tmp/drtest-17-TestX/DR-DB-001.ndjson"; foreign.Word(path) != path {
+		t.Errorf("got %s", foreign.Word(path))
 	}
 }
 

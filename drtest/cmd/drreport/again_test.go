@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -158,7 +159,7 @@ func (s *service) rise(context.Context) error {
 }
 
 // TestJudgedAgain: what Run prints for judging a drill again gives the same status, and the exit status of it, for each way not to
-// pass.
+// pass, and whatever a shell would make of the names.
 func TestJudgedAgain(t *testing.T) {
 	fine := func(*drtest.Ledger) error { return nil }
 	asserts := func(o ...drtest.Objective) func(*service, *drtest.Scenario) {
@@ -223,7 +224,11 @@ func TestJudgedAgain(t *testing.T) {
 		{"it takes too long", &service{}, func(_ *service, sc *drtest.Scenario) { sc.HealAfter, sc.Deadline = 7*time.Second, 9*time.Second }, "heal lag", drtest.Inconclusive},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
+			odd := filepath.Join(t.TempDir(), "it's $HOME & `id`;")
+			if err := os.Mkdir(odd, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("TMPDIR", odd)
 			lt := &ledgerTest{T: t}
 			synctest.Test(t, func(t *testing.T) {
 				lt.ctx = t.Context()
@@ -235,7 +240,7 @@ func TestJudgedAgain(t *testing.T) {
 				s := c.service
 				s.work = map[string]*unit{}
 				sc := drtest.Scenario{
-					ID: "AGAIN", Workload: s, Load: drtest.Load{Every: 100 * ms, Timeout: 400 * ms, Steady: time.Second}, Health: s.health,
+					ID: `AGAIN/"for" $(all) > others`, Workload: s, Load: drtest.Load{Every: 100 * ms, Timeout: 400 * ms, Steady: time.Second}, Health: s.health,
 					Fault: drtest.NewFault("darken", s.fall, s.rise), HealAfter: 2 * time.Second,
 					Objectives: []drtest.Objective{drtest.HealLag(time.Minute)}, Deadline: time.Minute,
 				}
@@ -250,11 +255,15 @@ func TestJudgedAgain(t *testing.T) {
 			}
 			args := []string{"check"}
 			if lt.failed {
-				printed := regexp.MustCompile(`judge it again, by .+: go tool drreport (check \S+)`).FindStringSubmatch(said)
+				printed := regexp.MustCompile(`judge it again, by .+: go tool drreport (check .+)`).FindStringSubmatch(said)
 				if printed == nil {
 					t.Fatalf("it does not say how to judge it again:\n%s", said)
 				}
-				args = strings.Fields(printed[1])
+				words, err := exec.Command("sh", "-c", `printf '%s\0' `+printed[1]).Output()
+				if err != nil {
+					t.Fatalf("a shell does not take %s: %v", printed[1], err)
+				}
+				args = strings.Split(strings.TrimSuffix(string(words), "\x00"), "\x00")
 			} else {
 				journals, _ := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "*", "*.ndjson"))
 				args = append(args, journals...)

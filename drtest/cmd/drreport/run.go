@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -123,19 +122,14 @@ func quoted(words []string) []string {
 	words = slices.Clone(words)
 	for i, w := range words {
 		name, value, sets := strings.Cut(w, "=")
-		switch {
-		case w != "" && !special.MatchString(w):
-		case sets && !special.MatchString(name) && !strings.HasPrefix(w, "-"): // of the environment, which keeps its name
-			words[i] = name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'"
-		default:
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		if sets && foreign.Word(name) == name && !strings.HasPrefix(w, "-") { // of the environment, which keeps its name
+			words[i] = name + "=" + foreign.Word(value)
+		} else {
+			words[i] = foreign.Word(w)
 		}
 	}
 	return words
 }
-
-// special matches what a shell may not take for itself.
-var special = regexp.MustCompile(`[^A-Za-z0-9_@%+=:,./-]`)
 
 // settings are those of the environment that change a run: GOFLAGS, and those that drills read, such as
 // DRTEST_PROFILE=production.
