@@ -8,10 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/drtest/suite/drtest/report"
 	"github.com/drtest/suite/internal/foreign"
@@ -54,7 +52,7 @@ func main() {
 	signals := make(chan os.Signal, 1)
 	c := command{os.Stdout, os.Stderr, os.Environ(), signals, exec.Command}
 	if len(os.Args) > 1 && os.Args[1] == "run" { // nothing else outlives an interrupt
-		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		listen(signals)
 	}
 	os.Exit(c.main(os.Args[1:]))
 }

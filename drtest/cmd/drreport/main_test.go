@@ -19,8 +19,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestMain plays the go command where a test asks for it.
+// TestMain plays drreport, or the go command, where a test asks for it.
 func TestMain(m *testing.M) {
+	if os.Getenv("DRREPORT_ITSELF") != "" {
+		_ = os.Unsetenv("DRREPORT_ITSELF") // for the go command
+		main()
+	}
 	if how := os.Getenv("DRREPORT_FAKE_GO"); how != "" {
 		os.Exit(fakeGo(how, os.Args[1:]))
 	}
@@ -65,6 +69,9 @@ func fakeGo(how string, args []string) int {
 	attr("drtest.journal", "DR-DB-001.ndjson")
 	attr("drtest.phase", "drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)")
 	say("output", "    a_test.go:4: drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)\n")
+	if strings.HasPrefix(how, "wait") {
+		_, _ = os.ReadFile(os.Getenv("DRREPORT_PROCEED")) // which ends once somebody has written to it
+	}
 	r := drill()
 	if how == "always busy" || how == "busy" && filepath.Base(out) != "again" {
 		v := &r.Verdicts[0]
@@ -90,7 +97,7 @@ func fakeGo(how string, args []string) int {
 			end("fail")
 			return 1
 		}
-	case "fail":
+	case "fail", "wait and fail":
 		say("output", "    a_test.go:9: breaker never opened\n")
 		end("fail")
 		return 1

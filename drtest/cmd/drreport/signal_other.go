@@ -5,7 +5,10 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 )
+
+func listen(signals chan<- os.Signal) { signal.Notify(signals, os.Interrupt) }
 
 func lead(*exec.Cmd) {}
 
