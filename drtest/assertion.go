@@ -204,3 +204,21 @@ func (r *Report) Again(others ...Objective) *Report {
 	}
 	return judge(r.Ledger, r.Figures, append(objectives, others...), targets)
 }
+
+// Disputed returns the verdicts as they were given that [Report.Again] gives otherwise: the ledger does not bear them. Another version of
+// this package may have given them, or an author who wrote the journal anew.
+func (r *Report) Disputed() (given []Verdict) {
+	again := r.Again().Verdicts
+	for _, v := range r.Verdicts {
+		i := slices.IndexFunc(again, func(a Verdict) bool { return a.Objective == v.Objective && a.Target == v.Target })
+		if i < 0 {
+			given = append(given, v)
+			continue
+		}
+		if again[i].Status != v.Status || again[i].Untrusted != v.Untrusted {
+			given = append(given, v)
+		}
+		again = slices.Delete(again, i, i+1) // two checks may have one name
+	}
+	return given
+}

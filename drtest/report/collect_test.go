@@ -158,6 +158,45 @@ func TestCollectDamage(t *testing.T) {
 	}
 }
 
+// A verdict that the journal itself does not bear counts for nothing, however whole the journal is.
+func TestCollectDisputedVerdicts(t *testing.T) {
+	late := func() *drtest.Report {
+		return judge(drill("DR-1", "late", "Database Failures", 2000, 4000), objectives{drtest.RTO(500 * ms), drtest.Check("sane", func(*drtest.Ledger) error { return nil })}, nil)
+	}
+	const claim = "its journal does not bear the verdict that it records "
+	for _, c := range []struct {
+		reason string
+		edit   func(*drtest.Report)
+		status drtest.Status
+		want   string
+	}{
+		{"as it was given", func(*drtest.Report) {}, drtest.Fail, ""},
+		{"a failure that was made a pass", func(r *drtest.Report) { r.Verdicts[0].Status = drtest.Pass }, drtest.Inconclusive,
+			claim + "(RTO: pass: got 1.010s (0.881s..1.010s), want at most 500ms; 20 requests acked since exclude a failure rate above 13.9 %)"},
+		{"a failure that was blamed on the machine", func(r *drtest.Report) { r.Verdicts[0].Status, r.Verdicts[0].Untrusted = drtest.Inconclusive, true }, drtest.Inconclusive,
+			claim + "(RTO: untrusted: got 1.010s (0.881s..1.010s), want at most 500ms; 20 requests acked since exclude a failure rate above 13.9 %)"},
+		{"a pass that was made a failure", func(r *drtest.Report) { r.Verdicts[2].Status = drtest.Fail }, drtest.Fail,
+			claim + "(rejected stays rejected: fail: none of 0 rejected units is held)"},
+		{"figures that were made others", func(r *drtest.Report) {
+			for i := range r.Ledger.Ops {
+				r.Ledger.Ops[i].Outcome, r.Ledger.Ops[i].Err = drtest.Acked, ""
+				r.Ledger.Survivors = append(r.Ledger.Survivors, r.Ledger.Ops[i].ID)
+			}
+		}, drtest.Fail, claim + "(RTO: fail: got 1.010s (0.881s..1.010s), want at most 500ms; 20 requests acked since exclude a failure rate above 13.9 %)"},
+	} {
+		dir, r := t.TempDir(), late()
+		c.edit(r)
+		saveJournal(t, filepath.Join(dir, "DR-1.ndjson"), r)
+		got := collect(t, dir)
+		if x := got.Results[0]; x.Status != c.status || x.Untrusted {
+			t.Errorf("%s: got %v, untrusted %v, want %v", c.reason, x.Status, x.Untrusted, c.status)
+		}
+		if diff := cmp.Diff([]string{"DR-1: " + c.want}, told(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+		}
+	}
+}
+
 // A run in which nothing but go test itself fails must not look as if it had passed.
 func TestCollectFailureOfGoTest(t *testing.T) {
 	dir := t.TempDir()

@@ -274,6 +274,10 @@ func resultOf(r *drtest.Report, damage error) Result {
 	case !l.Ended:
 		res.broke("the drill was cut off before its end")
 	}
+	for _, v := range r.Disputed() {
+		res.broke(fmt.Sprintf("its journal does not bear the verdict that it records (%v)", v))
+		res.Untrusted = false
+	}
 	res.cut = !l.Ended
 	for _, fig := range figures {
 		m := fig.measured(&f)
