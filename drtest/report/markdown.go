@@ -165,7 +165,7 @@ func rows(r Result) []row {
 	}
 	for _, v := range r.Verdicts {
 		if !told[v.Objective] {
-			add(v.Objective, v.Objective, v.Why, "holds")
+			add(v.Objective, v.Objective, r.verdict(v.Objective, v.Target).Why, "holds")
 		}
 	}
 	return rows

@@ -2,11 +2,14 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/google/go-cmp/cmp"
@@ -177,5 +180,36 @@ func TestLostIDsAreLimited(t *testing.T) {
 	r := resultOf(judge(l, objectives{drtest.RPO(0)}, nil), nil)
 	if len(r.LostIDs) != 10 || *r.Lost != 30 {
 		t.Errorf("%d ids of %d lost units, want 10 of 30", len(r.LostIDs), *r.Lost)
+	}
+}
+
+// Where several verdicts have one name, the table and the overall compliance show the worst of them, and the strictest limit.
+func TestVerdictsOfOneName(t *testing.T) {
+	says := func(err error) drtest.Objective {
+		return drtest.Check("sane", func(*drtest.Ledger) error { return err })
+	}
+	unknown := fmt.Errorf("%w: nobody looked", drtest.ErrInconclusive)
+	for _, c := range []struct {
+		asserted objectives
+		row      row
+		verdicts verdicts
+	}{
+		{objectives{says(nil), says(errors.New("it is not"))}, row{"sane", "–", "holds", "it is not", "❌ FAIL"}, verdicts{Objective: "sane", Status: drtest.Fail, Of: 1, Not: "DR-1"}},
+		{objectives{says(errors.New("it is not")), says(unknown), says(nil)}, row{"sane", "–", "holds", "it is not", "❌ FAIL"}, verdicts{Objective: "sane", Status: drtest.Fail, Of: 1, Not: "DR-1"}},
+		{objectives{says(nil), says(unknown), says(nil)}, row{"sane", "–", "holds", "inconclusive: nobody looked", "⚠️ INCONCLUSIVE"}, verdicts{Objective: "sane", Of: 1, Not: "DR-1"}},
+		{objectives{drtest.RTO(500 * ms), drtest.RTO(10 * time.Second)}, row{"Recovery Time (RTO)", "–", "≤ 500ms", "1.010s (0.881s..1.010s)", "❌ FAIL"},
+			verdicts{Objective: "RTO", Status: drtest.Fail, Of: 1, Not: "DR-1"}},
+		{objectives{drtest.RTO(10 * time.Second), drtest.RTO(500 * ms)}, row{"Recovery Time (RTO)", "–", "≤ 500ms", "1.010s (0.881s..1.010s)", "❌ FAIL"},
+			verdicts{Objective: "RTO", Status: drtest.Fail, Of: 1, Not: "DR-1"}},
+	} {
+		res := resultOf(judge(drill("DR-1", "late", "Database Failures", 2000, 4000), c.asserted, nil), nil)
+		of := func(r row) bool { return r.Metric == c.row.Metric }
+		all := rows(res)
+		if diff := cmp.Diff(c.row, all[slices.IndexFunc(all, of)]); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(c.verdicts, meet([]Result{res}, c.verdicts.Objective, false)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }

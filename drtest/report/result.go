@@ -293,9 +293,9 @@ func resultOf(r *drtest.Report, damage error) Result {
 		switch {
 		case v.Limit == nil:
 		case v.Target:
-			res.Targets[key(v.Objective)] = Seconds(*v.Limit)
+			strictest(res.Targets, v.Objective, *v.Limit)
 		default:
-			res.Limits[key(v.Objective)] = Seconds(*v.Limit)
+			strictest(res.Limits, v.Objective, *v.Limit)
 		}
 	}
 	if f.WorkKnown {
@@ -386,10 +386,23 @@ func (r *Result) broke(why string) {
 	r.Reason = Text(why)
 }
 
-// verdict returns the judgement of an objective or of a target, or nil when it was not asserted.
-func (r *Result) verdict(objective string, target bool) *Verdict {
-	if i := slices.IndexFunc(r.Verdicts, func(v Verdict) bool { return v.Objective == objective && v.Target == target }); i >= 0 {
-		return &r.Verdicts[i]
+// verdict returns the judgement of an objective or of a target, or nil when it was not asserted. It is the worst one where several have
+// the name, such as two checks.
+func (r *Result) verdict(objective string, target bool) (worst *Verdict) {
+	badness := []drtest.Status{drtest.Pass, drtest.Inconclusive, drtest.Fail}
+	for i := range r.Verdicts {
+		v := &r.Verdicts[i]
+		if v.Objective == objective && v.Target == target &&
+			(worst == nil || slices.Index(badness, v.Status) > slices.Index(badness, worst.Status) || v.Status == worst.Status && worst.Untrusted && !v.Untrusted) {
+			worst = v
+		}
 	}
-	return nil
+	return worst
+}
+
+// strictest adds a limit, unless there is a stricter one of the same name.
+func strictest(limits map[string]Seconds, objective string, limit time.Duration) {
+	if known, ok := limits[key(objective)]; !ok || Seconds(limit) < known {
+		limits[key(objective)] = Seconds(limit)
+	}
 }
