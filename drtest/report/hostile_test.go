@@ -151,10 +151,33 @@ func TestNoEvents(t *testing.T) {
 		"{}", "null", "3", `"text"`, "[]", `{"Action":"fail"}`, `{"Action":"fail","Test":"T"}`, `{"Action":"explode","Package":"p","Test":"T"}`,
 		`{"Action":"build-fail"}`, `{"Action":3,"Package":"p"}`, `{"Action":"fail","Package":"p","Test":"T"`, "warning: GOPATH is set", `{"Package":"p","Test":"T"}`,
 	} {
-		r := transcribed(t, 0, line+"\n", ev("pass", "p", "", ""))
+		r := transcribed(t, 0, line+"\n", ev("run", "p", "T", ""), ev("pass", "p", "T", ""), ev("pass", "p", "", ""))
 		want := []Text{Text("go test said beside its protocol: " + line)}
 		if diff := cmp.Diff(want, r.Notes); diff != "" || len(r.Results) > 0 {
 			t.Errorf("%s: results %q, notes (-want +got):\n%s", line, told(r), diff)
+		}
+	}
+}
+
+// A package whose process ends well before any of its tests has begun shows nothing, unless it has none to run.
+func TestPackageWithoutTests(t *testing.T) {
+	const left = "p: the package ended without running a test, as if it had passed"
+	for _, c := range []struct {
+		reason string
+		lines  []string
+		want   []string
+	}{
+		{"TestMain leaves", []string{ev("start", "p", "", ""), ev("output", "p", "", "ok  \tp\t0.1s\n"), ev("pass", "p", "", "")}, []string{left}},
+		{"TestMain leaves, and says why", []string{ev("start", "p", "", ""), ev("output", "p", "", "no engine\n"), ev("output", "p", "", "ok  \tp\t0.1s\n"), ev("pass", "p", "", "")},
+			[]string{left + ": no engine"}},
+		{"none is asked for", []string{ev("output", "p", "", "testing: warning: no tests to run\n"), ev("output", "p", "", "PASS\n"),
+			ev("output", "p", "", "ok  \tp\t0.1s [no tests to run]\n"), ev("pass", "p", "", "")}, nil},
+		{"it has no files of tests", []string{ev("output", "p", "", "?   \tp\t[no test files]\n"), ev("skip", "p", "", "")}, nil},
+		{"a test passes", []string{ev("run", "p", "T", ""), ev("pass", "p", "T", ""), ev("output", "p", "", "PASS\n"), ev("pass", "p", "", "")}, nil},
+	} {
+		r := transcribed(t, 0, c.lines...)
+		if diff := cmp.Diff(c.want, told(r)); diff != "" || r.Passed() {
+			t.Errorf("%s: passed %v (-want +got):\n%s", c.reason, r.Passed(), diff)
 		}
 	}
 }

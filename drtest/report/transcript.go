@@ -48,6 +48,7 @@ type test struct {
 	state     string // "pass", "fail" or "skip"; empty while it has not ended
 	running   bool   // again, after it had ended
 	tested    bool   // a package of which a test has begun
+	empty     bool   // a package that says that it has no tests to run
 	said      speech
 	next      string         // the line of go test's own that follows an event
 	announced map[string]int // lines that the harness is about to log
@@ -74,6 +75,9 @@ func (t *test) ended() bool { return t.state != "" && !t.running }
 
 // bad says whether the test failed or did not end.
 func (t *test) bad() bool { return t.state == "fail" || !t.ended() }
+
+// vacuous says of a package that its process ended well without a test, though there were some: its TestMain may have left before.
+func (t *test) vacuous() bool { return t.name == "" && t.state == "pass" && !t.tested && !t.empty }
 
 // passed returns the tests that passed.
 func (t *Transcript) passed() map[id]bool {
@@ -248,7 +252,7 @@ func (t *test) end(state string) {
 	if worse := []string{"", "pass", "skip", "fail"}; slices.Index(worse, state) > slices.Index(worse, t.state) {
 		t.state = state
 	}
-	if t.state == "pass" {
+	if t.state == "pass" && !t.vacuous() {
 		t.said = speech{} // nobody will ask
 	}
 }
@@ -303,8 +307,11 @@ var (
 	logged = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: `)
 	stack  = regexp.MustCompile(`^goroutine \d+ (gp=\S+ m=\S+ (mp=\S+ )?)?\[`)
 	// quiet matches what go test says of a package that is no reason.
-	quiet = regexp.MustCompile(`^(exit status \d+|coverage: .*% of statements.*|testing: warning: no tests to run)$`)
+	quiet = regexp.MustCompile(`^(exit status \d+|coverage: .*% of statements.*|` + noTests + `)$`)
 )
+
+// noTests is what a test process says that has nothing to run.
+const noTests = "testing: warning: no tests to run"
 
 // listen takes in a line, and returns it if it shows progress.
 func (t *test) listen(raw string, more int) (text string, shows bool) {
@@ -330,6 +337,7 @@ func (t *test) listen(raw string, more int) (text string, shows bool) {
 		}
 	case t.name == "" && quiet.MatchString(raw):
 		l.kind, t.exit = frame, text
+		t.empty = t.empty || raw == noTests
 	default:
 		t.read(raw, text)
 	}
@@ -444,8 +452,8 @@ func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 	var rows []Result
 	around, short := t.around(), t.short()
 	for _, x := range t.order {
-		noTests := x.name == "" && x.state == "skip"
-		if x.state == "pass" && x.ended() || noTests || hasJournal[x] {
+		noFiles := x.name == "" && x.state == "skip"
+		if x.state == "pass" && x.ended() && !x.vacuous() || noFiles || hasJournal[x] {
 			continue
 		}
 		if around[x.id] && !x.asserted && (!x.ended() || !x.speaks()) {
@@ -453,7 +461,7 @@ func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 		}
 		why := "did not end"
 		if x.ended() {
-			why = map[string]string{"fail": "failed", "skip": "was skipped"}[x.state]
+			why = map[string]string{"fail": "failed", "skip": "was skipped", "pass": "ended without running a test, as if it had passed"}[x.state]
 		}
 		if around[x.id] {
 			why += ", as a part of it did, and says itself"
