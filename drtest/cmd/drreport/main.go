@@ -80,8 +80,8 @@ func (c command) main(args []string) int {
 	case "check":
 		status, err = c.check(args)
 	case "schema":
-		fmt.Fprint(c.stdout, report.Schema)
 		status = passed
+		_, err = fmt.Fprint(c.stdout, report.Schema)
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(c.stdout, usage)
 		status = passed
@@ -156,10 +156,11 @@ func (c command) write(args []string) (int, error) {
 	if len(out) == 0 {
 		out = []string{filepath.Join(dirs[0], "report.json"), filepath.Join(dirs[0], "report.md")}
 	}
+	fmt.Fprintf(c.stdout, "%s", r.Table())
 	if err := save(r, out...); err != nil {
 		return trouble, err
 	}
-	fmt.Fprintf(c.stdout, "%swrote %s\n", r.Table(), strings.Join(out, " and "))
+	fmt.Fprintf(c.stdout, "wrote %s\n", strings.Join(out, " and "))
 	if !r.Complete {
 		return notPassed, nil
 	}

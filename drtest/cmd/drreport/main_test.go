@@ -424,6 +424,9 @@ func TestUsage(t *testing.T) {
 		{"check -h", passed, "", "usage: drreport check"},
 		{"check nosuch.ndjson", trouble, "", "drreport: open nosuch.ndjson"},
 		{"run", trouble, "", "usage: drreport run"},
+		{"run -run ( ./...", trouble, "", "invalid value \"(\" for flag -run"},
+		{"run -skip a** ./...", trouble, "", "invalid value \"a**\" for flag -skip"},
+		{"run -parallel -1 ./...", trouble, "", "invalid value \"-1\" for flag -parallel"},
 		{"run -nosuch ./...", trouble, "", "flag provided but not defined: -nosuch"},
 		{"write", trouble, "", "usage: drreport write"},
 		{"write -out report.html .", trouble, "", "invalid value"},
@@ -439,5 +442,30 @@ func TestUsage(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestUnwritable: what cannot be written is trouble, and the results are shown nevertheless.
+func TestUnwritable(t *testing.T) {
+	dir := t.TempDir()
+	blocked := filepath.Join(dir, "report.json")
+	if err := os.Mkdir(blocked, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "DR-DB-001.ndjson"), journal(drill()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const table = `ID         TITLE            STATUS  DETECTION  RTO     RPO     RECOVERED  MACHINE
+DR-DB-001  Connection loss  pass    0.130s     0.610s  0.000s  -          ok
+note: this report is made of journals alone: nothing tells whether there were more
+1 results: 1 passed, 0 failed, 0 inconclusive
+`
+	status, stdout, stderr := call(t, "", nil, "write", dir)
+	if diff := cmp.Diff(table, stdout); diff != "" || status != trouble || !strings.HasPrefix(stderr, "drreport: write report: open "+blocked) {
+		t.Errorf("exit status %d, standard error %q (-want +got):\n%s", status, stderr, diff)
+	}
+	full := command{stdout: writer(func([]byte) (int, error) { return 0, syscall.ENOSPC }), stderr: new(bytes.Buffer)}
+	if status := full.main([]string{"schema"}); status != trouble {
+		t.Errorf("a schema that cannot be written: exit status %d, want %d", status, trouble)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -26,10 +27,18 @@ import (
 func (c command) run(args []string) (int, error) {
 	fs := c.flags("run", "[-out dir] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...")
 	out := fs.String("out", "dr-results", "the `directory` that gets a directory for each run")
-	only := fs.String("run", "", "run only tests that match `regexp`")
-	skip := fs.String("skip", "", "leave out tests that match `regexp`")
+	var only, skip string
+	matching := func(pattern *string) func(string) error { // of a wrong one, go test says that every package failed
+		return func(s string) error {
+			*pattern = s
+			_, err := regexp.Compile(s)
+			return err
+		}
+	}
+	fs.Func("run", "run only tests that match `regexp`", matching(&only))
+	fs.Func("skip", "leave out tests that match `regexp`", matching(&skip))
 	timeout := fs.Duration("timeout", time.Hour, "the `limit` of each package's tests")
-	parallel := fs.Int("parallel", 0, "play at most `n` tests of a package at a time, where the machine carries them; 0 is one for each processor")
+	parallel := fs.Uint("parallel", 0, "play at most `n` tests of a package at a time, where the machine carries them; 0 is one for each processor")
 	packages, err := parse(fs, args, 0)
 	if err != nil {
 		return trouble, err
@@ -52,14 +61,14 @@ func (c command) run(args []string) (int, error) {
 		return trouble, fmt.Errorf("make directory of the run: %w", err)
 	}
 	test := []string{"-timeout", timeout.String()}
-	if *only != "" {
-		test = append(test, "-run", *only)
+	if only != "" {
+		test = append(test, "-run", only)
 	}
-	if *skip != "" {
-		test = append(test, "-skip", *skip)
+	if skip != "" {
+		test = append(test, "-skip", skip)
 	}
 	if *parallel != 0 {
-		test = append(test, "-parallel", strconv.Itoa(*parallel))
+		test = append(test, "-parallel", strconv.FormatUint(uint64(*parallel), 10))
 	}
 	r, err := c.play(dir, ".", *out, append(test, packages...))
 	if err != nil {
@@ -68,20 +77,21 @@ func (c command) run(args []string) (int, error) {
 	if pattern := r.UntrustedTests(); pattern != "" && r.Complete {
 		fmt.Fprintf(c.stdout, "\n%splayed again, alone, since the machine did not keep up: %s\n", r.Table(), pattern)
 		alone := []string{"-timeout", timeout.String(), "-p", "1", "-parallel", "1", "-run", pattern}
-		if *skip != "" {
-			alone = append(alone, "-skip", *skip)
+		if skip != "" {
+			alone = append(alone, "-skip", skip)
 		}
 		if r, err = c.play(dir, report.AgainDir, *out, append(alone, packages...)); err != nil {
 			return trouble, err
 		}
 	}
+	fmt.Fprintf(c.stdout, "\n%s", r.Table()) // first: the disk may be full
 	if err := save(r, filepath.Join(dir, "report.json"), filepath.Join(dir, "report.md")); err != nil {
 		return trouble, err
 	}
+	fmt.Fprintf(c.stdout, "report: %s\n", filepath.Join(*out, name, "report.md"))
 	if err := pointLatest(*out, name); err != nil {
 		return trouble, err
 	}
-	fmt.Fprintf(c.stdout, "\n%sreport: %s\n", r.Table(), filepath.Join(*out, name, "report.md"))
 	switch {
 	case r.Passed():
 		return passed, nil
