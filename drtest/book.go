@@ -370,10 +370,16 @@ func (b *book) addEnd(end *ending) error {
 		open := slices.IndexFunc(l.Ops, func(op Op) bool { return op.End == Forever })
 		return fmt.Errorf("the drill ends without an outcome of op %d", open)
 	}
+	if m := end.Machine; m.CPUs < 0 || !share(m.Busy) || !share(m.Stalled) {
+		return fmt.Errorf("a machine of %d processors, %v busy, on which tasks waited for %v of the time", m.CPUs, m.Busy, m.Stalled)
+	}
 	end.Broken = foreign.Text(end.Broken)
 	l.Ended, l.Machine, l.Broken = true, end.Machine, end.Broken
 	return nil
 }
+
+// share says whether a number is a part of a whole.
+func share(n float64) bool { return n >= 0 && n <= 1 }
 
 func (b *book) addClosing(c *closing) error {
 	switch {
@@ -522,6 +528,8 @@ func (v Verdict) possible() error {
 		return fmt.Errorf("its status is %d", v.Status)
 	case v.Untrusted && v.Status != Inconclusive:
 		return fmt.Errorf("it is untrusted, and %v", v.Status)
+	case v.Held && v.Status != Inconclusive:
+		return fmt.Errorf("it held for as long as the drill went, and is %v", v.Status)
 	case v.Got != nil && (v.Got.Lo < 0 || v.Got.Lo > v.Got.Hi):
 		return fmt.Errorf("it measured %v", *v.Got)
 	}

@@ -27,7 +27,7 @@ type Machine struct {
 // machineSince says what the machine did between two readings.
 func machineSince(before, now machine.Totals, elapsed time.Duration) Machine {
 	m := Machine{CPUs: runtime.NumCPU()}
-	if m.Busy = now.Busy(before); elapsed > 0 {
+	if m.Busy = min(1, max(0, now.Busy(before))); elapsed > 0 { // a counter of the kernel may step back a little
 		waited, _ := now.Lost(before, elapsed)
 		m.Stalled = float64(waited) / float64(elapsed)
 	}
