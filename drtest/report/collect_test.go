@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -339,5 +340,56 @@ func TestCollectPlayedAgain(t *testing.T) {
 	}
 	if data, err := r.JSON(); err != nil || valid(t, data) != nil {
 		t.Errorf("no valid JSON: %v, %v", err, valid(t, data))
+	}
+}
+
+// Where a test plays a scenario more than once, each time decides for itself: another one that passes again says nothing of it.
+func TestSecondTimePlayedAgain(t *testing.T) {
+	busy := func(back int) *drtest.Report {
+		l := drill("DR-1", "DR-1", "Database Failures", back, 4000)
+		for at := 0; at < 4000; at += 250 {
+			l.Readings = append(l.Readings, drtest.Reading{At: time.Duration(at) * ms, Waited: time.Duration(at) * ms * 3 / 4})
+		}
+		return judge(l, objectives{drtest.RTO(500 * ms)}, nil)
+	}
+	quiet := func(back int) *drtest.Report {
+		return judge(drill("DR-1", "DR-1", "Database Failures", back, 4000), objectives{drtest.RTO(500 * ms)}, nil)
+	}
+	for _, c := range []struct {
+		reason string
+		again  []*drtest.Report
+		want   []drtest.Status
+	}{
+		{"it vanishes", []*drtest.Report{quiet(1200)}, []drtest.Status{drtest.Pass, drtest.Inconclusive}},
+		{"it passes", []*drtest.Report{quiet(1200), quiet(1200)}, []drtest.Status{drtest.Pass, drtest.Pass}},
+		{"it fails", []*drtest.Report{quiet(1200), quiet(2000)}, []drtest.Status{drtest.Pass, drtest.Fail}},
+		{"another time fails", []*drtest.Report{quiet(2000), quiet(1200)}, []drtest.Status{drtest.Pass, drtest.Pass, drtest.Fail}},
+	} {
+		dir := t.TempDir()
+		plays := func(part, outcome string, times []*drtest.Report) {
+			lines := ev("run", "p", "T", "") + `{"Action":"artifacts","Package":"p","Test":"T","Path":"/elsewhere/_artifacts/T"}` + "\n"
+			for n, r := range times {
+				name := []string{"DR-1.ndjson", "DR-1-2.ndjson"}[n]
+				lines += attr("p", "T", "drtest.journal", name)
+				saveJournal(t, filepath.Join(dir, part, "_artifacts/T", name), r)
+			}
+			says(t, filepath.Join(dir, part), lines+ev(outcome, "p", "T", "")+ev(outcome, "p", "", ""))
+			about(t, filepath.Join(dir, part), Run{When: began, CPUs: 2, Exit: new(map[string]int{"pass": 0, "fail": 1}[outcome])})
+		}
+		plays("", "fail", []*drtest.Report{quiet(1200), busy(1700)})
+		outcome := "pass"
+		if c.want[len(c.want)-1] == drtest.Fail {
+			outcome = "fail"
+		}
+		plays(AgainDir, outcome, c.again)
+		r := collect(t, dir)
+		var got []drtest.Status
+		for _, x := range r.Results {
+			got = append(got, x.Status)
+		}
+		slices.SortFunc(got, func(a, b drtest.Status) int { return strings.Compare(b.String(), a.String()) }) // pass, inconclusive, fail
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s\n%s", c.reason, diff, r.Table())
+		}
 	}
 }
