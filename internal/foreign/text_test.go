@@ -71,7 +71,7 @@ func TestWord(t *testing.T) {
 	if diff := cmp.Diff(strings.Join(words, "\x00")+"\x00", string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if path := "/tmp/drtest-17-TestX/DR-DB-001.ndjson"; foreign.Word(path) != path {
+	if path := "../drtest-17-TestX/DR-DB-001.ndjson"; foreign.Word(path) != path {
 		t.Errorf("got %s", foreign.Word(path))
 	}
 }
