@@ -138,6 +138,9 @@ func (b *book) addOp(op *opSent) error {
 	case !b.fresh(op.ID, last.ID):
 		return fmt.Errorf("op %d has the id %s, which another one has", op.N, op.ID)
 	}
+	if len(l.Ops) == cap(l.Ops) { // append adds a quarter, and would copy a long ledger often
+		l.Ops = slices.Grow(l.Ops, max(1000, len(l.Ops)))
+	}
 	l.Ops = append(l.Ops, Op{ID: op.ID, Class: op.Class, Due: op.Due, Start: op.Start, End: Forever, Outcome: Unknown})
 	b.open++
 	return nil

@@ -137,7 +137,7 @@ func (p *player) add(rec record) {
 		p.note(*rec.Event)
 	}
 	p.clients.takeAll()
-	if p.awaited != nil {
+	if p.awaited != nil && rec.Op == nil { // nobody waits for a request to be sent
 		p.awaited()
 	}
 }
@@ -196,11 +196,11 @@ func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
 // drill.
 func (p *player) call(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	answer := make(chan error, 1)
-	p.ask(ctx, limit, f, func(err error) { answer <- err })
+	go p.ask(ctx, limit, f, func(err error) { answer <- err })
 	return <-answer
 }
 
-// ask is call for who does not wait: told gets what call would return.
+// ask is call for a goroutine that may have to wait for an f that ignores its context: told gets in time what call returns.
 func (p *player) ask(ctx context.Context, limit time.Duration, f func(context.Context) error, told func(error)) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	var once sync.Once
@@ -208,19 +208,17 @@ func (p *player) ask(ctx context.Context, limit time.Duration, f func(context.Co
 	answered := context.AfterFunc(ctx, func() {
 		time.AfterFunc(answerGrace, func() { tell(fmt.Errorf("no answer, and its context is ignored: %w", context.Cause(ctx))) })
 	})
-	go func() {
-		defer cancel()
-		defer answered()
-		returned := false
-		defer func() {
-			if !returned {
-				tell(fmt.Errorf("it %w", p.abandoned(recover())))
-			}
-		}()
-		err := f(ctx)
-		returned = true
-		tell(err)
+	defer cancel()
+	defer answered()
+	returned := false
+	defer func() {
+		if !returned {
+			tell(fmt.Errorf("it %w", p.abandoned(recover())))
+		}
 	}()
+	err := f(ctx)
+	returned = true
+	tell(err)
 }
 
 // abandoned breaks the drill after a function of the scenario that did not return, and says why: it panicked with this, or, if it is
@@ -362,9 +360,12 @@ func (p *player) reachSteady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, min(p.Load.Steady+steadyLimit, p.Deadline))
 	defer cancel()
 	var acked int
-	err := p.await(ctx, func(l *Ledger) bool {
-		acked = p.clients.acked(0)
-		return p.ready() || p.flaps >= flapping
+	err := p.await(ctx, func(*Ledger) bool {
+		ended := p.ready() || p.flaps >= flapping
+		if ended {
+			acked = p.clients.acked(0)
+		}
+		return ended
 	})
 	switch why := p.unsteady(); {
 	case p.flapped():
@@ -573,9 +574,11 @@ func (p *player) recover(ctx context.Context) error {
 	var acked int
 	err := p.await(ctx, func(l *Ledger) bool {
 		settled = Interval{p.left, max(p.left, p.now())}
+		if !p.clients.over() || !p.clients.steady(settled.Lo) || settled.Hi < p.clients.fault.Hi+p.Watch || len(p.missing()) > 0 {
+			return false
+		}
 		acked = p.clients.acked(settled.Lo)
-		return p.clients.steady(settled.Lo) && acked >= p.clients.needed() && p.clients.over() &&
-			settled.Hi >= p.clients.fault.Hi+p.Watch && len(p.missing()) == 0
+		return acked >= p.clients.needed()
 	})
 	if err == nil {
 		p.event(SteadyAgain, settled, fmt.Sprintf("%d requests acked, none failed for %v", acked, p.Load.Steady))
@@ -590,6 +593,7 @@ func (p *player) recover(ctx context.Context) error {
 	if missing := p.missing(); len(missing) > 0 {
 		why = append(why, "never reached: "+strings.Join(missing, ", "))
 	}
+	acked = p.clients.acked(settled.Lo)
 	switch steady := p.clients.steady(settled.Lo); {
 	case !steady:
 		why = append(why, unsteady)
@@ -729,7 +733,8 @@ func (r *reader) read(ctx context.Context, limit time.Duration) error {
 		r.held = nil
 		return err
 	}
-	ids = slices.DeleteFunc(slices.Sorted(slices.Values(ids)), func(id string) bool { return !r.asked(id) })
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !r.asked(id) })
+	slices.Sort(ids)
 	if r.held == nil || !slices.Equal(ids, r.held) {
 		r.since = r.now()
 		if r.seen == nil {
@@ -925,6 +930,8 @@ func (p *player) every(ctx context.Context, f func()) {
 // load sends one request when each is due, whether or not earlier ones have answered.
 func (p *player) load(ctx context.Context) {
 	var requests sync.WaitGroup
+	clients := make(workers)
+	defer close(clients)
 	defer requests.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -937,10 +944,28 @@ func (p *player) load(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		id := fmt.Sprintf("%s-%06d", p.prefix, n)
+		number := strconv.Itoa(n)
+		id := p.prefix + "-" + "000000"[min(len(number), 6):] + number
 		p.emit(record{Op: &opSent{N: n, ID: id, Class: p.class(id), Due: due, Start: p.now()}})
 		requests.Add(1)
-		p.request(ctx, n, id, requests.Done)
+		clients.run(func() { p.request(ctx, n, id, requests.Done) })
+	}
+}
+
+// workers run functions, each in a goroutine that waits for the next one when it is done. A new goroutine for each request would grow its
+// stack anew, which costs more than all that is recorded of the request.
+type workers chan func()
+
+// run runs f beside what runs already.
+func (w workers) run(f func()) {
+	select {
+	case w <- f:
+	default:
+		go func() {
+			for ok := true; ok; f, ok = <-w {
+				f()
+			}
+		}()
 	}
 }
 
