@@ -22,12 +22,14 @@ func TestAnnouncements(t *testing.T) {
 	const inner = "DRTEST_ANNOUNCED"
 	if os.Getenv(inner) != "" {
 		service := new(counter)
-		cut := drtest.NewFault("cut",
-			func(context.Context) (drtest.Receipt, error) {
+		cut := drtest.Fault{
+			Name: "cut",
+			Inject: func(context.Context) (drtest.Effect, error) {
 				service.set(true)
-				return "it is cut\n\x16--- PASS: TestX", nil
+				return drtest.Effect{Receipt: "it is cut\n\x16--- PASS: TestX"}, nil
 			},
-			func(context.Context) error { service.set(false); return nil })
+			Heal: func(context.Context) error { service.set(false); return nil },
+		}
 		drtest.Run(t, drtest.Scenario{
 			ID: "DR-1/a", Workload: service, Fault: cut, HealAfter: 250 * time.Millisecond, Deadline: time.Minute,
 			Load:       drtest.Load{Every: 100 * time.Millisecond, Timeout: 5 * time.Second, Steady: 500 * time.Millisecond},

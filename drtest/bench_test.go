@@ -105,9 +105,14 @@ func BenchmarkThousandRequestsASecond(b *testing.B) {
 		}))
 		client := server.Client()
 		client.Transport.(*http.Transport).MaxIdleConnsPerHost = 100
-		cut := drtest.NewFault("cut",
-			func(context.Context) (drtest.Receipt, error) { service.set(true); return "cut", nil },
-			func(context.Context) error { service.set(false); return nil })
+		cut := drtest.Fault{
+			Name: "cut",
+			Inject: func(context.Context) (drtest.Effect, error) {
+				service.set(true)
+				return drtest.Effect{Receipt: "cut"}, nil
+			},
+			Heal: func(context.Context) error { service.set(false); return nil },
+		}
 		l, err := drtest.Play(b.Context(), drtest.Scenario{
 			ID: "RATE", Workload: remoteCounter{service, server.URL, client}, Fault: cut, HealAfter: 10 * time.Second, Deadline: 5 * time.Minute,
 			Load:       drtest.Load{Every: ms, Timeout: time.Second, Steady: 25 * time.Second},

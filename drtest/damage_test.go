@@ -217,10 +217,13 @@ func TestForeignText(t *testing.T) {
 				return nil
 			}
 			cut := s.cut()
-			sc.Fault = lateFault{drtest.NewFault("cut "+hostile, func(ctx context.Context) (drtest.Receipt, error) {
-				receipt, err := cut.Inject(ctx)
-				return receipt + drtest.Receipt(hostile), err
-			}, cut.Heal), drtest.Receipt(hostile + long), nil}
+			sc.Fault = confirmed(cut, drtest.Receipt(hostile+long), nil)
+			sc.Fault.Name = "cut " + hostile
+			sc.Fault.Inject = func(ctx context.Context) (drtest.Effect, error) {
+				effect, err := cut.Inject(ctx)
+				effect.Receipt += drtest.Receipt(hostile)
+				return effect, err
+			}
 			sc.Proofs = []drtest.Proof{{Name: "fine", Examine: prove(hostile+long, nil)}, {Name: "foul", Examine: prove("", says)}}
 			sc.Objectives = append(sc.Objectives, drtest.Check("sane", func(*drtest.Ledger) error { return says }))
 		})

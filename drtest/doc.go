@@ -11,7 +11,8 @@
 // it had certainly not happened yet, and the first at which it certainly had.
 //
 //	instant        from                                        to
-//	fault          just before Inject is called                Inject has returned its receipt, or its Onset ([Timed])
+//	fault          just before Inject is called, or            Inject has returned its receipt, or
+//	               [Effect].NotBefore                          [Effect].By
 //	first failure  start of the last request acked before it   end of the first request that was not acked
 //	detected       start of the last good poll of Health       end of the first bad one
 //	runbook step   its start                                   its end

@@ -38,9 +38,14 @@ func (c *counter) Survivors(context.Context) ([]string, error) { return c.kept, 
 // A service is cut off for a tenth of a second, and must be back within two.
 func ExamplePlay() {
 	service := new(counter)
-	cut := drtest.NewFault("cut",
-		func(context.Context) (drtest.Receipt, error) { service.set(true); return "it is cut", nil },
-		func(context.Context) error { service.set(false); return nil })
+	cut := drtest.Fault{
+		Name: "cut",
+		Inject: func(context.Context) (drtest.Effect, error) {
+			service.set(true)
+			return drtest.Effect{Receipt: "it is cut"}, nil
+		},
+		Heal: func(context.Context) error { service.set(false); return nil },
+	}
 
 	ledger, err := drtest.Play(context.Background(), drtest.Scenario{
 		ID:         "EXAMPLE",

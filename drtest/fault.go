@@ -11,163 +11,120 @@ import (
 
 // NoFault leaves the system alone: the control drill, which must measure no outage and no loss.
 func NoFault() Fault {
-	return NewFault("no fault", func(context.Context) (Receipt, error) { return "nothing was done", nil }, nil)
+	return Fault{Name: "no fault", Inject: func(context.Context) (Effect, error) { return Effect{Receipt: "nothing was done"}, nil }}
 }
 
-// NewFault makes a fault of two functions. A nil heal heals nothing.
-func NewFault(name string, inject func(context.Context) (Receipt, error), heal func(context.Context) error) Fault {
-	return fault{name, inject, heal}
-}
-
-type fault struct {
-	name   string
-	inject func(context.Context) (Receipt, error)
-	heal   func(context.Context) error
-}
-
-func (f fault) String() string { return f.name }
-
-func (f fault) Inject(ctx context.Context) (Receipt, error) {
-	if f.inject == nil {
-		return "", errors.New("it has no function to inject it")
+// inject injects the fault, and returns between which moments it took effect. It refuses moments that cannot be, and an effect without
+// evidence.
+func (f Fault) inject(ctx context.Context) (Effect, error) {
+	if f.Err != nil {
+		return Effect{}, f.Err
 	}
-	return f.inject(ctx)
-}
-
-func (f fault) Heal(ctx context.Context) error {
-	if f.heal == nil {
-		return nil
+	called := time.Now()
+	e, err := f.Inject(ctx)
+	returned := time.Now()
+	switch {
+	case err != nil:
+		return e, err
+	case e.Receipt == "":
+		return e, errors.New("the fault never happened: it returned no receipt")
 	}
-	return f.heal(ctx)
-}
-
-// onset returns between which moments a fault took effect whose Inject was called at one time and has just returned. It refuses moments
-// that cannot be.
-func onset(f Fault, called time.Time) (not, certain time.Time, err error) {
-	not, certain = called, time.Now()
-	if t, ok := f.(Timed); ok {
-		from, to := t.Onset()
-		if !from.IsZero() {
-			not = from
-		}
-		if !to.IsZero() && to.Before(certain) {
-			certain = to
-		}
+	if e.NotBefore.IsZero() {
+		e.NotBefore = called
 	}
-	first := not
-	if certain.Before(first) {
-		first = certain
+	if e.By.IsZero() || e.By.After(returned) {
+		e.By = returned
 	}
-	switch before, wrong := called.Sub(first), not.Sub(certain); {
+	first := e.NotBefore
+	if e.By.Before(first) {
+		first = e.By
+	}
+	switch before, wrong := called.Sub(first), e.NotBefore.Sub(e.By); {
 	case before > 0:
 		err = fmt.Errorf("it says that it took effect %v before it was injected", before)
 	case wrong > 0:
 		err = fmt.Errorf("it says that it was not in effect yet %v after it was", wrong)
 	}
-	return not, certain, err
+	return e, err
 }
 
-// A Derived fault injects another one, Of, and does something before it or after it: when it takes effect, and what is
-// seen of it later, are those of the other.
-type Derived struct {
-	Fault
-	Of Fault
-}
-
-// Onset is that of the other fault.
-func (d Derived) Onset() (not, certain time.Time) {
-	if t, ok := d.Of.(Timed); ok {
-		return t.Onset()
+// heal heals the fault, where there is something to undo.
+func (f Fault) heal(ctx context.Context) error {
+	if f.Heal == nil {
+		return nil
 	}
-	return time.Time{}, time.Time{}
+	return f.Heal(ctx)
 }
 
-// Confirm confirms the other fault.
-func (d Derived) Confirm(ctx context.Context) (Receipt, error) {
-	if c, ok := d.Of.(Confirmer); ok {
-		return c.Confirm(ctx)
+// confirm collects late evidence, where there is any.
+func (f Fault) confirm(ctx context.Context) (Receipt, error) {
+	if f.Confirm == nil {
+		return "", nil
 	}
-	return "", nil
+	return f.Confirm(ctx)
 }
 
 // Together is one disaster of several faults: they are injected at the same time. It is not in effect before the first of them is, and
-// certainly is when all of them are. Heal undoes all.
-func Together(faults ...Fault) Fault { return &together{faults: faults} }
-
-type together struct {
-	faults []Fault
-	mu     sync.Mutex
-	not    time.Time // of the first one
-	all    time.Time // of the last one
-}
-
-func (fs *together) String() string {
+// certainly is when all of them are. Heal undoes all, and Confirm confirms all.
+func Together(faults ...Fault) Fault {
 	var names []string
-	for _, f := range fs.faults {
-		names = append(names, f.String())
+	var errs []error
+	for _, f := range faults {
+		names, errs = append(names, f.Name), append(errs, f.Err)
 	}
-	return strings.Join(names, " and ")
+	return Fault{
+		Name: strings.Join(names, " and "),
+		Err:  errors.Join(errs...),
+		Inject: func(ctx context.Context) (Effect, error) {
+			var all Effect
+			effects, err := each(faults, func(f Fault) (Effect, error) {
+				e, err := f.inject(ctx)
+				if err != nil {
+					err = fmt.Errorf("%s: %w", f.Name, err)
+				}
+				return e, err
+			})
+			for _, e := range effects {
+				all.Receipt = all.Receipt.and(e.Receipt)
+				if all.NotBefore.IsZero() || e.NotBefore.Before(all.NotBefore) {
+					all.NotBefore = e.NotBefore
+				}
+				if e.By.After(all.By) {
+					all.By = e.By
+				}
+			}
+			return all, err
+		},
+		Heal: func(ctx context.Context) error {
+			_, err := each(faults, func(f Fault) (struct{}, error) { return struct{}{}, f.heal(ctx) })
+			return err
+		},
+		Confirm: func(ctx context.Context) (Receipt, error) {
+			var all Receipt
+			receipts, err := each(faults, func(f Fault) (Receipt, error) { return f.confirm(ctx) })
+			for _, r := range receipts {
+				all = all.and(r)
+			}
+			return all, err
+		},
+	}
 }
 
-func (fs *together) Inject(ctx context.Context) (Receipt, error) {
-	return fs.each(func(f Fault) (Receipt, error) {
-		called := time.Now()
-		receipt, err := f.Inject(ctx)
-		switch {
-		case err != nil:
-			return "", err
-		case receipt == "":
-			return "", errors.New(f.String() + ": no receipt")
-		}
-		not, certain, err := onset(f, called)
-		if err != nil {
-			return "", fmt.Errorf("%v: %w", f, err)
-		}
-		fs.mu.Lock()
-		defer fs.mu.Unlock()
-		if fs.not.IsZero() || not.Before(fs.not) {
-			fs.not = not
-		}
-		if certain.After(fs.all) {
-			fs.all = certain
-		}
-		return receipt, nil
-	})
+// and puts two pieces of evidence together.
+func (r Receipt) and(other Receipt) Receipt {
+	if r == "" || other == "" {
+		return r + other
+	}
+	return r + "; " + other
 }
 
-func (fs *together) Onset() (not, certain time.Time) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	return fs.not, fs.all
-}
-
-func (fs *together) Heal(ctx context.Context) error {
-	_, err := fs.each(func(f Fault) (Receipt, error) { return "", f.Heal(ctx) })
-	return err
-}
-
-func (fs *together) Confirm(ctx context.Context) (Receipt, error) {
-	return fs.each(func(f Fault) (Receipt, error) {
-		if c, ok := f.(Confirmer); ok {
-			return c.Confirm(ctx)
-		}
-		return "", nil
-	})
-}
-
-// each does the same to all faults at the same time, and joins what comes of it in their order.
-func (fs *together) each(do func(Fault) (Receipt, error)) (Receipt, error) {
-	receipts, errs := make([]Receipt, len(fs.faults)), make([]error, len(fs.faults))
+// each does the same to all faults at the same time, and returns what comes of it in their order.
+func each[T any](faults []Fault, do func(Fault) (T, error)) ([]T, error) {
+	results, errs := make([]T, len(faults)), make([]error, len(faults))
 	var all sync.WaitGroup
-	for i, f := range fs.faults {
-		all.Go(func() { receipts[i], errs[i] = do(f) })
+	for i, f := range faults {
+		all.Go(func() { results[i], errs[i] = do(f) })
 	}
 	all.Wait()
-	var said []string
-	for _, r := range receipts {
-		if r != "" {
-			said = append(said, string(r))
-		}
-	}
-	return Receipt(strings.Join(said, "; ")), errors.Join(errs...)
+	return results, errors.Join(errs...)
 }

@@ -83,7 +83,7 @@ type Event struct {
 	Interval
 	Note    string  `json:"note,omitempty"`
 	Receipt Receipt `json:"receipt,omitempty"` // of FaultInjected and FaultConfirmed
-	// Seen is when Inject returned: not before the end of FaultInjected, which may have been [Timed]. 0 stands for that end.
+	// Seen is when Inject returned: not before the end of FaultInjected, which may be [Effect].By. 0 stands for that end.
 	Seen time.Duration `json:"seen,omitempty"`
 	// Evidence is what a proof found: of Proved, Refuted and NotProved.
 	Evidence string `json:"evidence,omitempty"`
@@ -109,7 +109,7 @@ type EventKind string
 
 const (
 	SteadyReached  EventKind = "steady state"    // the load was acked without a failure for the window
-	FaultInjected  EventKind = "fault"           // from just before Inject until it returned its receipt, or was [Timed] to be in effect
+	FaultInjected  EventKind = "fault"           // from just before Inject until it returned its receipt, or between the moments of its [Effect]
 	FaultConfirmed EventKind = "confirmed"       // evidence of the fault that appeared later
 	FaultHealed    EventKind = "healed"          // from just before Heal until it returned
 	HealthGood     EventKind = "health good"     // the first poll, if it was good

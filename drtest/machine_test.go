@@ -171,10 +171,10 @@ func TestMachineIsRead(t *testing.T) {
 		var inject, step context.Context
 		sc := s.scenario(func(sc *drtest.Scenario) {
 			cut := s.cut()
-			sc.Fault = drtest.NewFault("cut", func(ctx context.Context) (drtest.Receipt, error) {
+			sc.Fault.Inject = func(ctx context.Context) (drtest.Effect, error) {
 				inject = ctx
 				return cut.Inject(ctx)
-			}, cut.Heal)
+			}
 			sc.Runbook = []drtest.Step{{Name: "start", Do: func(ctx context.Context) error {
 				step = ctx
 				now := time.Now()

@@ -193,6 +193,14 @@ func (p *plant) progress(u *plantedUnit, at time.Time) drtest.Progress {
 }
 
 func (p *plant) Progress(context.Context) (map[string]drtest.Progress, error) {
+	all, err := p.look()
+	if err == nil {
+		p.told(all)
+	}
+	return all, err
+}
+
+func (p *plant) look() (map[string]drtest.Progress, error) {
 	time.Sleep(p.reading / 2)
 	p.mu.Lock()
 	now := time.Now()
@@ -208,12 +216,16 @@ func (p *plant) Progress(context.Context) (map[string]drtest.Progress, error) {
 	}
 	p.mu.Unlock()
 	time.Sleep(p.reading / 2)
+	return all, nil
+}
+
+// told notes what a reading has returned. On a busy machine a client may have stopped waiting for its answer.
+func (p *plant) told(all map[string]drtest.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.asked.IsZero() || !time.Now().After(p.not()) {
 		p.seen = all
 	}
-	return all, nil
 }
 
 func (p *plant) Health(context.Context) error {
@@ -287,9 +299,11 @@ func (p *plant) Bill(context.Context) (drtest.Bill, error) {
 	return b, nil
 }
 
-func (p *plant) String() string { return "plant" }
+func (p *plant) trouble() drtest.Fault {
+	return drtest.Fault{Name: "plant", Inject: p.begin, Heal: p.end}
+}
 
-func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
+func (p *plant) begin(context.Context) (drtest.Effect, error) {
 	p.mu.Lock()
 	p.asked = time.Now()
 	p.mu.Unlock()
@@ -312,18 +326,13 @@ func (p *plant) Inject(context.Context) (drtest.Receipt, error) {
 	for _, u := range acked[max(0, len(acked)-p.lose):] {
 		u.lost = true
 	}
+	effect := drtest.Effect{Receipt: "planted"}
+	if p.dated {
+		effect.NotBefore, effect.By = p.not(), p.fault.Add(p.datedLate)
+	}
 	p.mu.Unlock()
 	time.Sleep(p.injectAfter)
-	return "planted", nil
-}
-
-func (p *plant) Onset() (not, certain time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.dated {
-		return time.Time{}, time.Time{}
-	}
-	return p.not(), p.fault.Add(p.datedLate)
+	return effect, nil
 }
 
 // not is when it says that the fault was not in effect yet. The caller holds mu.
@@ -334,7 +343,7 @@ func (p *plant) not() time.Time {
 	return p.asked.Add(max(0, p.injectBefore-p.datedLate))
 }
 
-func (p *plant) Heal(context.Context) error {
+func (p *plant) end(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.healed = time.Now()

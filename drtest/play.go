@@ -63,7 +63,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	_, tracked := s.Workload.(Tracker)
 	_, billed := s.Workload.(Biller)
 	p.emit(record{Journal: &header{Version: Version, Asserted: assertions(s.Objectives, s.Targets), Drill: Drill{
-		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.String(),
+		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.Name,
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
 		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages),
 		Proofs: proofNames(s.Proofs), Model: s.Model, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
@@ -483,30 +483,22 @@ func (l *Ledger) lastNote(kind EventKind) string {
 // inject injects the fault. The function that it returns heals it, once.
 func (p *player) inject(ctx context.Context) (heal func() error, err error) {
 	heal = sync.OnceValue(func() error {
-		if err := p.call(context.WithoutCancel(ctx), closingLimit, p.Fault.Heal); err != nil {
-			return fmt.Errorf("heal %v: %w", p.Fault, err)
+		if err := p.call(context.WithoutCancel(ctx), closingLimit, p.Fault.heal); err != nil {
+			return fmt.Errorf("heal %s: %w", p.Fault.Name, err)
 		}
 		return nil
 	})
-	var receipt Receipt
-	var in Interval
-	called := time.Now()
+	var effect Effect
 	<-p.sampling
 	err = p.call(ctx, p.Deadline, func(ctx context.Context) (err error) {
-		if receipt, err = p.Fault.Inject(ctx); err == nil && receipt != "" {
-			var not, certain time.Time
-			not, certain, err = onset(p.Fault, called)
-			in = Interval{not.Sub(p.start), certain.Sub(p.start)}
-		}
+		effect, err = p.Fault.inject(ctx)
 		return err
 	})
 	if err != nil {
-		return heal, fmt.Errorf("inject %v: %w", p.Fault, err)
+		return heal, fmt.Errorf("inject %s: %w", p.Fault.Name, err)
 	}
-	if receipt == "" {
-		return heal, fmt.Errorf("inject %v: the fault never happened: it returned no receipt", p.Fault)
-	}
-	p.emit(record{Event: &Event{Kind: FaultInjected, Interval: in, Note: p.Fault.String(), Receipt: receipt, Seen: p.now()}})
+	in := Interval{effect.NotBefore.Sub(p.start), effect.By.Sub(p.start)}
+	p.emit(record{Event: &Event{Kind: FaultInjected, Interval: in, Note: p.Fault.Name, Receipt: effect.Receipt, Seen: p.now()}})
 	return heal, nil
 }
 
@@ -894,21 +886,17 @@ func proofNames(proofs []Proof) (names []string) {
 
 // confirm collects evidence of the fault that appears late.
 func (p *player) confirm(parent context.Context) error {
-	c, ok := p.Fault.(Confirmer)
-	if !ok {
-		return nil
-	}
 	var receipt Receipt
 	lo := p.now()
 	err := p.call(parent, closingLimit, func(ctx context.Context) (err error) {
-		receipt, err = c.Confirm(ctx)
+		receipt, err = p.Fault.confirm(ctx)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("confirm %v: %w", p.Fault, err)
+		return fmt.Errorf("confirm %s: %w", p.Fault.Name, err)
 	}
 	if receipt != "" {
-		p.emit(record{Event: &Event{Kind: FaultConfirmed, Interval: Interval{lo, p.now()}, Note: p.Fault.String(), Receipt: receipt}})
+		p.emit(record{Event: &Event{Kind: FaultConfirmed, Interval: Interval{lo, p.now()}, Note: p.Fault.Name, Receipt: receipt}})
 	}
 	return nil
 }

@@ -146,12 +146,12 @@ func (s *system) after(d time.Duration) func(context.Context) error {
 }
 
 func (s *system) cut() drtest.Fault {
-	inject := func(ctx context.Context) (drtest.Receipt, error) {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		time.Sleep(20 * ms)
 		defer time.Sleep(20 * ms)
-		return "it is cut", s.set(true)(ctx)
+		return drtest.Effect{Receipt: "it is cut"}, s.set(true)(ctx)
 	}
-	return drtest.NewFault("cut", inject, s.set(false))
+	return drtest.Fault{Name: "cut", Inject: inject, Heal: s.set(false)}
 }
 
 func (s *system) scenario(edits ...func(*drtest.Scenario)) drtest.Scenario {
@@ -187,11 +187,11 @@ func TestRun(t *testing.T) {
 		}},
 		{reason: "never steady", system: &system{down: true}, edit: func(_ *system, sc *drtest.Scenario) { sc.Deadline = 10050 * ms }},
 		{reason: "no receipt", edit: func(_ *system, sc *drtest.Scenario) {
-			sc.Fault = drtest.NewFault("nothing", func(context.Context) (drtest.Receipt, error) { return "", nil }, nil)
+			sc.Fault = noted("nothing", "", nil)
 		}},
 		{reason: "the fault cannot be injected or healed", edit: func(_ *system, sc *drtest.Scenario) {
-			sc.Fault = drtest.NewFault("cut", func(context.Context) (drtest.Receipt, error) { return "", errors.New("no scissors") },
-				func(context.Context) error { return errors.New("no glue") })
+			sc.Fault = noted("cut", "", errors.New("no scissors"))
+			sc.Fault.Heal = func(context.Context) error { return errors.New("no glue") }
 		}},
 		{reason: "a step fails", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Runbook = []drtest.Step{{Name: "promote", Do: func(context.Context) error { return errors.New("not a replica") }}}
@@ -210,14 +210,14 @@ func TestRun(t *testing.T) {
 		}},
 		{reason: "evidence that comes late", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Watch = 8 * time.Second
-			sc.Fault = lateFault{s.cut(), "it logged so", nil}
+			sc.Fault = confirmed(s.cut(), "it logged so", nil)
 		}},
 		{reason: "evidence that does not come", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Fault = lateFault{s.cut(), "", errors.New("no line in the log")}
+			sc.Fault = confirmed(s.cut(), "", errors.New("no line in the log"))
 		}},
 		{reason: "two faults together", edit: func(s *system, sc *drtest.Scenario) {
-			dark := drtest.NewFault("turn off the light", func(context.Context) (drtest.Receipt, error) { return "it is dark", nil }, nil)
-			sc.Fault = drtest.Together(dark, lateFault{s.cut(), "it logged so", nil})
+			dark := noted("turn off the light", "it is dark", nil)
+			sc.Fault = drtest.Together(dark, confirmed(s.cut(), "it logged so", nil))
 		}},
 		{reason: "a fault that knows its moment", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.Together(s.cut(), dated("sooner", 10*ms, 400*ms), dated("later", 60*ms, 300*ms))
@@ -230,7 +230,7 @@ func TestRun(t *testing.T) {
 			sc.Fault = dated("too soon", -time.Millisecond, 0)
 		}},
 		{reason: "one of two faults has no receipt", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Fault = drtest.Together(s.cut(), drtest.NewFault("nothing", func(context.Context) (drtest.Receipt, error) { return "", nil }, nil))
+			sc.Fault = drtest.Together(s.cut(), noted("nothing", "", nil))
 		}},
 		{reason: "work is paid again", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Repeated: 1, Cost: 1000, RepeatedCost: 100}, {Calls: 70, Repeated: 8, Cost: 7000, RepeatedCost: 800}}, new(int)}
@@ -250,9 +250,9 @@ func TestRun(t *testing.T) {
 			sc.Objectives = []drtest.Objective{drtest.RTO(5 * time.Second), drtest.Reached("redundant", time.Minute)}
 		}},
 		{reason: "proofs", edit: func(s *system, sc *drtest.Scenario) {
-			healed, cut := false, s.cut()
-			cut = drtest.NewFault("cut", cut.Inject, func(context.Context) error { healed = true; return nil })
-			sc.Fault, sc.HealAfter, sc.Runbook = lateFault{cut, "it logged so", nil}, 0, []drtest.Step{{Name: "switch over", Do: s.set(false)}}
+			healed, cut := false, confirmed(s.cut(), "it logged so", nil)
+			cut.Heal = func(context.Context) error { healed = true; return nil }
+			sc.Fault, sc.HealAfter, sc.Runbook = cut, 0, []drtest.Step{{Name: "switch over", Do: s.set(false)}}
 			sc.Proofs = []drtest.Proof{
 				{Name: "one history", Examine: prove("both end at 0/30001A8", nil)},
 				{Name: "no write on the losing side", Examine: prove("", errors.New("op-000012 is in its log"))},
@@ -326,7 +326,7 @@ func TestRun(t *testing.T) {
 			sc.Runbook = []drtest.Step{{Name: "promote", Do: func(context.Context) error { return errors.New("not a replica") }}}
 		}},
 		{reason: "the fault cannot be healed", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Fault = drtest.NewFault("cut", s.cut().Inject, func(context.Context) error { return errors.New("no glue") })
+			sc.Fault.Heal = func(context.Context) error { return errors.New("no glue") }
 		}},
 		{reason: "a class panics", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Workload = nameless{s.workload()}
@@ -340,15 +340,22 @@ func TestRun(t *testing.T) {
 			}))
 		}},
 		{reason: "one of two faults is not in effect yet after it was", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Fault = drtest.Together(s.cut(), misdated{dated("backwards", 10*ms, 30*ms)})
+			backwards := dated("backwards", 10*ms, 30*ms)
+			inject := backwards.Inject
+			backwards.Inject = func(ctx context.Context) (drtest.Effect, error) {
+				effect, err := inject(ctx)
+				effect.NotBefore = effect.By.Add(ms)
+				return effect, err
+			}
+			sc.Fault = drtest.Together(s.cut(), backwards)
 		}},
 		{reason: "a stage that is missing while the fault is injected", edit: func(s *system, sc *drtest.Scenario) {
 			cut := s.cut()
-			sc.Fault = drtest.NewFault("cut", func(ctx context.Context) (drtest.Receipt, error) {
-				receipt, err := cut.Inject(ctx)
+			sc.Fault.Inject = func(ctx context.Context) (drtest.Effect, error) {
+				effect, err := cut.Inject(ctx)
 				time.Sleep(5 * time.Second) // until the evidence is there
-				return receipt, err
-			}, cut.Heal)
+				return effect, err
+			}
 			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.between(0, 2*time.Second)}}
 			sc.Objectives = []drtest.Objective{drtest.Reached("redundant", 6*time.Second)}
 		}},
@@ -555,40 +562,25 @@ func (p payer) Bill(context.Context) (drtest.Bill, error) {
 	return p.bills[min(*p.read, len(p.bills))-1], nil
 }
 
-type lateFault struct {
-	drtest.Fault
-	receipt drtest.Receipt
-	err     error
+// confirmed is a fault with evidence that comes late.
+func confirmed(f drtest.Fault, receipt drtest.Receipt, err error) drtest.Fault {
+	f.Confirm = func(context.Context) (drtest.Receipt, error) { return receipt, err }
+	return f
 }
 
-func (f lateFault) Confirm(context.Context) (drtest.Receipt, error) { return f.receipt, f.err }
-
-// misdated says the moments in the wrong order.
-type misdated struct{ drtest.Fault }
-
-func (f misdated) Onset() (not, certain time.Time) {
-	_, certain = f.Fault.(drtest.Timed).Onset()
-	return certain.Add(ms), certain
-}
-
-// A datedFault knows since when it is in effect.
-type datedFault struct {
-	drtest.Fault
-	onset time.Time
+// noted is a fault that does nothing but return its receipt.
+func noted(name string, receipt drtest.Receipt, err error) drtest.Fault {
+	return drtest.Fault{Name: name, Inject: func(context.Context) (drtest.Effect, error) { return drtest.Effect{Receipt: receipt}, err }}
 }
 
 // dated takes effect after some time and returns its receipt some time later.
 func dated(name string, after, told time.Duration) drtest.Fault {
-	f := &datedFault{}
-	f.Fault = drtest.NewFault(name, func(context.Context) (drtest.Receipt, error) {
-		f.onset = time.Now().Add(after)
+	return drtest.Fault{Name: name, Inject: func(context.Context) (drtest.Effect, error) {
+		by := time.Now().Add(after)
 		time.Sleep(after + told)
-		return "it was told late", nil
-	}, nil)
-	return f
+		return drtest.Effect{Receipt: "it was told late", By: by}, nil
+	}}
 }
-
-func (f *datedFault) Onset() (not, certain time.Time) { return time.Time{}, f.onset }
 
 // golden compares what was said with the file that is named after the test.
 func golden(t *testing.T, got string) {
@@ -616,7 +608,13 @@ func TestRefusedScenarios(t *testing.T) {
 	}{
 		{"scenario has no ID: set Scenario.ID, reports key on it", func(s *drtest.Scenario) { s.ID = "" }},
 		{"scenario SYS has no Workload: without clients nothing is measured", func(s *drtest.Scenario) { s.Workload = nil }},
-		{"scenario SYS has no Fault: use NoFault to measure a system that is left alone", func(s *drtest.Scenario) { s.Fault = nil }},
+		{"scenario SYS has no Fault with a function Inject: use NoFault to measure a system that is left alone", func(s *drtest.Scenario) { s.Fault = drtest.Fault{} }},
+		{"scenario SYS: cut and cut: it was started without a firewall", func(s *drtest.Scenario) {
+			cut := s.Fault
+			cut.Err = errors.New("it was started without a firewall")
+			s.Fault = drtest.Together(s.Fault, cut)
+		}},
+		{"scenario SYS has no Fault.Name: what happens", func(s *drtest.Scenario) { s.Fault.Name = "" }},
 		{"scenario SYS has no Load.Every: the time between two requests", func(s *drtest.Scenario) { s.Load = drtest.Load{} }},
 		{"scenario SYS has no Load.Timeout: the bound of each request", func(s *drtest.Scenario) { s.Load.Timeout = 0 }},
 		{"scenario SYS has no Load.Steady of at least Load.Every: the window without failures that makes a steady state", func(s *drtest.Scenario) { s.Load.Steady = 0 }},

@@ -164,36 +164,41 @@ type Load struct {
 	Settle time.Duration
 }
 
-// A Fault is one way for the world to go wrong, in one drill at a time.
-type Fault interface {
-	fmt.Stringer
-	// Inject returns once the fault is in effect and has been seen to be. The receipt is the evidence.
-	Inject(context.Context) (Receipt, error)
-	// Heal undoes the fault. It is called at most once, also after a drill that broke.
-	Heal(context.Context) error
+// A Fault is one way for the world to go wrong, in one drill at a time. What is made of another fault copies it and replaces what
+// differs, so that nothing of it is lost.
+type Fault struct {
+	// Name says what happens, such as "kill primary". Required.
+	Name string
+	// Inject returns once the fault is in effect and has been seen to be. Required.
+	Inject func(context.Context) (Effect, error)
+	// Heal undoes the fault. It is called at most once, also after a drill that broke. Nil: there is nothing to undo.
+	Heal func(context.Context) error
+	// Confirm collects evidence that appears only later, such as the line that a crashed server logs when it starts again. It is
+	// called once the system has recovered or the deadline has passed. An empty receipt without an error means that there is
+	// nothing to add. Nil: no evidence comes later.
+	Confirm func(context.Context) (Receipt, error)
+	// Err says why the fault can never be injected, such as for lack of a firewall. The scenario is refused then, before it begins.
+	Err error
+}
+
+// An Effect is what was seen of a fault as it took effect.
+type Effect struct {
+	// Receipt is the evidence. Required.
+	Receipt Receipt
+	// NotBefore and By bound the moment at which the fault took effect, for one that knows better than by the call of Inject: a
+	// death that was reported late, a server that went on answering for a while, or evidence that took long to collect. At
+	// NotBefore it certainly was not in effect yet, and By that moment it certainly was. Both are times of the test process's
+	// clock, with its monotonic reading. The zero time stands for the begin and the end of Inject. A moment before Inject was called
+	// breaks the drill, and so do moments in the wrong order.
+	NotBefore, By time.Time
 }
 
 // A Receipt is the evidence that a fault took effect, such as "exit code 137". An empty receipt means
 // that the fault never happened.
 type Receipt string
 
-// A Confirmer is a [Fault] with evidence that appears only later, such as the line that a crashed server
-// logs when it starts again. Confirm is called once the system has recovered or the deadline has passed.
-// An empty receipt without an error means that there is nothing to add.
-type Confirmer interface {
-	Confirm(context.Context) (Receipt, error)
-}
-
-// A Timed fault knows better than by the call of Inject when it took effect: a death that was reported late, a server that went on
-// answering for a while, or evidence that took long to collect. Onset is called once Inject has returned a receipt. It returns two
-// moments of the test process's clock, with its monotonic reading: one at which the fault was certainly not in effect yet,
-// and one at which it certainly was. The zero time says that it does not know. A moment before Inject was called breaks the drill, and so
-// do moments in the wrong order.
-type Timed interface {
-	Onset() (not, certain time.Time)
-}
-
-// A Step is one named action of a runbook.
+// A Step is one named action of a runbook. What an operator can do to a system of this module is a method that returns one, such as
+// pg.Promote(); Step{"promote by hand", f} is one of the scenario's own.
 type Step struct {
 	Name string
 	Do   func(context.Context) error
@@ -230,8 +235,12 @@ func (s Scenario) validate() error {
 		return errors.New("scenario has no ID: set Scenario.ID, reports key on it")
 	case s.Workload == nil:
 		return s.lacks("Workload: without clients nothing is measured")
-	case s.Fault == nil:
-		return s.lacks("Fault: use NoFault to measure a system that is left alone")
+	case s.Fault.Inject == nil:
+		return s.lacks("Fault with a function Inject: use NoFault to measure a system that is left alone")
+	case s.Fault.Name == "":
+		return s.lacks("Fault.Name: what happens")
+	case s.Fault.Err != nil:
+		return fmt.Errorf("scenario %s: %s: %w", s.ID, s.Fault.Name, s.Fault.Err)
 	case s.Load.Every <= 0:
 		return s.lacks("Load.Every: the time between two requests")
 	case s.Load.Timeout <= 0:

@@ -73,7 +73,7 @@ func (p *plant) scenario() drtest.Scenario {
 		Workload:   p,
 		Load:       drtest.Load{Every: every, Timeout: timeout, Steady: steady},
 		Health:     p.Health,
-		Fault:      p,
+		Fault:      p.trouble(),
 		Stages:     []drtest.Stage{{Name: "redundant", Reached: p.Redundant, Source: "GET /redundant"}},
 		Model:      drtest.Model{{Name: "down", Worst: time.Minute, Source: "the windows of the plant"}},
 		Proofs:     []drtest.Proof{{Name: "nothing was lost", Examine: p.NothingLost}},
@@ -127,7 +127,7 @@ func TestPlantedTruthOverHTTP(t *testing.T) {
 			server := httptest.NewServer(p.handler())
 			defer server.Close()
 			s := p.scenario()
-			client := httpWorkload{url: server.URL, client: server.Client()}
+			client := httpWorkload{p, server.URL, server.Client()}
 			s.Workload, s.Health = client, client.Health
 			s.Stages[0].Reached = client.Redundant
 			l, err := drtest.Play(t.Context(), s)
@@ -178,7 +178,7 @@ func (p *plant) handler() http.Handler {
 		reply(w, b, err)
 	})
 	mux.HandleFunc("GET /progress", func(w http.ResponseWriter, r *http.Request) {
-		units, err := p.Progress(r.Context())
+		units, err := p.look()
 		reply(w, units, err)
 	})
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) { reply(w, "well", p.Health(r.Context())) })
@@ -187,6 +187,7 @@ func (p *plant) handler() http.Handler {
 
 // httpWorkload is the plant's client.
 type httpWorkload struct {
+	plant  *plant
 	url    string
 	client *http.Client
 }
@@ -233,7 +234,9 @@ func (c httpWorkload) Survivors(ctx context.Context) (ids []string, err error) {
 }
 
 func (c httpWorkload) Progress(ctx context.Context) (units map[string]drtest.Progress, err error) {
-	err = c.get(ctx, http.MethodGet, "/progress", &units)
+	if err = c.get(ctx, http.MethodGet, "/progress", &units); err == nil {
+		c.plant.told(units)
+	}
 	return units, err
 }
 

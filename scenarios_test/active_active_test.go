@@ -15,6 +15,7 @@ import (
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 // The regions of an active-active service, and the witness, which is the world as well.
@@ -34,13 +35,13 @@ type activeActive struct {
 	*clustered
 	app      *instances
 	each     *instances // those that run from the start
-	ways     [3][3]*proxytest.StandIn
+	ways     [3][3]*proxytest.Gateway
 	networks [3]string
 	lost     int // the region that will die: the leader's
 	spares   []*containertest.Service
 }
 
-// startActiveActive starts all of it. Members and instances know each other by their names; over the WAN a stand-in has them.
+// startActiveActive starts all of it. Members and instances know each other by their names; over the WAN a gateway answers to them.
 func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 	t.Helper()
 	r := &activeActive{}
@@ -48,7 +49,7 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 		r.networks[i] = containertest.NewNetwork(t)
 	}
 	var routes []proxytest.Route
-	var ways []**proxytest.StandIn // of the routes
+	var ways []**proxytest.Gateway // of the routes
 	for i, here := range r.networks {
 		for j, there := range r.networks {
 			if i != j {
@@ -57,7 +58,7 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 			}
 		}
 	}
-	for i, s := range proxytest.StartStandIns(t, routes...) {
+	for i, s := range proxytest.StartGateways(t, routes...) {
 		*ways[i] = s
 		inject(t, s.Slow(wanLatency))
 	}
@@ -87,7 +88,7 @@ func (r *activeActive) startInstances(t *testing.T) {
 		configs = append(configs, containertest.Config{
 			Name: name, Image: containertest.Build(t, variant{}.image()), Network: network, Port: 8080,
 			Env: map[string]string{
-				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": played.checkpoint.String(),
+				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": selected.checkpoint.String(),
 				// Over the WAN a connection takes four round trips. Nobody is silent: the ways to a region that died refuse.
 				"CONNECT_TIMEOUT": "500ms", "MAX_RUNNING": strconv.Itoa(places),
 				// A workflow's lease outlives a planned switchover, in which nobody can renew it, and not the loss of a region.
@@ -101,7 +102,7 @@ func (r *activeActive) startInstances(t *testing.T) {
 	front := proxytest.Start(t, r.networks[witness], proxytest.Reaching(r.networks[:witness]...), proxytest.Links(len(services)-1))
 	r.app = &instances{seen: map[string]drtest.Progress{}}
 	for i, s := range services[1:] {
-		r.app.each = append(r.app.each, &orchestrator{service: s, provider: services[0], front: front.Link(t, s.Name(), s), client: alone, steps: calmSteps})
+		r.app.each = append(r.app.each, &orchestrator{service: s, provider: services[0], front: front.Link(t, s.Name(), s), client: withoutKeepAlive, steps: calmSteps})
 		if i >= 2 {
 			inject(t, s.Stop())
 			r.spares = append(r.spares, s)
@@ -117,14 +118,17 @@ func (r *activeActive) survivor() int { return 1 - r.lost }
 func (r *activeActive) lose() drtest.Fault {
 	deaths := drtest.Together(r.leader.Kill(), r.Store.Members[r.lost].Kill(), r.app.each[0].service.Kill())
 	cuts := drtest.Together(r.ways[r.survivor()][r.lost].Cut(), r.ways[witness][r.lost].Cut())
-	return drtest.Derived{Of: deaths, Fault: drtest.NewFault(deaths.String()+" and "+cuts.String(), func(ctx context.Context) (drtest.Receipt, error) {
-		dead, err := deaths.Inject(ctx)
+	f := drtest.Together(deaths, cuts)
+	f.Inject = func(ctx context.Context) (drtest.Effect, error) {
+		loss, err := deaths.Inject(ctx)
 		if err != nil {
-			return "", err
+			return loss, err
 		}
 		cut, err := cuts.Inject(ctx)
-		return dead + "; " + cut, err
-	}, cuts.Heal)}
+		loss.Receipt += "; " + cut.Receipt
+		return loss, err
+	}
+	return f
 }
 
 // backlog is how many workflows wait for a place in the instances that answer.
@@ -164,7 +168,7 @@ const crowded = 10
 func (r *activeActive) scaleOut(ctx context.Context) error {
 	var starts []func(context.Context) error
 	for _, spare := range r.spares {
-		starts = append(starts, spare.Resume)
+		starts = append(starts, spare.Resume().Do)
 	}
 	return scaleOut(ctx, func(ctx context.Context) (int, error) {
 		if err := r.served(ctx); err != nil {
@@ -339,15 +343,12 @@ func (r *activeActive) comeBack(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	starts := []func(context.Context) error{r.Store.Members[r.lost].Resume, r.leader.Resume, r.app.each[0].service.Resume}
-	errs := make(chan error, len(starts))
-	for _, start := range starts {
-		go func() { errs <- start(ctx) }()
+	var starts errgroup.Group
+	for _, start := range []drtest.Step{r.Store.Members[r.lost].Resume(), r.leader.Resume(), r.app.each[0].service.Resume()} {
+		starts.Go(func() error { return start.Do(ctx) })
 	}
-	for range starts {
-		require.NoError(t, <-errs)
-	}
-	require.NoError(t, r.anew(t, r.mode))
+	require.NoError(t, starts.Wait())
+	require.NoError(t, r.reset(t, r.mode))
 }
 
 // The region that was lost has come back and has caught up. A planned switchover gives it the database again, under load, as
@@ -379,8 +380,8 @@ func TestFailbackSabotaged(t *testing.T) {
 	s := failback(t, r, r.Others(r.leader)[0])
 	way := r.ways[r.lost][r.survivor()].Cut()
 	s.Fault = verified(s.Fault, func(ctx context.Context) (string, error) {
-		receipt, err := way.Inject(ctx)
-		return string(receipt), err
+		effect, err := way.Inject(ctx)
+		return string(effect.Receipt), err
 	})
 	s.Deadline, s.Proofs = neverBack, nil
 	requireFailure(t, s, "RTO", "never served again")

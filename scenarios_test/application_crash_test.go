@@ -33,7 +33,7 @@ func applicationCrash(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.WorkRTO(5 * time.Second),
 			// The interval, and as much for a checkpoint that was being written, for a step that had begun
 			// before it, and for the width of the fault.
-			drtest.LostWork(2 * played.checkpoint),
+			drtest.LostWork(2 * selected.checkpoint),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
 		},

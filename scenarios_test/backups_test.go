@@ -51,7 +51,7 @@ func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, netw
 	b.app.steps = backedUpSteps
 	for _, kind := range kinds {
 		b.grow(t, size)
-		size = played.backup / 4
+		size = selected.backup / 4
 		var err error
 		b.backup, err = repository.Backup(t.Context(), b.primary, kind)
 		require.NoError(t, err)
@@ -64,7 +64,7 @@ func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, netw
 // prepare makes a backed up server differ from its backup by a history of that size, which WAL has, and starts a spare.
 func (b *backedUp) prepare(t *testing.T, size int64) {
 	t.Helper()
-	require.GreaterOrEqual(t, b.backup.Stored, played.backup, "bytes in the repository")
+	require.GreaterOrEqual(t, b.backup.Stored, selected.backup, "bytes in the repository")
 	b.spare = pgtest.StartSpare(t, b.repository, pgtest.OnNetwork(b.primary.Network()))
 	b.grow(t, size)
 	conn, err := b.primary.Connect(t.Context())
@@ -75,8 +75,8 @@ func (b *backedUp) prepare(t *testing.T, size int64) {
 	require.NoError(t, archived(t.Context(), conn))
 }
 
-// again makes the server that was restored, and its backup, those of the next drill.
-func (b *backedUp) again(t *testing.T) {
+// useRestored makes the server that was restored, and its backup, those of the next drill.
+func (b *backedUp) useRestored(t *testing.T) {
 	t.Helper()
 	require.NotEmpty(t, b.next.Label, "the drill before has left no server with a backup")
 	b.primary, b.backup, b.next = b.spare.Node, b.next, pgtest.Backup{}
@@ -166,20 +166,21 @@ func archived(ctx context.Context, conn *pgx.Conn) error {
 	})
 }
 
-// runbook restores the database on the spare and leads the orchestrator to it.
+// runbook restores the database on the spare and redirects the orchestrator to it.
 func (b *backedUp) runbook() []drtest.Step {
 	return []drtest.Step{
-		{Name: "fetch the backup", Do: func(ctx context.Context) error { return b.spare.Fetch(ctx, b.backup, b.target) }},
-		{Name: "replay WAL", Do: b.spare.Replay},
-		{Name: "promote", Do: b.spare.Promote},
+		// The target is known once the fault has been injected.
+		{Name: "fetch the backup", Do: func(ctx context.Context) error { return b.spare.Fetch(b.backup, b.target).Do(ctx) }},
+		b.spare.Replay(),
+		b.spare.Promote(),
 		{Name: "verify", Do: b.verify},
-		{Name: "lead clients to it", Do: b.db.To(b.spare)},
+		b.db.RouteTo(b.spare),
 	}
 }
 
 // verify examines all pages, and compares the history with what it was.
 func (b *backedUp) verify(ctx context.Context) error {
-	if err := b.spare.Verify(ctx); err != nil {
+	if err := b.spare.Verify().Do(ctx); err != nil {
 		return err
 	}
 	conn, err := b.spare.Connect(ctx)

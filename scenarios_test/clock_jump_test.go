@@ -52,13 +52,15 @@ func (c shiftedClock) exec(ctx context.Context, sql string) (off string, err err
 
 // Jump returns a clock that shows another time from one moment to the next, as when it is set by hand. Heal sets it right.
 func (c shiftedClock) Jump(by time.Duration) drtest.Fault {
-	return drtest.NewFault(fmt.Sprintf("the database's clock jumps by %v", by), func(ctx context.Context) (drtest.Receipt, error) {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		off, err := c.exec(ctx, shift(by))
-		return drtest.Receipt("now() is off by " + off), err
-	}, func(ctx context.Context) error {
+		return drtest.Effect{Receipt: drtest.Receipt("now() is off by " + off)}, err
+	}
+	heal := func(ctx context.Context) error {
 		_, err := c.exec(ctx, shift(0))
 		return err
-	})
+	}
+	return drtest.Fault{Name: fmt.Sprintf("the database's clock jumps by %v", by), Inject: inject, Heal: heal}
 }
 
 // The clock of the database jumps, and back again five seconds later. Two instances share the work. No client notices, and no

@@ -79,10 +79,10 @@ func frequentScrub() map[string]string {
 func misshapeStates(t testing.TB, pg *pgtest.Node) drtest.Fault {
 	schema, err := jsonschema.NewCompiler().Compile("../fixtures/orchestrator/checkpoint.json")
 	require.NoError(t, err)
-	return drtest.NewFault("store states of the wrong shape", func(ctx context.Context) (drtest.Receipt, error) {
+	return drtest.Fault{Name: "store states of the wrong shape", Inject: func(ctx context.Context) (drtest.Effect, error) {
 		conn, err := pg.Connect(ctx)
 		if err != nil {
-			return "", fmt.Errorf("store wrong states: %w", err)
+			return drtest.Effect{}, fmt.Errorf("store wrong states: %w", err)
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
 		rows, err := spoil(ctx, conn, `
@@ -95,22 +95,22 @@ func misshapeStates(t testing.TB, pg *pgtest.Node) drtest.Fault {
 				history = jsonb_set(history, '{0}', jsonb_build_object('step', s.step, 'state', s.state, 'checksum', s.checksum))
 			FROM signed s WHERE w.key = s.key AND w.step = s.step AND w.status = 'open' RETURNING w.key`)
 		if err != nil {
-			return "", fmt.Errorf("store wrong states: %w", err)
+			return drtest.Effect{}, fmt.Errorf("store wrong states: %w", err)
 		}
 		for _, r := range rows {
 			sum := sha256.Sum256([]byte(r.Key + "\n" + r.State))
 			if hex.EncodeToString(sum[:]) != r.Checksum {
-				return "", fmt.Errorf("store wrong states: the checksum of %s does not match: %s", r.Key, r.State)
+				return drtest.Effect{}, fmt.Errorf("store wrong states: the checksum of %s does not match: %s", r.Key, r.State)
 			}
 			state, err := jsonschema.UnmarshalJSON(strings.NewReader(r.State))
 			if err != nil {
-				return "", fmt.Errorf("store wrong states: that of %s does not parse: %w", r.Key, err)
+				return drtest.Effect{}, fmt.Errorf("store wrong states: that of %s does not parse: %w", r.Key, err)
 			}
 			if schema.Validate(state) == nil {
-				return "", fmt.Errorf("store wrong states: that of %s is what the schema wants: %s", r.Key, r.State)
+				return drtest.Effect{}, fmt.Errorf("store wrong states: that of %s is what the schema wants: %s", r.Key, r.State)
 			}
 		}
-		return drtest.Receipt(fmt.Sprintf("%d states parse, match their checksums, and fail the schema: %s, %s",
-			len(rows), rows[0].State, rows[1].State)), nil
-	}, nil)
+		return drtest.Effect{Receipt: drtest.Receipt(fmt.Sprintf("%d states parse, match their checksums, and fail the schema: %s, %s",
+			len(rows), rows[0].State, rows[1].State))}, nil
+	}}
 }

@@ -89,29 +89,29 @@ func (o *orchestrator) Uncorrupted(ctx context.Context) error {
 // only the first half is left. It waits until the database has no clients, since one of them could write the
 // right state over it, and so must come with what ends them. Nobody is told; the row itself is well.
 func tearStates(pg *pgtest.Node) drtest.Fault {
-	return drtest.NewFault("tear stored states", func(ctx context.Context) (drtest.Receipt, error) {
+	return drtest.Fault{Name: "tear stored states", Inject: func(ctx context.Context) (drtest.Effect, error) {
 		conn, err := pg.Connect(ctx)
 		if err != nil {
-			return "", fmt.Errorf("tear states: %w", err)
+			return drtest.Effect{}, fmt.Errorf("tear states: %w", err)
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
 		if err := clientsGone(ctx, conn); err != nil {
-			return "", fmt.Errorf("tear states: %w", err)
+			return drtest.Effect{}, fmt.Errorf("tear states: %w", err)
 		}
 		rows, err := spoil(ctx, conn, `
 			UPDATE workflows SET state = left(state, length(state) / 2) WHERE status = 'open' AND step > 0 RETURNING key`)
 		if err != nil {
-			return "", fmt.Errorf("tear states: %w", err)
+			return drtest.Effect{}, fmt.Errorf("tear states: %w", err)
 		}
 		var reason error
 		for _, r := range rows {
 			var into any
 			if reason = json.Unmarshal([]byte(r.State), &into); reason == nil {
-				return "", fmt.Errorf("tear states: that of %s parses: %s", r.Key, r.State)
+				return drtest.Effect{}, fmt.Errorf("tear states: that of %s parses: %s", r.Key, r.State)
 			}
 		}
-		return drtest.Receipt(fmt.Sprintf("%d states do not parse: %v", len(rows), reason)), nil
-	}, nil)
+		return drtest.Effect{Receipt: drtest.Receipt(fmt.Sprintf("%d states do not parse: %v", len(rows), reason))}, nil
+	}}
 }
 
 // clientsGone waits until nobody else is connected to the database.

@@ -33,7 +33,7 @@ func databaseCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 			// machine.
 			drtest.RTO(5 * time.Second),
 			drtest.RPO(0),
-			drtest.LostWork(played.checkpoint),
+			drtest.LostWork(selected.checkpoint),
 			drtest.AllRecovered(5),
 			drtest.NoDuplicates(),
 		},

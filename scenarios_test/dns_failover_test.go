@@ -15,22 +15,21 @@ import (
 // synchronous replica and changes the name's DNS record, which the orchestrator follows within the record's TTL. It
 // must serve again within that and five seconds of the death, and have lost nothing that was acknowledged.
 func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchestrator) drtest.Scenario {
-	s := primaryFailover(t, pg, db.To(pg.Replica), app)
+	s := primaryFailover(t, pg, db.PointTo(pg.Replica), app)
 	s.ID = "DR-DB-004/dns"
 	s.Proofs = append(s.Proofs, pgtest.CommitsWait(pg.Primary, "orchestrator"))
 	s.Title += ", found by DNS"
-	s.Runbook[1].Name = "change the DNS record"
 	s.Objectives = []drtest.Objective{
 		drtest.Detection(time.Second), // as with a cut connection
 		// Detection, a promotion of half a second and a change of the record of half a second, the TTL, one attempt
 		// at the old address that began just before its end and gives up after a second, and a breaker that is half
 		// open every 300 ms: 2.5 s and the TTL, and a margin for a busy machine.
-		drtest.RTO(5*time.Second + played.ttl),
+		drtest.RTO(5*time.Second + selected.ttl),
 		drtest.RPO(0),
 		drtest.AllRecovered(20),
 		drtest.NoDuplicates(),
 	}
-	s.Deadline += 2 * played.ttl
+	s.Deadline += 2 * selected.ttl
 	return s
 }
 
@@ -38,7 +37,7 @@ func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchest
 func startDNSFailover(t testing.TB, opts ...dnstest.Option) drtest.Scenario {
 	t.Helper()
 	pg := pgtest.StartPair(t, pgtest.Sync)
-	zone := dnstest.Start(t, pg.Primary.Network(), played.ttl, opts...)
+	zone := dnstest.Start(t, pg.Primary.Network(), selected.ttl, opts...)
 	db := zone.Record(t, "database", pg.Primary)
 	proxy := proxytest.Start(t, pg.Primary.Network())
 	return dnsFailover(t, pg, db, startOrchestrator(t, proxy, db, variant{resolver: zone.Resolver()}))

@@ -65,7 +65,7 @@ func startInstancesOn(t testing.TB, pg *pgtest.Node, sabotage string) *instances
 	services := containertest.StartAll(t, configs...)
 	app := &instances{seen: map[string]drtest.Progress{}}
 	for i, s := range services[1:] {
-		app.each = append(app.each, &orchestrator{service: s, provider: services[0], front: proxy.Link(t, names[i], s), client: alone})
+		app.each = append(app.each, &orchestrator{service: s, provider: services[0], front: proxy.Link(t, names[i], s), client: withoutKeepAlive})
 	}
 	return app
 }
@@ -157,5 +157,5 @@ func (a *instances) Ready(ctx context.Context) error {
 // Bill is the provider's, for all of them.
 func (a *instances) Bill(ctx context.Context) (drtest.Bill, error) { return a.each[0].Bill(ctx) }
 
-// alone is for addresses that another container may have soon: it keeps no connections.
-var alone = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+// withoutKeepAlive is for addresses that another container may have soon: it keeps no connections.
+var withoutKeepAlive = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

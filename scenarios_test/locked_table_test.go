@@ -13,37 +13,31 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A tableLock is a session that locks the table of the workflows and does not end, as a migration that goes wrong.
-type tableLock struct {
-	pg   *pgtest.Node
-	mode string
-	conn *pgx.Conn
-}
-
-func (l *tableLock) String() string { return "lock workflows in " + l.mode + " mode" }
-
-func (l *tableLock) Inject(ctx context.Context) (drtest.Receipt, error) {
-	conn, err := l.pg.Connect(ctx)
-	if err != nil {
-		return "", err
-	}
-	l.conn = conn
-	for _, sql := range []string{"BEGIN", "LOCK TABLE workflows IN " + l.mode + " MODE"} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return "", err
+// lockTable is a session that locks the table of the workflows and does not end, as a migration that goes wrong.
+func lockTable(pg *pgtest.Node, mode string) drtest.Fault {
+	var conn *pgx.Conn
+	inject := func(ctx context.Context) (e drtest.Effect, err error) {
+		if conn, err = pg.Connect(ctx); err != nil {
+			return e, err
 		}
+		for _, sql := range []string{"BEGIN", "LOCK TABLE workflows IN " + mode + " MODE"} {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return e, err
+			}
+		}
+		var held string
+		err = conn.QueryRow(ctx, `SELECT string_agg(mode, ', ') FROM pg_locks
+			WHERE relation = 'workflows'::regclass AND granted AND pid = pg_backend_pid()`).Scan(&held)
+		e.Receipt = drtest.Receipt("held: " + held)
+		return e, err
 	}
-	var held string
-	err = conn.QueryRow(ctx, `SELECT string_agg(mode, ', ') FROM pg_locks
-		WHERE relation = 'workflows'::regclass AND granted AND pid = pg_backend_pid()`).Scan(&held)
-	return drtest.Receipt("held: " + held), err
-}
-
-func (l *tableLock) Heal(ctx context.Context) error {
-	if l.conn == nil {
-		return nil
+	heal := func(ctx context.Context) error {
+		if conn == nil {
+			return nil
+		}
+		return conn.Close(ctx)
 	}
-	return l.conn.Close(ctx)
+	return drtest.Fault{Name: "lock workflows in " + mode + " mode", Inject: inject, Heal: heal}
 }
 
 // A migration locks the table of the workflows for five seconds, while the database answers all else. The orchestrator
@@ -57,7 +51,7 @@ func lockedTable(pg *pgtest.Node, app *orchestrator, mode string) drtest.Scenari
 		Workload:  app,
 		Load:      steadyLoad,
 		Health:    app.Ready,
-		Fault:     &tableLock{pg: pg, mode: mode},
+		Fault:     lockTable(pg, mode),
 		HealAfter: 5 * time.Second,
 		Objectives: []drtest.Objective{
 			// Three probes and their timeouts, 3 x 600 ms.

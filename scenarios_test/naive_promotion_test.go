@@ -53,21 +53,22 @@ func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestra
 // naiveScript cuts the replication and promotes the replica. Clients of the primary see nothing of it.
 func naiveScript(pg *pgtest.Pair, replication *proxytest.Link) drtest.Fault {
 	cut := replication.Cut()
-	return drtest.NewFault("promotion without a fence", func(ctx context.Context) (drtest.Receipt, error) {
-		receipt, err := cut.Inject(ctx)
+	return drtest.Fault{Name: "promotion without a fence", Inject: func(ctx context.Context) (drtest.Effect, error) {
+		effect, err := cut.Inject(ctx)
 		if err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
-		if err := pg.Promote(ctx); err != nil {
-			return "", err
+		if err := pg.Promote().Do(ctx); err != nil {
+			return drtest.Effect{}, err
 		}
 		for _, n := range []*pgtest.Node{pg.Primary, pg.Replica} {
 			if err := writable(ctx, n); err != nil {
-				return "", fmt.Errorf("%s: %w", n.Addr(), err)
+				return drtest.Effect{}, fmt.Errorf("%s: %w", n.Addr(), err)
 			}
 		}
-		return receipt + "; both nodes take a write", nil
-	}, nil)
+		effect.Receipt += "; both nodes take a write"
+		return effect, nil
+	}}
 }
 
 // writable has a node commit a transaction that leaves nothing in any table.

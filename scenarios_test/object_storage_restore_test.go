@@ -12,7 +12,7 @@ import (
 func TestFullRestoreFromS3(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	network := containertest.NewNetwork(t)
-	s := fullRestore(t, startBackedUp(t, played.backup, pgtest.StartS3Repository(t, network), network, pgtest.Full, pgtest.Incremental))
+	s := fullRestore(t, startBackedUp(t, selected.backup, pgtest.StartS3Repository(t, network), network, pgtest.Full, pgtest.Incremental))
 	s.ID += "/s3"
 	s.Title += ", from S3"
 	drtest.Run(t, s)

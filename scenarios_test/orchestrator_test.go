@@ -71,7 +71,7 @@ type variant struct {
 
 // startOrchestrator starts the provider and an orchestrator on the database's network, and returns when it is
 // ready.
-func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database proxytest.Upstream, v variant) *orchestrator {
+func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database containertest.Upstream, v variant) *orchestrator {
 	t.Helper()
 	services := containertest.StartAll(t, v.llm(t, database.Network()), v.orchestrator(t, database))
 	return newOrchestrator(services[1], services[0], proxy.Link(t, "front", services[1]))
@@ -100,12 +100,12 @@ func (v variant) llm(t testing.TB, network string) containertest.Config {
 	}
 }
 
-func (v variant) orchestrator(t testing.TB, database proxytest.Upstream) containertest.Config {
+func (v variant) orchestrator(t testing.TB, database containertest.Upstream) containertest.Config {
 	t.Helper()
 	env := map[string]string{
 		"DATABASE_URL":        pgtest.DSN(database.Addr()),
 		"LLM_URL":             "http://llm:8080",
-		"CHECKPOINT_INTERVAL": played.checkpoint.String(),
+		"CHECKPOINT_INTERVAL": selected.checkpoint.String(),
 		"SABOTAGE":            v.sabotage,
 	}
 	maps.Copy(env, v.env)
@@ -183,7 +183,7 @@ func answers(path string) func(context.Context, *containertest.Service) error {
 		if err != nil {
 			return err
 		}
-		return get(ctx, alone, "http://"+addr+path, nil)
+		return get(ctx, withoutKeepAlive, "http://"+addr+path, nil)
 	}
 }
 
@@ -386,21 +386,17 @@ func (o *orchestrator) Bill(ctx context.Context) (drtest.Bill, error) {
 
 // verified is a fault with evidence of its own beside that of the fault that it is made of.
 func verified(f drtest.Fault, evidence func(context.Context) (string, error)) drtest.Fault {
-	return verifiedFault{drtest.Derived{Fault: f, Of: f}, evidence}
-}
-
-type verifiedFault struct {
-	drtest.Derived
-	evidence func(context.Context) (string, error)
-}
-
-func (v verifiedFault) Inject(ctx context.Context) (drtest.Receipt, error) {
-	receipt, err := v.Fault.Inject(ctx)
-	if err != nil || receipt == "" {
-		return receipt, err
+	inject := f.Inject
+	f.Inject = func(ctx context.Context) (drtest.Effect, error) {
+		effect, err := inject(ctx)
+		if err != nil || effect.Receipt == "" {
+			return effect, err
+		}
+		more, err := evidence(ctx)
+		effect.Receipt += drtest.Receipt("; " + more)
+		return effect, err
 	}
-	more, err := v.evidence(ctx)
-	return receipt + "; " + drtest.Receipt(more), err
+	return f
 }
 
 // survivorsRecovered is what is left to demand where work may be lost: every other unit in flight finishes.

@@ -32,8 +32,8 @@ func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 			return nil
 		}),
 		Runbook: []drtest.Step{
-			{Name: "raise the memory limit", Do: app.service.SetMemory(8 * memoryLimit)}, // they need 640 MiB in all
-			{Name: "start it again", Do: app.service.Resume},
+			app.service.SetMemory(8 * memoryLimit), // they need 640 MiB in all
+			app.service.Resume(),
 		},
 		Stages: []drtest.Stage{{Name: "growing workflows finished", Reached: app.jobsEnded}},
 		Objectives: []drtest.Objective{
@@ -46,7 +46,7 @@ func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.RPO(0),
 			drtest.WorkRTO(9 * time.Second),
 			// The fault takes as long as the growth; and no more than was promised, whatever the profile.
-			drtest.LostWork(min(2*played.checkpoint+5*time.Second, time.Minute)),
+			drtest.LostWork(min(2*selected.checkpoint+5*time.Second, time.Minute)),
 			drtest.AllRecovered(15),
 			drtest.NoDuplicates(),
 			drtest.Check("alert before the kill", alertBeforeKill),

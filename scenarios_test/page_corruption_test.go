@@ -16,19 +16,19 @@ import (
 // pageScrubInterval is the time between two readings of all stored workflows.
 const pageScrubInterval = 500 * time.Millisecond
 
-// A page of a table rots on the leader's disk. A scrub finds it, and the automation leads the service to a standby, whose
-// page is good, and clones the rotten node anew.
+// A page of a table is damaged on the leader's disk. A scrub finds it, and the automation switches over to a standby, whose
+// page is good, and clones the damaged node from it.
 func pageCorruption(c *clustered, table string) drtest.Scenario {
-	s := c.scenario("Database corruption", c.leader.Rot(table))
+	s := c.scenario("Database corruption", c.leader.CorruptPage(table))
 	s.ID = "DR-DB-003"
 	s.Health = (&pageScrub{c: c, table: table}).Health
 	s.Runbook = []drtest.Step{
-		{Name: "fence the rotten node", Do: func(ctx context.Context) error { return c.Fence(ctx, c.leader) }},
-		{Name: "switch over", Do: func(ctx context.Context) error { _, err := c.Switchover(ctx); return err }},
-		{Name: "clone the rotten node anew", Do: func(ctx context.Context) error { return c.Clone(ctx, c.leader) }},
+		c.Fence(c.leader),
+		c.Switchover(),
+		c.Clone(c.leader),
 	}
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
-	s.Proofs = append(c.proofs()[2:], c.commitsWait(), drtest.Proof{Name: "no rotten page", Examine: c.leader.Checksums})
+	s.Proofs = append(c.proofs()[2:], c.commitsWait(), drtest.Proof{Name: "no damaged page", Examine: c.leader.Checksums})
 	s.Objectives = []drtest.Objective{
 		drtest.Detection(2 * time.Second), // a scrub begins every 500 ms and takes less than another
 		// Detection, a round until the fence is known, a planned switchover of 7.4 s at worst as in DR-DB-008, and a
@@ -86,7 +86,7 @@ func workflowsCorruption(t *testing.T, c *clustered) drtest.Scenario {
 }
 
 // A page that is written again heals on a replica, by the full image of it in the WAL. One that nobody writes any more
-// stays rotten until it is read.
+// stays damaged until it is read.
 func TestPageCorruptionSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	c := startClustered(t, pgtest.Sync)
@@ -98,7 +98,7 @@ func TestPageCorruptionSabotaged(t *testing.T) {
 	}
 	require.NoError(t, conn.Close(t.Context()))
 	s := pageCorruption(c, "history")
-	s.Runbook = s.Runbook[:2] // the rotten node follows as it is
+	s.Runbook = s.Runbook[:2] // the damaged node follows as it is
 	s.Proofs = s.Proofs[1:]   // its rows cannot be read
-	requireFailure(t, s, "no rotten page", "checksum verification failed")
+	requireFailure(t, s, "no damaged page", "checksum verification failed")
 }

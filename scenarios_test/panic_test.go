@@ -43,7 +43,7 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 			drtest.RTO(13 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(12 * time.Second), // the same, and steps that are done again
-			drtest.LostWork(2 * played.checkpoint),
+			drtest.LostWork(2 * selected.checkpoint),
 			drtest.AllRecovered(8),
 			drtest.NoDuplicates(),
 			drtest.Reached("poison set aside", 10*time.Second),

@@ -66,7 +66,7 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	r.sight = wan.Link(t, "sight", r.first)
 	inject(t, r.sight.Slow(wanLatency))
 
-	zone := dnstest.Start(t, world, played.ttl, opts...)
+	zone := dnstest.Start(t, world, selected.ttl, opts...)
 	r.name = zone.Record(t, "service", r.active.gate)
 	r.app.front = proxytest.Start(t, world, proxytest.Asking(zone.Resolver())).Link(t, "clients", r.name)
 	r.observe(t, world)
@@ -83,7 +83,7 @@ func (r *activePassive) startServices(t *testing.T, world string) {
 			Network: db.Network(),
 			Port:    8080,
 			Env: map[string]string{
-				"DATABASE_URL": db.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": played.checkpoint.String(),
+				"DATABASE_URL": db.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": selected.checkpoint.String(),
 			},
 			Restart: containertest.RestartOnFailure,
 			Ready:   answers(ready),
@@ -98,7 +98,7 @@ func (r *activePassive) startServices(t *testing.T, world string) {
 		instance("orchestrator-b", r.pg.Replica, "/healthz"), // ready once its database takes writes
 	)
 	r.first, r.second = services[1], services[2]
-	r.app = &orchestrator{service: r.second, provider: services[0], client: alone, jobs: map[string]job{}}
+	r.app = &orchestrator{service: r.second, provider: services[0], client: withoutKeepAlive, jobs: map[string]job{}}
 }
 
 // observe starts an observer in each region and a witness in the world. Each asks the service of the active region on its
@@ -145,7 +145,7 @@ func verdict(ctx context.Context, observer *containertest.Service) (string, erro
 	if err != nil {
 		return "", err
 	}
-	resp, err := alone.Do(req)
+	resp, err := withoutKeepAlive.Do(req)
 	if err != nil {
 		return "", err
 	}
@@ -206,15 +206,15 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 		Fault:      r.lose(),
 		Runbook: []drtest.Step{
 			{Name: "quorum", Do: r.quorum},
-			{Name: "promote the replica", Do: r.pg.Promote},
-			{Name: "change the DNS record", Do: r.name.To(r.passive.gate)},
+			r.pg.Promote(),
+			r.name.PointTo(r.passive.gate),
 		},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
 			// Detection, three questions of an observer, the last of which runs into its timeout, a promotion of half a second
 			// and a change of the record of half a second, the TTL, and a breaker that is half open every 300 ms, whose trial
 			// takes up to a second: 3.5 s and the TTL, and a margin for a busy machine.
-			drtest.RTO(5*time.Second + played.ttl),
+			drtest.RTO(5*time.Second + selected.ttl),
 			// What the primary had sent and the replica had not received: the latency, the time that the walsender takes to
 			// wake up, and how long it took until all were dead; and as much again for a busy machine.
 			drtest.RPO(time.Second),
@@ -223,7 +223,7 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 			drtest.NoDuplicates(),
 		},
 		Targets:  targets(t, "DR-REGION-001"),
-		Deadline: time.Minute + 2*played.ttl,
+		Deadline: time.Minute + 2*selected.ttl,
 	}
 }
 

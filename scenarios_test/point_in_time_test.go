@@ -56,7 +56,7 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 			drtest.Detection(time.Second), // as with a cut connection
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
 			// the connect timeout of 1 s.
-			drtest.RTO(time.Second + played.restore + 2*time.Second),
+			drtest.RTO(time.Second + selected.restore + 2*time.Second),
 			// What was acknowledged between the statement and the end of the database is given up. That comes as soon as the
 			// archive has the statement, for which any WAL has so long; that its file is closed by hand makes it sooner.
 			drtest.RPO(archiveLoss),
@@ -66,7 +66,7 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 			drtest.NoDuplicates(),
 		},
 		Targets:  targets(t, "DR-BACKUP-002"),
-		Deadline: played.deadline,
+		Deadline: selected.deadline,
 	}
 }
 
@@ -74,35 +74,39 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 // until that end, so the time counts from there.
 func (b *backedUp) deploy(m mark) drtest.Fault {
 	destroy := b.primary.Destroy()
-	return drtest.Derived{Of: destroy, Fault: drtest.NewFault("empty the table of workflows and "+destroy.String(), func(ctx context.Context) (drtest.Receipt, error) {
+	f := destroy
+	f.Name = "empty the table of workflows and " + destroy.Name
+	f.Inject = func(ctx context.Context) (e drtest.Effect, err error) {
 		conn, err := b.primary.Connect(ctx)
 		if err != nil {
-			return "", err
+			return e, err
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
 		if _, err := conn.Exec(ctx, "DROP TABLE IF EXISTS deploys; CREATE TABLE deploys AS SELECT '"+b.planned()+"' AS state"); err != nil {
-			return "", err
+			return e, err
 		}
 		if b.target, err = m(ctx, conn); err != nil {
-			return "", err
+			return e, err
 		}
 		if _, err := conn.Exec(ctx, "UPDATE deploys SET state = 'begun'"); err != nil {
-			return "", err
+			return e, err
 		}
 		var rows int
 		if err := conn.QueryRow(ctx, "SELECT count(*) FROM workflows").Scan(&rows); err != nil {
-			return "", err
+			return e, err
 		}
 		b.statement = time.Now()
 		if _, err := conn.Exec(ctx, "TRUNCATE workflows"); err != nil {
-			return "", err
+			return e, err
 		}
 		if err := archived(ctx, conn); err != nil {
-			return "", err
+			return e, err
 		}
-		gone, err := destroy.Inject(ctx)
-		return drtest.Receipt(fmt.Sprintf("TRUNCATE of %d workflows, after %v, is in the archive; %s", rows, b.target, gone)), err
-	}, nil)}
+		e, err = destroy.Inject(ctx)
+		e.Receipt = drtest.Receipt(fmt.Sprintf("TRUNCATE of %d workflows, after %v, is in the archive; %s", rows, b.target, e.Receipt))
+		return e, err
+	}
+	return f
 }
 
 // planned is the state of a deploy before it begins. No other drill on the system has the same.
@@ -159,7 +163,7 @@ func (b *backedUp) keptBefore() drtest.Objective {
 func TestPointInTime(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	repository, network := newVolume(t)
-	b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
+	b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
 	lost := false // the server, in the drill before
 	for _, way := range []struct {
 		id, name string
@@ -170,7 +174,7 @@ func TestPointInTime(t *testing.T) {
 		{"DR-BACKUP-002/restore-point", "by restore point", markPoint},
 	} {
 		if lost {
-			b.again(t)
+			b.useRestored(t)
 		}
 		lost = false
 		t.Run(way.name, func(t *testing.T) {
@@ -188,7 +192,7 @@ func TestPointInTimeSabotaged(t *testing.T) {
 	t.Run("too late", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
 		s := pointInTime(t, b, markPoint)
 		fetch := s.Runbook[0].Do
 		s.Runbook[0].Do = func(ctx context.Context) error {
@@ -202,7 +206,7 @@ func TestPointInTimeSabotaged(t *testing.T) {
 	t.Run("too early", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
 		conn, err := b.primary.Connect(t.Context())
 		require.NoError(t, err)
 		early, err := markLSN(t.Context(), conn) // before the load begins

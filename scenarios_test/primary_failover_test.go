@@ -11,14 +11,15 @@ import (
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 // replicationDelay is how far the asynchronous replica is behind its primary.
 const replicationDelay = 250 * time.Millisecond
 
-// The primary dies and stays dead. The operator promotes the replica and leads the orchestrator to it, which must
+// The primary dies and stays dead. The operator promotes the replica and redirects the orchestrator to it, which must
 // serve again within five seconds of the death.
-func primaryFailover(t testing.TB, pg *pgtest.Pair, lead func(context.Context) error, app *orchestrator) drtest.Scenario {
+func primaryFailover(t testing.TB, pg *pgtest.Pair, redirect drtest.Step, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		Title:      "Database primary failover",
 		Category:   database,
@@ -28,8 +29,8 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, lead func(context.Context) e
 		Health:     app.Ready,
 		Fault:      pg.Primary.Kill(),
 		Runbook: []drtest.Step{
-			{Name: "promote replica", Do: pg.Promote},
-			{Name: "lead clients to it", Do: lead},
+			pg.Promote(),
+			redirect,
 		},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
@@ -45,7 +46,7 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, lead func(context.Context) e
 
 // With a synchronous replica nothing is lost that was acknowledged.
 func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app *orchestrator) drtest.Scenario {
-	s := primaryFailover(t, pg, db.To(pg.Replica), app)
+	s := primaryFailover(t, pg, db.RouteTo(pg.Replica), app)
 	s.ID = "DR-DB-004"
 	s.Proofs = append(s.Proofs, pgtest.CommitsWait(pg.Primary, "orchestrator")) // to lose nothing must be no luck
 	s.Objectives = append(s.Objectives, drtest.RPO(0), drtest.AllRecovered(20))
@@ -55,7 +56,7 @@ func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app 
 // With an asynchronous replica that is a quarter of a second behind, at most the last second is lost. What the
 // primary had sent and the replica had not received dies with the primary's host.
 func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxytest.Link, app *orchestrator) drtest.Scenario {
-	s := primaryFailover(t, pg, db.To(pg.Replica), app)
+	s := primaryFailover(t, pg, db.RouteTo(pg.Replica), app)
 	s.ID = "DR-DB-004/async"
 	s.Title += ", asynchronous replica"
 	s.Fault = killWithItsHost(pg.Primary, replication)
@@ -69,12 +70,22 @@ func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxyt
 // soon as the primary does not answer any more.
 func killWithItsHost(primary *pgtest.Node, replication *proxytest.Link) drtest.Fault {
 	kill, cut := primary.Kill(), replication.Cut()
-	return drtest.Derived{Of: kill, Fault: drtest.Together(kill, drtest.NewFault(cut.String(), func(ctx context.Context) (drtest.Receipt, error) {
-		if err := goneSilent(ctx, primary); err != nil {
-			return "", err
-		}
-		return cut.Inject(ctx)
-	}, cut.Heal))}
+	f := drtest.Together(kill, cut)
+	f.Inject = func(ctx context.Context) (drtest.Effect, error) {
+		var death, silence drtest.Effect
+		var both errgroup.Group
+		both.Go(func() (err error) { death, err = kill.Inject(ctx); return err })
+		both.Go(func() (err error) {
+			if err = goneSilent(ctx, primary); err == nil {
+				silence, err = cut.Inject(ctx)
+			}
+			return err
+		})
+		err := both.Wait()
+		death.Receipt += "; " + silence.Receipt
+		return death, err
+	}
+	return f
 }
 
 // goneSilent returns once a connection to a server has broken.
@@ -168,9 +179,9 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 // inject injects what is a condition of the drill, and not its fault.
 func inject(t *testing.T, f drtest.Fault) {
 	t.Helper()
-	receipt, err := f.Inject(t.Context())
+	effect, err := f.Inject(t.Context())
 	if err != nil {
-		t.Fatalf("%v: %v", f, err)
+		t.Fatalf("%s: %v", f.Name, err)
 	}
-	t.Logf("%v: %s", f, receipt)
+	t.Logf("%s: %s", f.Name, effect.Receipt)
 }

@@ -36,8 +36,8 @@ var profiles = map[string]profile{
 	"production": {backup: 250e6, measured: 250e6, restore: 20 * time.Second, deadline: 3 * time.Minute, checkpoint: 30 * time.Second, ttl: time.Minute},
 }
 
-// played is the profile of this run.
-var played = func() profile {
+// selected is the profile of this run.
+var selected = func() profile {
 	name := os.Getenv("DRTEST_PROFILE")
 	if name == "" {
 		name = "fast"
@@ -47,7 +47,7 @@ var played = func() profile {
 
 // TestMain ends at once for a profile that does not exist: a drill that is smaller than asked for shows too little.
 func TestMain(m *testing.M) {
-	if played == (profile{}) {
+	if selected == (profile{}) {
 		fmt.Fprintf(os.Stderr, "DRTEST_PROFILE=%s: there is no such profile, only fast and production\n", os.Getenv("DRTEST_PROFILE"))
 		os.Exit(2)
 	}

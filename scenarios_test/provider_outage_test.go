@@ -98,7 +98,7 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 		Workload:   app,
 		Load:       load,
 		Health:     app.providerAnswers(),
-		Fault:      &countedOutage{Fault: way.fault(app, link), app: app, began: began},
+		Fault:      app.counted(way.fault(app, link), began),
 		HealAfter:  way.hold,
 		Objectives: []drtest.Objective{
 			drtest.Detection(way.detection),
@@ -159,14 +159,15 @@ func (o *orchestrator) providerFault(name, fault string, met func(context.Contex
 		}
 		return err
 	}
-	return drtest.NewFault(name,
-		func(ctx context.Context) (drtest.Receipt, error) {
-			if err := set(ctx, fault); err != nil {
-				return "", err
-			}
-			return met(ctx, o)
-		},
-		func(ctx context.Context) error { return set(ctx, `{"mode": "none"}`) })
+	inject := func(ctx context.Context) (drtest.Effect, error) {
+		if err := set(ctx, fault); err != nil {
+			return drtest.Effect{}, err
+		}
+		receipt, err := met(ctx, o)
+		return drtest.Effect{Receipt: receipt}, err
+	}
+	heal := func(ctx context.Context) error { return set(ctx, `{"mode": "none"}`) }
+	return drtest.Fault{Name: name, Inject: inject, Heal: heal}
 }
 
 // refused wants a call to be answered with a status. Such a call is not billed.
@@ -277,34 +278,30 @@ func underWayOnly(l *drtest.Ledger) error {
 	return nil
 }
 
-// A countedOutage is an outage with the provider's own record of the calls that reached it. It is read before the drill, just before the
-// fault, just before the healing and at the end, so that no two clocks are compared.
-type countedOutage struct {
-	drtest.Fault
-	app            *orchestrator
-	began          arrivals // before the drill
-	before, during arrivals
-}
-
-func (o *countedOutage) Inject(ctx context.Context) (receipt drtest.Receipt, err error) {
-	if o.before, err = o.app.arrivals(ctx); err != nil {
-		return "", err
+// counted is an outage with the provider's own record of the calls that reached it. It is read before the drill, which is began, just
+// before the fault, just before the healing and at the end, so that no two clocks are compared.
+func (o *orchestrator) counted(outage drtest.Fault, began arrivals) drtest.Fault {
+	var before, during arrivals
+	f := outage
+	f.Inject = func(ctx context.Context) (e drtest.Effect, err error) {
+		if before, err = o.arrivals(ctx); err != nil {
+			return e, err
+		}
+		return outage.Inject(ctx)
 	}
-	return o.Fault.Inject(ctx)
-}
-
-func (o *countedOutage) Heal(ctx context.Context) (err error) {
-	o.during, err = o.app.arrivals(ctx)
-	return errors.Join(err, o.Fault.Heal(ctx))
-}
-
-func (o *countedOutage) Confirm(ctx context.Context) (drtest.Receipt, error) {
-	all, err := o.app.arrivals(ctx)
-	if err != nil || len(o.during) == 0 {
-		return "", err
+	f.Heal = func(ctx context.Context) (err error) {
+		during, err = o.arrivals(ctx)
+		return errors.Join(err, outage.Heal(ctx))
 	}
-	during, after := o.during.since(o.before), all.since(o.during)
-	return after.judge(o.before.since(o.began), during).receipt(), nil
+	f.Confirm = func(ctx context.Context) (drtest.Receipt, error) {
+		all, err := o.arrivals(ctx)
+		if err != nil || len(during) == 0 {
+			return "", err
+		}
+		after := all.since(during)
+		return after.judge(before.since(began), during.since(before)).receipt(), nil
+	}
+	return f
 }
 
 // arrivals are the calls that reached the provider, by the tenths of a second in which there were any.

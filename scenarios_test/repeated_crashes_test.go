@@ -34,7 +34,7 @@ func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 		// start both again. A client has the time to be sent away by one instance and turn to the other.
 		Load:      drtest.Load{Every: 150 * time.Millisecond, Timeout: time.Second, Steady: 5 * time.Second},
 		Health:    app.Ready,
-		Fault:     &crashes{services: app.services(), every: crashEvery, seed: seed},
+		Fault:     (&crashes{services: app.services(), every: crashEvery, seed: seed}).fault(),
 		HealAfter: crashesFor,
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // nobody answers, so the next poll knows
@@ -177,7 +177,6 @@ type crashes struct {
 	every    time.Duration
 	seed     uint64
 
-	first drtest.Fault // crash
 	stop  context.CancelFunc
 	ended chan struct{}
 	// What follows belongs to the goroutine until ended is closed.
@@ -185,21 +184,22 @@ type crashes struct {
 	err           error
 }
 
-func (c *crashes) String() string {
+func (c *crashes) fault() drtest.Fault {
 	var names []string
 	for _, s := range c.services {
 		names = append(names, s.Name())
 	}
-	return fmt.Sprintf("crash one of %s every %v", strings.Join(names, " and "), c.every)
+	name := fmt.Sprintf("crash one of %s every %v", strings.Join(names, " and "), c.every)
+	return drtest.Fault{Name: name, Inject: c.inject, Heal: c.heal, Confirm: c.confirm}
 }
 
-// Inject returns after the first crash.
-func (c *crashes) Inject(ctx context.Context) (drtest.Receipt, error) {
+// inject returns after the first crash, whose moment is that of the series.
+func (c *crashes) inject(ctx context.Context) (drtest.Effect, error) {
 	c.kills, c.spared = map[string]int{}, map[string]int{}
 	random := rand.New(rand.NewPCG(c.seed, 0))
-	receipt, err := c.crash(ctx, random)
-	if err != nil || receipt == "" { // it did not happen
-		return "", err
+	first, err := c.crash(ctx, random)
+	if err != nil || first.Receipt == "" { // it did not happen
+		return first, err
 	}
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 	c.ended = make(chan struct{})
@@ -216,29 +216,24 @@ func (c *crashes) Inject(ctx context.Context) (drtest.Receipt, error) {
 			}
 		}
 	}()
-	return drtest.Receipt(fmt.Sprintf("%s, seed %d", receipt, c.seed)), nil
+	first.Receipt += drtest.Receipt(fmt.Sprintf(", seed %d", c.seed))
+	return first, nil
 }
 
-// Onset is that of the first crash.
-func (c *crashes) Onset() (not, certain time.Time) { return drtest.Derived{Of: c.first}.Onset() }
-
 // crash kills the service whose turn it is.
-func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Receipt, error) {
+func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Effect, error) {
 	s := c.services[random.IntN(len(c.services))]
 	if !alive(ctx, s) {
 		c.spared[s.Name()]++
-		return "", nil
+		return drtest.Effect{}, nil
 	}
-	crash := s.Crash()
-	if c.first == nil {
-		c.first = crash
-	}
-	receipt, err := crash.Inject(ctx) // its receipt is the exit code 137
+	effect, err := s.Crash().Inject(ctx) // its receipt is the exit code 137
 	if err != nil {
-		return "", fmt.Errorf("crash %s: %w", s.Name(), err)
+		return drtest.Effect{}, fmt.Errorf("crash %s: %w", s.Name(), err)
 	}
 	c.kills[s.Name()]++
-	return drtest.Receipt(fmt.Sprintf("%s: %s", s.Name(), receipt)), nil
+	effect.Receipt = drtest.Receipt(s.Name()+": ") + effect.Receipt
+	return effect, nil
 }
 
 // alive says whether the service answers at all.
@@ -246,11 +241,11 @@ func alive(ctx context.Context, s *containertest.Service) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	addr, err := s.HostAddr(ctx)
-	return err == nil && get(ctx, alone, "http://"+addr+"/healthz", nil) == nil
+	return err == nil && get(ctx, withoutKeepAlive, "http://"+addr+"/healthz", nil) == nil
 }
 
-// Heal ends the series. Its error is that of the crash that could not be seen to happen.
-func (c *crashes) Heal(context.Context) error {
+// heal ends the series. Its error is that of the crash that could not be seen to happen.
+func (c *crashes) heal(context.Context) error {
 	if c.stop == nil {
 		return nil
 	}
@@ -259,15 +254,15 @@ func (c *crashes) Heal(context.Context) error {
 	return c.err
 }
 
-// Confirm makes sure that the supervisor has restarted each service as often as it was killed, and that nothing else has ended one.
-func (c *crashes) Confirm(ctx context.Context) (drtest.Receipt, error) {
+// confirm makes sure that the supervisor has restarted each service as often as it was killed, and that nothing else has ended one.
+func (c *crashes) confirm(ctx context.Context) (drtest.Receipt, error) {
 	if c.ended == nil {
 		return "", nil
 	}
 	var said []string
 	kills := 0
 	for _, s := range c.services {
-		receipt, err := s.Crash().(drtest.Confirmer).Confirm(ctx)
+		receipt, err := s.Crash().Confirm(ctx)
 		if err != nil {
 			return "", err
 		}

@@ -11,7 +11,7 @@ import (
 // PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
 func TestIncrementalRestore(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	b := startBackedUp(t, played.backup, pgtest.NewBaseBackupRepository(t), containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental, pgtest.Incremental)
+	b := startBackedUp(t, selected.backup, pgtest.NewBaseBackupRepository(t), containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental, pgtest.Incremental)
 	s := fullRestore(t, b)
 	s.ID += "/incremental"
 	s.Title += ", PostgreSQL's own incremental backups"

@@ -38,21 +38,21 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 			drtest.Detection(time.Second), // as with a cut connection
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
 			// the connect timeout of 1 s.
-			drtest.RTO(time.Second + played.restore + 2*time.Second),
+			drtest.RTO(time.Second + selected.restore + 2*time.Second),
 			drtest.RPO(archiveLoss),
 			affected(50),
 			survivorsRecovered(),
 			drtest.NoDuplicates(),
 		},
 		Targets:  targets(t, "DR-BACKUP-001"),
-		Deadline: played.deadline,
+		Deadline: selected.deadline,
 	}
 }
 
 func TestFullRestore(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	repository, network := newVolume(t)
-	b := startBackedUp(t, played.measured, repository, network, pgtest.Full)
+	b := startBackedUp(t, selected.measured, repository, network, pgtest.Full)
 	s := fullRestore(t, b)
 	// Only what has changed since is worth a backup of so much. The ratio is reported, and not judged: it is one of the machine's
 	// disk, too.
@@ -71,21 +71,21 @@ func TestFullRestoreSabotaged(t *testing.T) {
 	t.Run("backup without its last file", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
 		requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
 	})
 	t.Run("incremental backup without its last file", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository := pgtest.NewBaseBackupRepository(t)
-		b := startBackedUp(t, played.backup, repository, containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental)
+		b := startBackedUp(t, selected.backup, repository, containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
 		requireBroken(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
 	})
 	t.Run("archiving off", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, played.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
 		conn, err := b.primary.Connect(t.Context())
 		require.NoError(t, err)
 		for _, sql := range []string{"ALTER SYSTEM SET archive_command = 'true'", "SELECT pg_reload_conf()"} {

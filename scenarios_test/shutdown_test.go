@@ -23,7 +23,7 @@ func gracefulShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 		Load:       steadyLoad,
 		Health:     app.Ready,
 		Fault:      app.service.Stop(),
-		Runbook:    []drtest.Step{{Name: "start the replacement", Do: app.service.Resume}},
+		Runbook:    []drtest.Step{app.service.Resume()},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // it says that it is shutting down before it does anything else
 			// A step of 300 ms that has just begun, a statement that saves all, 0.1 s for the engine to take the

@@ -39,8 +39,8 @@ func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orches
 				_, err := host.Inject(ctx)
 				return err
 			}},
-			{Name: "promote replica", Do: pg.Promote},
-			{Name: "lead clients to it", Do: db.To(pg.Replica)},
+			pg.Promote(),
+			db.RouteTo(pg.Replica),
 		},
 		Objectives: []drtest.Objective{
 			// No probe of half a second gets through, three times in a row, each after a pause of 100 ms.

@@ -63,7 +63,7 @@ func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
 // started a standby again.
 func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *pgtest.Member) drtest.Fault { return m.Kill() })
-	s.Runbook = []drtest.Step{{Name: "start a standby", Do: c.Others(c.leader)[0].Resume}}
+	s.Runbook = []drtest.Step{c.Others(c.leader)[0].Resume()}
 	// Detection by timeouts within 3 s, the start of an agent and its server 5 s, two rounds until the leader names it, a
 	// second for clients to come back, and a margin for a busy machine.
 	s.Objectives = append(standbyObjectives(15*time.Second), drtest.Detection(3*time.Second))

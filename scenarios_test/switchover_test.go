@@ -12,7 +12,7 @@ import (
 // The leader hands over in good order, under load, as for maintenance: it stops, and a standby that has all that it
 // wrote takes over at once.
 func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
-	s := c.scenario("Planned switchover under load", &handover{c: c, answered: make(chan error, 1)})
+	s := c.scenario("Planned switchover under load", handover(c))
 	s.ID = "DR-DB-008"
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
 	s.Proofs = c.proofs()
@@ -27,38 +27,29 @@ func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
 	return s
 }
 
-// A handover is in effect when the leader takes no more writes. The agent's answer comes at its end.
-type handover struct {
-	c        *clustered
-	answered chan error
-	answer   string
-}
-
-func (h *handover) String() string { return "switchover from " + h.c.leader.Name() }
-
-func (h *handover) Inject(ctx context.Context) (drtest.Receipt, error) {
-	go func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		var err error
-		h.answer, err = h.c.Switchover(ctx)
-		h.answered <- err
-	}()
-	for ctx.Err() == nil {
-		if err := writable(ctx, h.c.leader.Node); err != nil {
-			return drtest.Receipt(h.c.leader.Name() + " takes no write: " + err.Error()), nil
+// handover has the leader hand over. It is in effect when the leader takes no more writes. The agent's answer comes at its end.
+func handover(c *clustered) drtest.Fault {
+	answered := make(chan error, 1)
+	inject := func(ctx context.Context) (drtest.Effect, error) {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+			defer cancel()
+			answered <- c.Switchover().Do(ctx)
+		}()
+		for ctx.Err() == nil {
+			if err := writable(ctx, c.leader.Node); err != nil {
+				return drtest.Effect{Receipt: drtest.Receipt(c.leader.Name() + " takes no write: " + err.Error())}, nil
+			}
+		}
+		return drtest.Effect{}, ctx.Err()
+	}
+	confirm := func(ctx context.Context) (drtest.Receipt, error) {
+		select {
+		case err := <-answered:
+			return "the agent has answered that it is done", err
+		case <-ctx.Done():
+			return "", fmt.Errorf("the agent has not answered: %w", ctx.Err())
 		}
 	}
-	return "", ctx.Err()
-}
-
-func (h *handover) Heal(context.Context) error { return nil }
-
-func (h *handover) Confirm(ctx context.Context) (drtest.Receipt, error) {
-	select {
-	case err := <-h.answered:
-		return drtest.Receipt(h.answer), err
-	case <-ctx.Done():
-		return "", fmt.Errorf("the agent has not answered: %w", ctx.Err())
-	}
+	return drtest.Fault{Name: "switchover from " + c.leader.Name(), Inject: inject, Confirm: confirm}
 }

@@ -36,7 +36,7 @@ func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 		mode = cmp.Or(d.mode, mode)
 		t.Run(d.name, func(sub *testing.T) {
 			if c != nil {
-				if err := c.anew(sub, mode); err != nil {
+				if err := c.reset(sub, mode); err != nil {
 					sub.Logf("a new cluster, since that of the drill before has not recovered: %v", err)
 					c.writers.Stop()
 					c = nil
@@ -57,15 +57,15 @@ func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 	}
 }
 
-// anew waits until the cluster is redundant, in that mode, and pins new clients to its members.
-func (c *clustered) anew(t *testing.T, mode pgtest.Mode) error {
+// reset waits until the cluster is redundant, in that mode, and pins new clients to its members.
+func (c *clustered) reset(t *testing.T, mode pgtest.Mode) error {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := until(ctx, c.Redundant()); err != nil {
 		return err
 	}
 	if mode != c.mode {
-		if err := errors.Join(c.SetMode(ctx, mode), until(ctx, c.Redundant())); err != nil {
+		if err := errors.Join(c.SetMode(mode).Do(ctx), until(ctx, c.Redundant())); err != nil {
 			return err
 		}
 		c.mode = mode
@@ -89,7 +89,7 @@ func TestClusterFailover(t *testing.T) {
 		clusterDrill{name: "consensus store lost", scenario: consensusLoss},
 		clusterDrill{name: "standby lost", mode: pgtest.Sync, scenario: standbyLoss},
 		clusterDrill{name: "all standbys lost", scenario: standbysLossStrict, repair: func(ctx context.Context, c *clustered) error {
-			return c.Others(c.leader)[1].Resume(ctx) // the runbook has started the other one
+			return c.Others(c.leader)[1].Resume().Do(ctx) // the runbook has started the other one
 		}},
 		clusterDrill{name: "all standbys lost, best effort", mode: pgtest.SyncBestEffort, scenario: standbysLossBestEffort},
 		clusterDrill{name: "replica far behind", mode: pgtest.Async, scenario: func(t *testing.T, c *clustered) drtest.Scenario {

@@ -26,26 +26,26 @@ const removalPoll = 5 * time.Millisecond
 // host's disk takes to free those in its volumes, up to seconds for gigabytes, is no part of the disaster. Confirm returns
 // once the engine does not know these volumes either.
 func (s *Service) Destroy() drtest.Fault {
-	return fatal("destroy "+s.Name(), s.destroy, s.gone)
+	return drtest.Fault{Name: "destroy " + s.Name(), Inject: s.destroy, Confirm: s.gone}
 }
 
-func (s *Service) destroy(ctx context.Context) (death, error) {
+func (s *Service) destroy(ctx context.Context) (drtest.Effect, error) {
 	d, err := s.kill(ctx)
 	if err != nil {
-		return death{}, err
+		return drtest.Effect{}, err
 	}
 	log, err := s.Logs(ctx)
 	if err != nil {
-		return death{}, err
+		return drtest.Effect{}, err
 	}
 	if s.firewall != nil {
 		if err := s.removeContainer(ctx, s.firewall.ID); err != nil {
-			return death{}, fmt.Errorf("remove the firewall of %s: %w", s.Name(), err)
+			return drtest.Effect{}, fmt.Errorf("remove the firewall of %s: %w", s.Name(), err)
 		}
 	}
 	c, err := s.inspect(ctx)
 	if err != nil {
-		return death{}, err
+		return drtest.Effect{}, err
 	}
 	removal := &removal{ended: make(chan struct{})}
 	kept := slices.Collect(maps.Values(s.config.Volumes))
@@ -75,9 +75,9 @@ func (s *Service) destroy(ctx context.Context) (death, error) {
 		return nil
 	})
 	if err != nil {
-		return death{}, err
+		return drtest.Effect{}, err
 	}
-	d.receipt += "; its container is gone"
+	d.Receipt += "; its container is gone"
 	return d, nil
 }
 

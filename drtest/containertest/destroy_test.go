@@ -21,11 +21,11 @@ func TestDestroy(t *testing.T) {
 	require.NoError(t, s.CopyTo(t.Context(), "/etc/hostname", s, "/kept"))
 
 	f := s.Destroy()
-	require.Equal(t, "destroy server", f.String())
-	receipt, err := f.Inject(t.Context())
+	require.Equal(t, "destroy server", f.Name)
+	effect, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("exit code 137; its container is gone"), receipt)
-	confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
+	require.Equal(t, drtest.Receipt("exit code 137; its container is gone"), effect.Receipt)
+	confirmed, err := f.Confirm(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, drtest.Receipt("its files are gone"), confirmed)
 	_, err = s.HostAddr(t.Context())
@@ -35,6 +35,6 @@ func TestDestroy(t *testing.T) {
 	require.Equal(t, "echo starts\n", log)
 	_, err = f.Inject(t.Context())
 	require.Error(t, err, "a second time")
-	require.NoError(t, f.Heal(t.Context()))
+	require.Nil(t, f.Heal)
 	require.NoError(t, heir.CopyTo(t.Context(), "/kept/hostname", heir, "/"), "the file in the volume")
 }

@@ -28,17 +28,17 @@ const newsTimeout = time.Second
 // without fsync is not lost. Heal does nothing, since recovery is the supervisor's part. Confirm tells what the
 // supervisor did.
 func (s *Service) Crash() drtest.Fault {
-	return fatal("crash "+s.Name(), s.crash, s.restarted)
+	return drtest.Fault{Name: "crash " + s.Name(), Inject: s.crash, Confirm: s.restarted}
 }
 
 // Kill returns the death of the service's node: the engine kills the container, which suspends its restart
 // policy, so that it stays dead. Peers see their connections closed; for some 100 ms, while the engine takes
 // the node apart, connection attempts get no answer, and from then on its name does not resolve. Files and the
-// host's page cache survive as with [Service.Crash]. Heal does nothing; [Service.Resume] is a step of a runbook.
+// host's page cache survive as with [Service.Crash]. There is nothing to heal: [Service.Resume] starts it again.
 // Confirm makes sure that nobody else has brought the service back: no supervisor, and no stranger.
 func (s *Service) Kill() drtest.Fault {
 	var lived string // when the life that was ended had begun
-	return fatal("kill "+s.Name(), func(ctx context.Context) (death, error) {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		d, err := s.kill(ctx)
 		if err != nil {
 			return d, err
@@ -51,48 +51,12 @@ func (s *Service) Kill() drtest.Fault {
 			s.mu.Unlock()
 		}
 		return d, err
-	}, func(ctx context.Context) (drtest.Receipt, error) { return s.stayedDead(ctx, lived) })
-}
-
-// A confirmed fault leaves more to see after it.
-type confirmed struct {
-	drtest.Fault
-	confirm func(context.Context) (drtest.Receipt, error)
-}
-
-func (c confirmed) Confirm(ctx context.Context) (drtest.Receipt, error) {
-	if c.confirm == nil {
-		return "", nil
 	}
-	return c.confirm(ctx)
+	confirm := func(ctx context.Context) (drtest.Receipt, error) { return s.stayedDead(ctx, lived) }
+	return drtest.Fault{Name: "kill " + s.Name(), Inject: inject, Confirm: confirm}
 }
 
-// A death is the end of a container.
-type death struct {
-	receipt drtest.Receipt
-	by      time.Time // when it was certainly dead
-}
-
-// fatal is a fault of which something dies. It heals nothing, and has no later evidence where confirm is nil.
-func fatal(name string, inject func(context.Context) (death, error), confirm func(context.Context) (drtest.Receipt, error)) drtest.Fault {
-	f := &timed{}
-	f.confirmed = confirmed{drtest.NewFault(name, func(ctx context.Context) (drtest.Receipt, error) {
-		d, err := inject(ctx)
-		f.onset = d.by
-		return d.receipt, err
-	}, nil), confirm}
-	return f
-}
-
-// A timed fault knows when it took effect.
-type timed struct {
-	confirmed
-	onset time.Time
-}
-
-func (f *timed) Onset() (not, certain time.Time) { return time.Time{}, f.onset }
-
-func (s *Service) crash(ctx context.Context) (death, error) {
+func (s *Service) crash(ctx context.Context) (drtest.Effect, error) {
 	// A kill by the engine would suspend the restart policy, so the signal comes from elsewhere.
 	return s.dieAndRestart(ctx, sigkilled, func(ctx context.Context) error {
 		c, err := s.inspect(ctx)
@@ -137,7 +101,7 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 // Inject returns when the engine has seen the service end, at most five seconds later; another code is an error. Heal does
 // nothing. Confirm tells what the supervisor did.
 func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fault {
-	inject := func(ctx context.Context) (death, error) {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		want := end{strconv.Itoa(code), fmt.Sprintf("by its own doing with %d", code), injectTimeout}
 		return s.dieAndRestart(ctx, want, func(ctx context.Context) error {
 			err := trigger(ctx)
@@ -151,26 +115,26 @@ func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fau
 			return fmt.Errorf("trigger: %w", err)
 		})
 	}
-	return fatal("exit "+s.Name(), inject, s.restarted)
+	return drtest.Fault{Name: "exit " + s.Name(), Inject: inject, Confirm: s.restarted}
 }
 
-func (s *Service) kill(ctx context.Context) (death, error) {
+func (s *Service) kill(ctx context.Context) (drtest.Effect, error) {
 	if s.firewall == nil {
 		return s.killContainer(ctx, s.id)
 	}
 	// The network of the node goes with it.
 	var both errgroup.Group
-	var server, node death
+	var server, node drtest.Effect
 	both.Go(func() (err error) { server, err = s.killContainer(ctx, s.id); return err })
 	both.Go(func() (err error) { node, err = s.killContainer(ctx, s.firewall.ID); return err })
 	err := both.Wait()
-	if node.by.After(server.by) {
-		server.by = node.by
+	if node.By.After(server.By) {
+		server.By = node.By
 	}
 	return server, err
 }
 
-func (s *Service) killContainer(ctx context.Context, id string) (death, error) {
+func (s *Service) killContainer(ctx context.Context, id string) (drtest.Effect, error) {
 	return s.die(ctx, id, sigkilled, func(ctx context.Context) error {
 		_, err := s.engine.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
 		return err
@@ -216,11 +180,11 @@ var (
 // die ends a container by act and returns its death, with the exit code as receipt, as soon as the engine has seen it end as it
 // should. That may be long before act returns, which goes on until the engine has answered: a request that is cut off as its answer
 // comes takes the next one on its connection along, whose error is then that it was canceled.
-func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (death, error) {
+func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (drtest.Effect, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, want.within, fmt.Errorf("%s was not seen to end within %v", s.Name(), want.within))
 	defer cancel()
 	if ctx.Err() != nil { // act would go on without it
-		return death{}, context.Cause(ctx)
+		return drtest.Effect{}, context.Cause(ctx)
 	}
 	s.forgetPorts()
 	begin := time.Now()
@@ -237,14 +201,14 @@ func (s *Service) die(ctx context.Context, id string, want end, act func(context
 			by := s.deadBy(ctx, e, begin)
 			code := e.Actor.Attributes["exitCode"]
 			if code != want.code {
-				return death{}, fmt.Errorf("%s ended with exit code %s, not %s", s.Name(), code, want.means)
+				return drtest.Effect{}, fmt.Errorf("%s ended with exit code %s, not %s", s.Name(), code, want.means)
 			}
-			return death{drtest.Receipt("exit code " + code), by}, nil
+			return drtest.Effect{Receipt: drtest.Receipt("exit code " + code), By: by}, nil
 		case err := <-seen.Err:
-			return death{}, errors.Join(context.Cause(ctx), err)
+			return drtest.Effect{}, errors.Join(context.Cause(ctx), err)
 		case err := <-acted:
 			if err != nil {
-				return death{}, err
+				return drtest.Effect{}, err
 			}
 		}
 	}
@@ -255,7 +219,7 @@ func (s *Service) die(ctx context.Context, id string, want end, act func(context
 const restartPause = 100 * time.Millisecond
 
 // dieAndRestart is die for a service that a supervisor starts again, and tells the drill how long the engine takes for that.
-func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.Context) error) (death, error) {
+func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.Context) error) (drtest.Effect, error) {
 	if s.config.Restart == NeverRestart {
 		return s.die(ctx, s.id, want, act)
 	}
@@ -272,7 +236,7 @@ func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.
 		case <-seen.Messages:
 			now := time.Now()
 			if c, err := s.inspect(following); err == nil && c.RestartCount == 1 {
-				drtest.NoteStart(ctx, s.Name(), d.by.Add(restartPause), now)
+				drtest.NoteStart(ctx, s.Name(), d.By.Add(restartPause), now)
 			}
 		case <-seen.Err:
 		}

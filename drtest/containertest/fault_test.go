@@ -18,27 +18,27 @@ func TestCrash(t *testing.T) {
 	c.Restart = containertest.RestartOnFailure
 	s := containertest.Start(t, c)
 	f := s.Crash()
-	require.Equal(t, "crash server", f.String())
+	require.Equal(t, "crash server", f.Name)
 	// The second crash is another drill's: the fault keeps no state.
 	for n := 1; n <= 2; n++ {
-		receipt, err := f.Inject(t.Context())
+		effect, err := f.Inject(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, drtest.Receipt("exit code 137"), receipt)
+		require.Equal(t, drtest.Receipt("exit code 137"), effect.Receipt)
 		eventually(t, func(ctx context.Context) error { return ask(ctx, s) })
-		confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
+		confirmed, err := f.Confirm(t.Context())
 		require.NoError(t, err)
 		require.Regexp(t, fmt.Sprintf(`^restart count %d, running again [\d.]+m?s after the death$`, n), confirmed)
-		require.NoError(t, f.Heal(t.Context()))
+		require.Nil(t, f.Heal)
 	}
 }
 
 func TestCrashWithoutSupervisor(t *testing.T) {
 	s := containertest.Start(t, echoService(t, "server", ""))
 	f := s.Crash()
-	receipt, err := f.Inject(t.Context())
+	effect, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("exit code 137"), receipt)
-	confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
+	require.Equal(t, drtest.Receipt("exit code 137"), effect.Receipt)
+	confirmed, err := f.Confirm(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, drtest.Receipt("not restarted: exited"), confirmed)
 	_, err = f.Inject(t.Context())
@@ -50,12 +50,12 @@ func TestKill(t *testing.T) {
 	c.Restart = containertest.RestartOnFailure
 	s := containertest.Start(t, c)
 	f := s.Kill()
-	require.Equal(t, "kill server", f.String())
-	receipt, err := f.Inject(t.Context())
+	require.Equal(t, "kill server", f.Name)
+	effect, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("exit code 137"), receipt)
-	require.NoError(t, f.Heal(t.Context()))
-	confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
+	require.Equal(t, drtest.Receipt("exit code 137"), effect.Receipt)
+	require.Nil(t, f.Heal)
+	confirmed, err := f.Confirm(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, drtest.Receipt("stayed dead"), confirmed)
 	_, err = s.HostAddr(t.Context())
@@ -89,15 +89,14 @@ func TestOnset(t *testing.T) {
 			})
 			f := fault(s)
 			begin := time.Now()
-			_, err = f.Inject(t.Context())
+			effect, err := f.Inject(t.Context())
 			returned := time.Now()
-			_, onset := f.(drtest.Timed).Onset()
 			stop()
 			clients.Wait()
 			require.NoError(t, err)
-			require.WithinRange(t, onset, begin, returned)
-			require.WithinRange(t, asked, begin, onset)
-			t.Logf("in effect at most %v after Inject began, and told %v later", onset.Sub(begin), returned.Sub(onset))
+			require.WithinRange(t, effect.By, begin, returned)
+			require.WithinRange(t, asked, begin, effect.By)
+			t.Logf("in effect at most %v after Inject began, and told %v later", effect.By.Sub(begin), returned.Sub(effect.By))
 		})
 	}
 }
@@ -108,9 +107,9 @@ func TestFaultUnseen(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, f := range []drtest.Fault{s.Crash(), s.Kill()} {
-		receipt, err := f.Inject(ctx)
+		effect, err := f.Inject(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Empty(t, receipt)
+		require.Empty(t, effect.Receipt)
 	}
 	require.NoError(t, ask(t.Context(), s))
 }

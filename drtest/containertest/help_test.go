@@ -18,8 +18,10 @@ import (
 // echoService describes a service that answers each line with its name and the line.
 func echoService(t testing.TB, name, network string) containertest.Config {
 	return containertest.Config{
-		Name:    name,
-		Image:   containertest.Build(t, echo.Image),
+		Name: name,
+		Image: containertest.Build(t, containertest.Image{
+			Name: "drtest/echo", Files: echo.Files, Programs: []containertest.Program{{Name: "echo", Package: echo.Package}},
+		}),
 		Network: network,
 		Env:     map[string]string{"NAME": name},
 		Port:    echo.Port,

@@ -24,21 +24,21 @@ const growTimeout = 30 * time.Second
 // Inject returns when the engine has seen the kernel act and the service end with exit code 137; it takes as
 // long as the growth, at most half a minute. A service that goes on, since only a child of its first process was
 // killed, is an error. The engine's flag OOMKilled is no evidence: it outlasts a restart, and it may miss a
-// process that is not the first. Heal does nothing; [Service.SetMemory] is a step of a runbook. Confirm tells
+// process that is not the first. There is nothing to heal: [Service.SetMemory] gives it more. Confirm tells
 // what the supervisor did.
 func (s *Service) OOM(trigger func(context.Context) error) drtest.Fault {
-	inject := func(ctx context.Context) (death, error) { return s.oom(ctx, trigger) }
-	return fatal("out of memory "+s.Name(), inject, s.restarted)
+	inject := func(ctx context.Context) (drtest.Effect, error) { return s.oom(ctx, trigger) }
+	return drtest.Fault{Name: "out of memory " + s.Name(), Inject: inject, Confirm: s.restarted}
 }
 
-func (s *Service) oom(ctx context.Context, trigger func(context.Context) error) (death, error) {
+func (s *Service) oom(ctx context.Context, trigger func(context.Context) error) (drtest.Effect, error) {
 	c, err := s.inspect(ctx)
 	if err != nil {
-		return death{}, err
+		return drtest.Effect{}, err
 	}
 	limit := c.HostConfig.Memory
 	if limit == 0 {
-		return death{}, fmt.Errorf("%s has no memory limit: set Config.Memory", s.Name())
+		return drtest.Effect{}, fmt.Errorf("%s has no memory limit: set Config.Memory", s.Name())
 	}
 	ctx, cancel := context.WithTimeout(ctx, growTimeout)
 	defer cancel()
@@ -56,23 +56,23 @@ func (s *Service) oom(ctx context.Context, trigger func(context.Context) error) 
 			if e.Action == events.ActionOOM {
 				killed = true // the event may come before or after the death
 			} else if code := e.Actor.Attributes["exitCode"]; code != "137" {
-				return death{}, fmt.Errorf("%s ended with exit code %s, not by SIGKILL", s.Name(), code)
+				return drtest.Effect{}, fmt.Errorf("%s ended with exit code %s, not by SIGKILL", s.Name(), code)
 			} else {
 				died, by = true, s.deadBy(ctx, e, begin)
 				patience = time.After(injectTimeout)
 			}
 		case err := <-seen.Err:
-			return death{}, errors.Join(s.lacks(killed, died), failed, context.Cause(ctx), err)
+			return drtest.Effect{}, errors.Join(s.lacks(killed, died), failed, context.Cause(ctx), err)
 		case failed = <-triggered:
 			if failed != nil {
 				failed = fmt.Errorf("trigger: %w", failed)
 				patience = time.After(injectTimeout)
 			}
 		case <-patience:
-			return death{}, errors.Join(s.lacks(killed, died), failed)
+			return drtest.Effect{}, errors.Join(s.lacks(killed, died), failed)
 		}
 	}
-	return death{drtest.Receipt(fmt.Sprintf("killed by the kernel at a limit of %d MiB, exit code 137", limit>>20)), by}, nil
+	return drtest.Effect{Receipt: drtest.Receipt(fmt.Sprintf("killed by the kernel at a limit of %d MiB, exit code 137", limit>>20)), By: by}, nil
 }
 
 // lacks says what was not seen of an end for lack of memory.
@@ -86,17 +86,13 @@ func (s *Service) lacks(killed, died bool) error {
 	return fmt.Errorf("%s was not seen to run out of memory", s.Name())
 }
 
-// SetMemory returns a step of a runbook: it gives the service another memory limit, in bytes, without swap as
-// before. The service may be running or dead. A limit below what it uses is an error or its end, as the kernel
-// likes.
-func (s *Service) SetMemory(bytes int64) func(context.Context) error {
-	return func(ctx context.Context) error {
+// SetMemory gives the service another memory limit, in bytes, without swap as before. The service may be running or dead. With
+// a limit below what it uses, the kernel either refuses the limit, which is an error, or ends the service.
+func (s *Service) SetMemory(bytes int64) drtest.Step {
+	return drtest.Step{Name: fmt.Sprintf("set the memory limit of %s to %d MiB", s.Name(), bytes>>20), Do: func(ctx context.Context) error {
 		_, err := s.engine.ContainerUpdate(ctx, s.id, client.ContainerUpdateOptions{
 			Resources: &container.Resources{Memory: bytes, MemorySwap: bytes},
 		})
-		if err != nil {
-			return fmt.Errorf("memory limit of %s: %w", s.Name(), err)
-		}
-		return nil
-	}
+		return err
+	}}
 }

@@ -31,18 +31,18 @@ func TestOOM(t *testing.T) {
 	c.Restart = containertest.RestartOnFailure
 	s := containertest.Start(t, c)
 	f := s.OOM(grow(s))
-	require.Equal(t, "out of memory server", f.String())
+	require.Equal(t, "out of memory server", f.Name)
 	for range 2 {
-		receipt, err := f.Inject(t.Context())
+		effect, err := f.Inject(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, drtest.Receipt("killed by the kernel at a limit of 32 MiB, exit code 137"), receipt)
-		require.NoError(t, f.Heal(t.Context()))
+		require.Equal(t, drtest.Receipt("killed by the kernel at a limit of 32 MiB, exit code 137"), effect.Receipt)
+		require.Nil(t, f.Heal)
 		eventually(t, func(ctx context.Context) error { return ask(ctx, s) })
-		confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
+		confirmed, err := f.Confirm(t.Context())
 		require.NoError(t, err)
 		require.Regexp(t, `^restart count \d, running again `, confirmed)
 	}
-	require.NoError(t, s.SetMemory(64<<20)(t.Context()))
+	require.NoError(t, s.SetMemory(64<<20).Do(t.Context()))
 	require.NoError(t, grow(s)(t.Context()))
 }
 
@@ -54,8 +54,8 @@ func TestSetMemoryOfDead(t *testing.T) {
 	s := containertest.Start(t, c)
 	_, err := s.OOM(grow(s)).Inject(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, s.SetMemory(64<<20)(t.Context()))
-	require.NoError(t, s.Resume(t.Context()))
+	require.NoError(t, s.SetMemory(64<<20).Do(t.Context()))
+	require.NoError(t, s.Resume().Do(t.Context()))
 	require.NoError(t, grow(s)(t.Context()))
 }
 
@@ -66,10 +66,10 @@ func TestOOMUnseen(t *testing.T) {
 	c.Memory = 32 << 20
 	s := containertest.Start(t, c)
 	ctx, cancel := context.WithCancel(t.Context())
-	receipt, err := s.OOM(func(context.Context) error { cancel(); return errors.New("no such request") }).Inject(ctx)
+	effect, err := s.OOM(func(context.Context) error { cancel(); return errors.New("no such request") }).Inject(ctx)
 	require.ErrorContains(t, err, "server was not seen to run out of memory")
 	require.ErrorIs(t, err, context.Canceled)
-	require.Empty(t, receipt)
+	require.Empty(t, effect.Receipt)
 	_, err = s.OOM(func(ctx context.Context) error { _, err := s.Stop().Inject(ctx); return err }).Inject(t.Context())
 	require.EqualError(t, err, "server ended with exit code 0, not by SIGKILL")
 

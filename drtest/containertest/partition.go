@@ -34,23 +34,23 @@ type Peer interface {
 // more the longer the partition was. The rules end with the test process as well. Confirm tells how many
 // packets were dropped in all.
 //
-// It needs [Config.Firewall].
+// It needs [Config.Firewall]: without, a drill with it is refused.
 func (s *Service) Partition(peers ...Peer) drtest.Fault {
 	return s.partition("partition %s from %s", firewall.Both, peers)
 }
 
-// Deafen returns a network that loses what peers send to the service, which drops it as it comes. What the
+// DropInbound returns a network that loses what peers send to the service, which drops it as it comes. What the
 // service sends arrives: its datagrams are heard, while TCP, which needs the acknowledgements, stalls both ways;
 // peers receive the same segments again and again. In all else it is like [Service.Partition].
-func (s *Service) Deafen(peers ...Peer) drtest.Fault {
-	return s.partition("deafen %s to %s", firewall.In, peers)
+func (s *Service) DropInbound(peers ...Peer) drtest.Fault {
+	return s.partition("drop inbound packets of %s from %s", firewall.In, peers)
 }
 
-// Mute returns a network that loses what the service sends to peers. What they send arrives, so a request that
+// DropOutbound returns a network that loses what the service sends to peers. What they send arrives, so a request that
 // the service got over an open connection is executed though nobody hears of it. In all else it is like
 // [Service.Partition].
-func (s *Service) Mute(peers ...Peer) drtest.Fault {
-	return s.partition("mute %s to %s", firewall.Out, peers)
+func (s *Service) DropOutbound(peers ...Peer) drtest.Fault {
+	return s.partition("drop outbound packets of %s to %s", firewall.Out, peers)
 }
 
 // Isolate returns a partition of the service from everybody but the peers named and the host, which keeps its
@@ -104,26 +104,25 @@ func hosts(peers []Peer) []string {
 // cut returns a fault that drops packets of the hosts which are known when it is injected.
 func (s *Service) cut(name string, d firewall.Direction, known func(context.Context) (firewall.Hosts, error)) drtest.Fault {
 	if s.firewall == nil {
-		return drtest.NewFault(name, func(context.Context) (drtest.Receipt, error) {
-			return "", fmt.Errorf("%s was started without a firewall: set Config.Firewall", s.Name())
-		}, nil)
+		err := fmt.Errorf("%s was started without a firewall: set Config.Firewall", s.Name())
+		return drtest.Fault{Name: name, Err: err, Inject: func(context.Context) (drtest.Effect, error) { return drtest.Effect{}, err }}
 	}
 	cut := s.firewall.NewCut(d)
 	var total firewall.Count
-	inject := func(ctx context.Context) (drtest.Receipt, error) {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		who, err := known(ctx)
 		if err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
 		addresses, err := cut.Make(ctx, who)
 		if err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
 		first, err := firstPackets(ctx, cut)
 		if err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
-		return drtest.Receipt(fmt.Sprintf("dropped %v so far, rules for %s", first, addresses)), nil
+		return drtest.Effect{Receipt: drtest.Receipt(fmt.Sprintf("dropped %v so far, rules for %s", first, addresses))}, nil
 	}
 	heal := func(ctx context.Context) (err error) {
 		if total, err = cut.Heal(ctx); err != nil {
@@ -134,7 +133,7 @@ func (s *Service) cut(name string, d firewall.Direction, known func(context.Cont
 		}
 		return err
 	}
-	return confirmed{drtest.NewFault(name, inject, heal), func(ctx context.Context) (drtest.Receipt, error) {
+	confirm := func(ctx context.Context) (drtest.Receipt, error) {
 		seen := total
 		if !seen.Any() {
 			var err error
@@ -143,7 +142,8 @@ func (s *Service) cut(name string, d firewall.Direction, known func(context.Cont
 			}
 		}
 		return drtest.Receipt(fmt.Sprintf("dropped %v in all", seen)), nil
-	}}
+	}
+	return drtest.Fault{Name: name, Inject: inject, Heal: heal, Confirm: confirm}
 }
 
 // firstPackets waits until a cut has dropped something, without which nobody has noticed it.

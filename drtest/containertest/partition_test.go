@@ -54,9 +54,9 @@ func talk(t *testing.T, from, to *containertest.Service) (stop func()) {
 func injectAmid(t *testing.T, f drtest.Fault, from, to *containertest.Service) drtest.Receipt {
 	t.Helper()
 	defer talk(t, from, to)()
-	receipt, err := f.Inject(t.Context())
+	effect, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	return receipt
+	return effect.Receipt
 }
 
 func heal(t *testing.T, f drtest.Fault) {
@@ -83,7 +83,7 @@ func TestPartition(t *testing.T) {
 	requireThrough(t, target, peer)
 
 	f := target.Partition(peer)
-	require.Equal(t, "partition target from peer", f.String())
+	require.Equal(t, "partition target from peer", f.Name)
 	receipt := injectAmid(t, f, target, peer)
 	require.Regexp(t, `^dropped \d+ packets in and \d+ out so far, rules for [\d.]+$`, receipt)
 	requireCutOff(t, target, peer)
@@ -95,7 +95,7 @@ func TestPartition(t *testing.T) {
 	heal(t, f)
 	requireThrough(t, target, peer)
 	requireThrough(t, peer, target)
-	confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
+	confirmed, err := f.Confirm(t.Context())
 	require.NoError(t, err)
 	require.Regexp(t, `^dropped [1-9]\d* packets in and [1-9]\d* out in all$`, confirmed)
 	heal(t, f) // it is healed already
@@ -169,7 +169,7 @@ func TestIsolateExcept(t *testing.T) {
 	target, peer := startTwo(t)
 	friend := containertest.Start(t, echoService(t, "friend", target.Network()))
 	f := target.Isolate(friend)
-	require.Equal(t, "isolate target but from friend", f.String())
+	require.Equal(t, "isolate target but from friend", f.Name)
 	injectAmid(t, f, target, peer)
 	requireThrough(t, friend, target)
 	requireThrough(t, target, friend)
@@ -188,8 +188,8 @@ func TestOneWay(t *testing.T) {
 		return func(ctx context.Context) error { return hasLogged(ctx, s, "echo heard "+line+"\n") }
 	}
 
-	f := target.Deafen(peer)
-	require.Equal(t, "deafen target to peer", f.String())
+	f := target.DropInbound(peer)
+	require.Equal(t, "drop inbound packets of target from peer", f.Name)
 	require.Regexp(t, `^dropped [1-9]\d* packets in and 0 out so far`, injectAmid(t, f, peer, target))
 	require.NoError(t, request(t.Context(), "tell", peer, target, "lost"))
 	require.NoError(t, request(t.Context(), "tell", target, peer, "i hear nothing"))
@@ -200,8 +200,8 @@ func TestOneWay(t *testing.T) {
 	eventually(t, hears(target, "i am back"))
 	require.Error(t, hears(target, "lost")(t.Context()), "it was sent before")
 
-	f = target.Mute(peer)
-	require.Equal(t, "mute target to peer", f.String())
+	f = target.DropOutbound(peer)
+	require.Equal(t, "drop outbound packets of target to peer", f.Name)
 	require.Regexp(t, `^dropped 0 packets in and [1-9]\d* out so far`, injectAmid(t, f, peer, target))
 	require.ErrorContains(t, request(t.Context(), "tell", target, peer, "help"), "operation not permitted")
 	require.NoError(t, request(t.Context(), "tell", peer, target, "say something"))
@@ -270,10 +270,10 @@ func TestPartitionUnseen(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	f := target.Partition(peer)
-	receipt, err := f.Inject(ctx) // while nobody talks
+	effect, err := f.Inject(ctx) // while nobody talks
 	require.ErrorContains(t, err, "the fault was not seen: not within ")
 	require.ErrorContains(t, err, "no packet was dropped")
-	require.Empty(t, receipt)
+	require.Empty(t, effect.Receipt)
 	heal(t, f)
 	requireThrough(t, target, peer)
 
@@ -291,9 +291,9 @@ func TestKillOfPartitioned(t *testing.T) {
 	target, peer := startTwo(t)
 	f := target.Partition(peer)
 	injectAmid(t, f, peer, target)
-	receipt, err := target.Kill().Inject(t.Context())
+	effect, err := target.Kill().Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("exit code 137"), receipt)
+	require.Equal(t, drtest.Receipt("exit code 137"), effect.Receipt)
 	eventually(t, func(ctx context.Context) error {
 		if err := request(ctx, "ask", peer, target, "hello"); err == nil || !strings.Contains(err.Error(), "no such host") {
 			return fmt.Errorf("its name still resolves: %w", err)

@@ -18,20 +18,20 @@ import (
 // process went on.
 func (s *Service) Pause() drtest.Fault {
 	var started string // at the injection
-	inject := func(ctx context.Context) (drtest.Receipt, error) {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		// The engine answers when the kernel has frozen the last process.
 		if _, err := s.engine.ContainerPause(ctx, s.id, client.ContainerPauseOptions{}); err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
 		c, err := s.inspect(ctx)
 		if err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
 		if !c.State.Paused {
-			return "", fmt.Errorf("%s is not paused but %s", s.Name(), c.State.Status)
+			return drtest.Effect{}, fmt.Errorf("%s is not paused but %s", s.Name(), c.State.Status)
 		}
 		started = c.State.StartedAt
-		return drtest.Receipt(fmt.Sprintf("%s, first process %d", c.State.Status, c.State.Pid)), nil
+		return drtest.Effect{Receipt: drtest.Receipt(fmt.Sprintf("%s, first process %d", c.State.Status, c.State.Pid))}, nil
 	}
 	heal := func(ctx context.Context) error {
 		c, err := s.inspect(ctx)
@@ -41,7 +41,7 @@ func (s *Service) Pause() drtest.Fault {
 		_, err = s.engine.ContainerUnpause(ctx, s.id, client.ContainerUnpauseOptions{})
 		return err
 	}
-	return confirmed{drtest.NewFault("pause "+s.Name(), inject, heal), func(ctx context.Context) (drtest.Receipt, error) {
+	confirm := func(ctx context.Context) (drtest.Receipt, error) {
 		c, err := s.inspect(ctx)
 		switch {
 		case err != nil:
@@ -52,5 +52,6 @@ func (s *Service) Pause() drtest.Fault {
 			return drtest.Receipt("still " + c.State.Status), nil
 		}
 		return drtest.Receipt(fmt.Sprintf("thawed, first process %d", c.State.Pid)), nil
-	}}
+	}
+	return drtest.Fault{Name: "pause " + s.Name(), Inject: inject, Heal: heal, Confirm: confirm}
 }

@@ -18,6 +18,14 @@ import (
 	"github.com/moby/moby/client"
 )
 
+// An Upstream is a place on a network that something can be routed to: a service, a database, a link, a DNS record.
+type Upstream interface {
+	// Addr is the address inside the network.
+	Addr() string
+	// Network is the name of the network.
+	Network() string
+}
+
 // A Service is a program that runs in a container as long as its test.
 type Service struct {
 	engine   *reaper.Reaper

@@ -105,7 +105,7 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 			cs[i].Network = NewNetwork(t)
 		}
 		if cs[i].Firewall && firewallImage == "" {
-			firewallImage = Build(t, firewall.Image)
+			firewallImage = Build(t, FirewallImage())
 		}
 		services[i] = &Service{engine: engine, config: cs[i]}
 	}

@@ -17,26 +17,22 @@ import (
 // [Config.Firewall], connections are refused. The restart policy does not act.
 //
 // Inject returns when the service has ended with exit code 0, so it takes as long as the service does. Another
-// code is an error, and so is a service that stays. Heal does nothing; [Service.Resume] is a step of a runbook.
+// code is an error, and so is a service that stays. There is nothing to heal: [Service.Resume] starts it again.
 func (s *Service) Stop() drtest.Fault {
-	return fatal("stop "+s.Name(), s.stop, nil)
+	return drtest.Fault{Name: "stop " + s.Name(), Inject: s.stop}
 }
 
-func (s *Service) stop(ctx context.Context) (death, error) {
+func (s *Service) stop(ctx context.Context) (drtest.Effect, error) {
 	return s.die(ctx, s.id, graceful, func(ctx context.Context) error {
 		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: "TERM"})
 		return err
 	})
 }
 
-// Resume is a step of a runbook: it starts a service that has ended, after [Service.Stop] or [Service.Kill], and
-// returns when it is ready, at most [StartTimeout] later. Its files are those that it left. It is no healing of
-// [Service.Pause].
-func (s *Service) Resume(ctx context.Context) error {
-	if err := s.resume(ctx); err != nil {
-		return fmt.Errorf("resume %s: %w", s.Name(), err)
-	}
-	return nil
+// Resume starts a service that has ended, after [Service.Stop] or [Service.Kill], and is done when it is ready, at most
+// [StartTimeout] later. Its files are those that it left. It is no healing of [Service.Pause].
+func (s *Service) Resume() drtest.Step {
+	return drtest.Step{Name: "start " + s.Name(), Do: s.resume}
 }
 
 func (s *Service) resume(ctx context.Context) error {

@@ -17,16 +17,16 @@ func TestStop(t *testing.T) {
 	c.Restart = containertest.RestartOnFailure
 	s := containertest.Start(t, c)
 	f := s.Stop()
-	require.Equal(t, "stop server", f.String())
-	receipt, err := f.Inject(t.Context())
+	require.Equal(t, "stop server", f.Name)
+	effect, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("exit code 0"), receipt)
+	require.Equal(t, drtest.Receipt("exit code 0"), effect.Receipt)
 	require.NoError(t, hasLogged(t.Context(), s, "echo leaves\n"))
-	require.NoError(t, f.Heal(t.Context()))
+	require.Nil(t, f.Heal)
 	_, err = f.Inject(t.Context())
 	require.ErrorContains(t, err, "is not running")
 
-	require.NoError(t, s.Resume(t.Context()))
+	require.NoError(t, s.Resume().Do(t.Context()))
 	require.NoError(t, ask(t.Context(), s))
 }
 
@@ -36,9 +36,9 @@ func TestStopOfServiceThatFails(t *testing.T) {
 	c := echoService(t, "server", "")
 	c.Cmd = []string{"rude"}
 	s := containertest.Start(t, c)
-	receipt, err := s.Stop().Inject(t.Context())
+	effect, err := s.Stop().Inject(t.Context())
 	require.EqualError(t, err, "server ended with exit code 4, not gracefully")
-	require.Empty(t, receipt)
+	require.Empty(t, effect.Receipt)
 }
 
 // A service that ends by itself is started again by its supervisor. The trigger here fails since the service ends.
@@ -52,14 +52,14 @@ func TestExit(t *testing.T) {
 		return err
 	}
 	f := s.Exit(4, provoke)
-	require.Equal(t, "exit server", f.String())
-	receipt, err := f.Inject(t.Context())
+	require.Equal(t, "exit server", f.Name)
+	effect, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("exit code 4"), receipt)
+	require.Equal(t, drtest.Receipt("exit code 4"), effect.Receipt)
 	_, err = f.Inject(t.Context())
 	require.ErrorContains(t, err, "trigger: ")
 
-	require.NoError(t, s.Resume(t.Context()))
+	require.NoError(t, s.Resume().Do(t.Context()))
 	_, err = s.Exit(2, provoke).Inject(t.Context())
 	require.EqualError(t, err, "server ended with exit code 4, not by its own doing with 2")
 }
@@ -71,8 +71,8 @@ func TestResumeAfterKill(t *testing.T) {
 	f := target.Kill()
 	_, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, target.Resume(t.Context()))
-	confirmed, err := f.(drtest.Confirmer).Confirm(t.Context())
+	require.NoError(t, target.Resume().Do(t.Context()))
+	confirmed, err := f.Confirm(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, drtest.Receipt("stayed dead until it was started by hand"), confirmed)
 	requireThrough(t, peer, target)
@@ -95,7 +95,7 @@ func TestKillOfWhatAStrangerStarts(t *testing.T) {
 			if _, err := s.Stop().Inject(t.Context()); err != nil {
 				return err
 			}
-			return s.Resume(t.Context())
+			return s.Resume().Do(t.Context())
 		}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestKillOfWhatAStrangerStarts(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, containertest.StartAsStranger(t.Context(), s))
 			require.NoError(t, c.after(s))
-			_, err = f.(drtest.Confirmer).Confirm(t.Context())
+			_, err = f.Confirm(t.Context())
 			require.ErrorContains(t, err, "server did not stay dead: somebody else than the runbook started it at 2")
 		})
 	}
@@ -116,7 +116,7 @@ func TestResumeOfServiceThatRuns(t *testing.T) {
 	s := containertest.Start(t, echoService(t, "server", ""))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorContains(t, s.Resume(ctx), "resume server: it has not ended")
+	require.ErrorContains(t, s.Resume().Do(ctx), "it has not ended")
 	require.NoError(t, ask(t.Context(), s))
 }
 
@@ -127,13 +127,13 @@ func TestPause(t *testing.T) {
 	both := containertest.StartAll(t, echoService(t, "server", network), echoService(t, "client", network))
 	server, peer := both[0], both[1]
 	f := server.Pause()
-	require.Equal(t, "pause server", f.String())
-	receipt, err := f.Inject(t.Context())
+	require.Equal(t, "pause server", f.Name)
+	effect, err := f.Inject(t.Context())
 	require.NoError(t, err)
-	require.Regexp(t, `^paused, first process \d+$`, receipt)
+	require.Regexp(t, `^paused, first process \d+$`, effect.Receipt)
 	require.ErrorContains(t, request(t.Context(), "ask", peer, server, "hello"), "i/o timeout", "it connects, nobody answers")
 	require.NoError(t, request(t.Context(), "tell", peer, server, "wake up"))
-	confirm := f.(drtest.Confirmer).Confirm
+	confirm := f.Confirm
 	confirmed, err := confirm(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, drtest.Receipt("still paused"), confirmed)

@@ -17,7 +17,9 @@ import (
 // services starts services on one network.
 func services(t testing.TB, network string, names ...string) []*containertest.Service {
 	t.Helper()
-	image := containertest.Build(t, echo.Image)
+	image := containertest.Build(t, containertest.Image{
+		Name: "drtest/echo", Files: echo.Files, Programs: []containertest.Program{{Name: "echo", Package: echo.Package}},
+	})
 	var configs []containertest.Config
 	for _, name := range names {
 		configs = append(configs, containertest.Config{Name: name, Image: image, Network: network, Port: echo.Port})

@@ -9,20 +9,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 )
 
 // updateTimeout bounds each change of a record.
 const updateTimeout = 10 * time.Second
 
-// An Upstream is anything that a record can lead to: a service, a node, a link.
-type Upstream interface {
-	// Addr is the address inside the network.
-	Addr() string
-	// Network is the name of the network.
-	Network() string
-}
-
-// A Record is a name in the zone that leads to the address of a service. It is itself an [Upstream], for
+// A Record is a name in the zone that leads to the address of a service. It is itself a [containertest.Upstream], for
 // clients whose [containertest.Config] has the zone's resolver.
 //
 // The record keeps the address that the service had when it was led to it. A container that is started again may
@@ -38,7 +33,7 @@ var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Record makes the record name.dr.test, which leads to an upstream on the zone's network. The name is one label,
 // and no other record has it.
-func (z *Zone) Record(t testing.TB, name string, to Upstream) *Record {
+func (z *Zone) Record(t testing.TB, name string, to containertest.Upstream) *Record {
 	t.Helper()
 	r := &Record{zone: z, name: name + "." + Domain}
 	if !label.MatchString(name) {
@@ -46,11 +41,11 @@ func (z *Zone) Record(t testing.TB, name string, to Upstream) *Record {
 	}
 	_, port, err := net.SplitHostPort(to.Addr())
 	if err != nil {
-		t.Fatalf("record %s: lead to %q: %v", r.name, to.Addr(), err)
+		t.Fatalf("record %s: point to %q: %v", r.name, to.Addr(), err)
 	}
 	r.port = port
 	// The server refuses the whole update when the name is there.
-	if err := r.lead(t.Context(), to, "nxdomain "+r.name+"."); err != nil {
+	if err := r.point(t.Context(), to, "nxdomain "+r.name+"."); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -62,16 +57,17 @@ func (r *Record) Addr() string { return net.JoinHostPort(r.name, r.port) }
 // Network returns the name of the zone's network.
 func (r *Record) Network() string { return r.zone.authority.Network() }
 
-// To returns a step of a runbook that leads the record to another upstream, which serves the same port, and
-// succeeds when the authoritative server answers with its address. Connections to the old one stay, and so
-// do answers that the resolver keeps. An upstream that is down has no address.
-func (r *Record) To(to Upstream) func(context.Context) error {
-	return func(ctx context.Context) error { return r.lead(ctx, to, "yxdomain "+r.name+".") }
+// PointTo points the record to another upstream, which serves the same port, and is done when the authoritative server answers
+// with its address. Connections to the old one stay, and so do answers that the resolver keeps. An upstream that is down has no address.
+func (r *Record) PointTo(to containertest.Upstream) drtest.Step {
+	return drtest.Step{Name: "point " + r.name + " to " + to.Addr(), Do: func(ctx context.Context) error {
+		return r.point(ctx, to, "yxdomain "+r.name+".")
+	}}
 }
 
-// lead replaces the address of the record in one transaction, if a prerequisite in the language of knsupdate
+// point replaces the address of the record in one transaction, if a prerequisite in the language of knsupdate
 // holds.
-func (r *Record) lead(ctx context.Context, to Upstream, prerequisite string) error {
+func (r *Record) point(ctx context.Context, to containertest.Upstream, prerequisite string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, updateTimeout, fmt.Errorf("the zone did not answer within %v", updateTimeout))
 	defer cancel()
 	addr, err := r.addressOf(ctx, to)
@@ -79,12 +75,12 @@ func (r *Record) lead(ctx context.Context, to Upstream, prerequisite string) err
 		err = r.update(ctx, addr, prerequisite)
 	}
 	if err != nil {
-		return fmt.Errorf("record %s: lead to %s: %w", r.name, to.Addr(), err)
+		return fmt.Errorf("record %s: point to %s: %w", r.name, to.Addr(), err)
 	}
 	return nil
 }
 
-func (r *Record) addressOf(ctx context.Context, to Upstream) (netip.Addr, error) {
+func (r *Record) addressOf(ctx context.Context, to containertest.Upstream) (netip.Addr, error) {
 	if to.Network() != r.Network() {
 		return netip.Addr{}, fmt.Errorf("it is on another network")
 	}

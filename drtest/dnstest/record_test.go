@@ -26,7 +26,7 @@ func TestRecordTo(t *testing.T) {
 	notBefore := time.Now()
 	require.Equal(t, before, requireResolves(t, c, "db.dr.test"))
 	notAfter := time.Now()
-	require.NoError(t, record.To(s[1])(t.Context()))
+	require.NoError(t, record.PointTo(s[1]).Do(t.Context()))
 
 	kept := 0
 	for {
@@ -55,7 +55,7 @@ func TestIgnoreTTL(t *testing.T) {
 	c := containertest.Start(t, client(t, "client", network, zone.Resolver()))
 	before := requireResolves(t, c, "a")
 	require.Equal(t, before, requireResolves(t, c, "db.dr.test"))
-	require.NoError(t, record.To(s[1])(t.Context()))
+	require.NoError(t, record.PointTo(s[1]).Do(t.Context()))
 	for changed := time.Now(); time.Since(changed) < 3*ttl; {
 		require.Equal(t, before, requireResolves(t, c, "db.dr.test"))
 	}
@@ -72,25 +72,25 @@ func TestRecordMisuse(t *testing.T) {
 	record := zone.Record(t, "db", s)
 	tests := []struct {
 		reason string
-		to     dnstest.Upstream
+		to     containertest.Upstream
 		want   string
 	}{
 		{"a container is reached on its own network alone", upstream{"a:7777", "elsewhere"},
-			"record db.dr.test: lead to a:7777: it is on another network"},
+			"record db.dr.test: point to a:7777: it is on another network"},
 		{"a record is an address without a port", upstream{"a:7778", network},
-			"record db.dr.test: lead to a:7778: it serves another port, and clients of the record ask for 7777"},
+			"record db.dr.test: point to a:7778: it serves another port, and clients of the record ask for 7777"},
 		{"what is down has no address", upstream{"nobody:7777", network},
-			"record db.dr.test: lead to nobody:7777: look up nobody on the network: "},
+			"record db.dr.test: point to nobody:7777: look up nobody on the network: "},
 		{"it has to be an address", upstream{"a", network},
-			"record db.dr.test: lead to a: address a: missing port in address"},
+			"record db.dr.test: point to a: address a: missing port in address"},
 	}
 	for _, tt := range tests {
-		require.ErrorContains(t, record.To(tt.to)(t.Context()), tt.want, tt.reason)
+		require.ErrorContains(t, record.PointTo(tt.to).Do(t.Context()), tt.want, tt.reason)
 	}
 	require.Equal(t, tests[0].want, fatal(t, func(t testing.TB) { zone.Record(t, "db", tests[0].to) }))
 	require.Contains(t, fatal(t, func(t testing.TB) { zone.Record(t, "db", s) }), "YXDOMAIN")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, record.To(s)(ctx), context.Canceled)
+	require.ErrorIs(t, record.PointTo(s).Do(ctx), context.Canceled)
 }

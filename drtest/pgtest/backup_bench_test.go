@@ -28,7 +28,7 @@ func BenchmarkRestore(b *testing.B) {
 			for b.Loop() {
 				spare := pgtest.StartSpare(b, repository)
 				for _, step := range []error{
-					spare.Fetch(b.Context(), backup, pgtest.Target{}), spare.Replay(b.Context()), spare.Promote(b.Context()), spare.Verify(b.Context()),
+					spare.Fetch(backup, pgtest.Target{}).Do(b.Context()), spare.Replay().Do(b.Context()), spare.Promote().Do(b.Context()), spare.Verify().Do(b.Context()),
 				} {
 					if step != nil {
 						b.Fatal(step)

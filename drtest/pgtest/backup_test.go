@@ -2,9 +2,10 @@ package pgtest_test
 
 import (
 	"errors"
-	"github.com/drtest/suite/drtest/containertest"
 	"testing"
 	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
 
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
@@ -61,13 +62,13 @@ func testRestore(t *testing.T, repository *pgtest.Repository) {
 	} {
 		t.Run(c.to.String(), func(t *testing.T) {
 			spare := pgtest.StartSpare(t, repository)
-			require.NoError(t, spare.Fetch(t.Context(), c.backup, c.to))
-			require.ErrorContains(t, spare.Fetch(t.Context(), c.backup, c.to), "fetch backup "+c.backup.Label, "over a server's data")
-			require.NoError(t, spare.Replay(t.Context()))
+			require.NoError(t, spare.Fetch(c.backup, c.to).Do(t.Context()))
+			require.Error(t, spare.Fetch(c.backup, c.to).Do(t.Context()), "over a server's data")
+			require.NoError(t, spare.Replay().Do(t.Context()))
 			require.True(t, read[bool](t, spare.Node, "SELECT pg_is_in_recovery()"))
 			require.Equal(t, c.want, rows(t, spare.Node))
-			require.NoError(t, spare.Promote(t.Context()))
-			require.NoError(t, spare.Verify(t.Context()))
+			require.NoError(t, spare.Promote().Do(t.Context()))
+			require.NoError(t, spare.Verify().Do(t.Context()))
 			t.Log(spare.Restored())
 			require.Equal(t, c.want, rows(t, spare.Node))
 			write(t, spare.Node, 6)
@@ -89,8 +90,8 @@ func TestRestoreBeyondTheArchive(t *testing.T) {
 	require.NoError(t, err)
 	inject(t, primary.Destroy())
 	spare := pgtest.StartSpare(t, repository)
-	require.NoError(t, spare.Fetch(t.Context(), full, pgtest.AtPoint("never made")))
-	require.ErrorContains(t, spare.Replay(t.Context()), "recovery ended before configured recovery target was reached")
+	require.NoError(t, spare.Fetch(full, pgtest.AtPoint("never made")).Do(t.Context()))
+	require.ErrorContains(t, spare.Replay().Do(t.Context()), "recovery ended before configured recovery target was reached")
 }
 
 // Verify reads what a restore has brought.
@@ -102,8 +103,8 @@ func TestVerify(t *testing.T) {
 	full, err := repository.Backup(t.Context(), primary, pgtest.Full)
 	require.NoError(t, err)
 	spare := pgtest.StartSpare(t, repository)
-	require.NoError(t, errors.Join(spare.Fetch(t.Context(), full, pgtest.Target{}), spare.Replay(t.Context()), spare.Promote(t.Context())))
-	require.NoError(t, spare.Verify(t.Context()))
-	inject(t, spare.Rot("acked"))
-	require.ErrorContains(t, spare.Verify(t.Context()), "invalid page")
+	require.NoError(t, errors.Join(spare.Fetch(full, pgtest.Target{}).Do(t.Context()), spare.Replay().Do(t.Context()), spare.Promote().Do(t.Context())))
+	require.NoError(t, spare.Verify().Do(t.Context()))
+	inject(t, spare.CorruptPage("acked"))
+	require.ErrorContains(t, spare.Verify().Do(t.Context()), "invalid page")
 }

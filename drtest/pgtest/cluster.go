@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/internal/machine"
 	"github.com/drtest/suite/internal/wait"
@@ -301,23 +302,24 @@ func (c *Cluster) DSN() string {
 	return DSN(strings.Join(hosts, ",")) + "&target_session_attrs=read-write"
 }
 
-// Switchover is a step of a runbook, or a disaster of its own: it has the leader hand over in good order to another
-// member, of the cluster's choice, and returns the agent's answer once that is primary.
-func (c *Cluster) Switchover(ctx context.Context) (string, error) {
+// Switchover has the leader hand over in good order to another member, of the cluster's choice, and is done once that is primary.
+func (c *Cluster) Switchover() drtest.Step { return drtest.Step{Name: "switch over", Do: c.switchover} }
+
+func (c *Cluster) switchover(ctx context.Context) error {
 	leader, err := c.Leader(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	to := ""
 	if c.mode == Async { // with synchronous replication only the standby that the store names may take over
 		to = c.Others(leader)[0].Name()
 	}
-	answer, err := leader.post(ctx, "/switchover", map[string]string{"leader": leader.Name(), "candidate": to})
+	_, err = leader.post(ctx, "/switchover", map[string]string{"leader": leader.Name(), "candidate": to})
 	if err != nil {
-		return "", fmt.Errorf("switchover from %s: %w", leader.Name(), err)
+		return fmt.Errorf("from %s: %w", leader.Name(), err)
 	}
 	// The agent answers as soon as the other holds the lease.
-	return answer, wait.For(ctx, settleStep, func(ctx context.Context) error {
+	return wait.For(ctx, settleStep, func(ctx context.Context) error {
 		now, err := c.Leader(ctx)
 		if err == nil && now == leader {
 			err = fmt.Errorf("%s still leads", leader.Name())
@@ -390,9 +392,13 @@ func (c *Cluster) Identical(ctx context.Context, members ...*Member) (string, er
 	return evidence, err
 }
 
-// SetMode is a step of a runbook: from the agents' next round on the primary waits for what the mode says before it acknowledges
-// a commit. It returns when the store has the mode and the server waits as it says: for a standby, for any, or, with Async, for none.
-func (c *Cluster) SetMode(ctx context.Context, mode Mode) error {
+// SetMode has the primary wait, from the agents' next round on, for what the mode says before it acknowledges a commit. It is done
+// when the store has the mode and the server waits as it says: for a standby, for any, or, with Async, for none.
+func (c *Cluster) SetMode(mode Mode) drtest.Step {
+	return drtest.Step{Name: "set the mode", Do: func(ctx context.Context) error { return c.setMode(ctx, mode) }}
+}
+
+func (c *Cluster) setMode(ctx context.Context, mode Mode) error {
 	if err := mode.ofCluster(); err != nil {
 		return err
 	}
@@ -405,7 +411,7 @@ func (c *Cluster) SetMode(ctx context.Context, mode Mode) error {
 		return err
 	}
 	if _, err := leader.request(ctx, http.MethodPatch, "/config", body); err != nil {
-		return fmt.Errorf("set the mode: %w", err)
+		return err
 	}
 	c.mode = mode
 	return wait.For(ctx, settleStep, func(ctx context.Context) error {

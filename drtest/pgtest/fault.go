@@ -14,10 +14,27 @@ import (
 // others along. The engine starts the container again, unless the node was started with [NoRestart], and
 // PostgreSQL recovers from its WAL. Clients see their connections closed, then connections refused, then the
 // error 57P03 until recovery has ended. A container that is killed leaves the page cache of its host alone, so
-// the drill shows that acknowledged commits were written, not that they were flushed. Heal does nothing.
+// the drill shows that acknowledged commits were written, not that they were flushed. Heal does nothing. Confirm adds the line in
+// which the server, once it was started again, said that it had crashed.
 func (n *Node) Crash() drtest.Fault {
-	c := n.answering(n.service.Crash())
-	return crash{drtest.Derived{Fault: c, Of: c}, n}
+	f := n.answering(n.service.Crash())
+	restarted := f.Confirm
+	f.Confirm = func(ctx context.Context) (drtest.Receipt, error) {
+		receipt, err := restarted(ctx)
+		if err != nil {
+			return "", err
+		}
+		log, err := n.service.Logs(ctx)
+		if err != nil {
+			return "", err
+		}
+		line, err := recovery(log)
+		if line != "" {
+			receipt += drtest.Receipt("; server log: " + line)
+		}
+		return receipt, err
+	}
+	return f
 }
 
 // Kill returns the death of the node: the engine kills the container, which no policy then starts again.
@@ -29,84 +46,43 @@ func (n *Node) Kill() drtest.Fault { return n.answering(n.service.Kill()) }
 // does nothing.
 func (n *Node) Destroy() drtest.Fault { return n.answering(n.service.Destroy()) }
 
-// answering has a fault that ends the server know until when it answered. An engine takes 50 to 200 ms to kill a container, in which clients
-// are still told of commits: without this nobody could say whether those came before the fault.
-func (n *Node) answering(f drtest.Fault) drtest.Fault {
-	return &lastAnswer{Derived: drtest.Derived{Fault: f, Of: f}, node: n}
-}
-
-type lastAnswer struct {
-	drtest.Derived
-	node *Node
-	last time.Time // when a question was asked that had an answer
-}
-
 // askEvery is the pause between two questions to a server that is about to die.
 const askEvery = 2 * time.Millisecond
 
-func (f *lastAnswer) Inject(ctx context.Context) (drtest.Receipt, error) {
-	asking, stop := context.WithTimeout(ctx, connectTimeout)
-	conn, err := f.node.Connect(asking)
-	stop()
-	if err != nil { // a server that does not answer can die as well
-		return f.Derived.Inject(ctx)
-	}
-	asking, stop = context.WithCancel(context.WithoutCancel(ctx))
-	var questions sync.WaitGroup
-	questions.Go(func() {
-		defer conn.Close(context.WithoutCancel(ctx))
-		pause := time.NewTicker(askEvery)
-		defer pause.Stop()
-		for {
-			asked := time.Now()
-			if _, err := conn.Exec(asking, ""); err != nil {
-				return
-			}
-			f.last = asked
-			<-pause.C
+// answering has a fault that ends the server know until when it answered. An engine takes 50 to 200 ms to kill a container, in which clients
+// are still told of commits: without this nobody could say whether those came before the fault.
+func (n *Node) answering(f drtest.Fault) drtest.Fault {
+	end := f.Inject
+	f.Inject = func(ctx context.Context) (drtest.Effect, error) {
+		asking, stop := context.WithTimeout(ctx, connectTimeout)
+		conn, err := n.Connect(asking)
+		stop()
+		if err != nil { // a server that does not answer can die as well
+			return end(ctx)
 		}
-	})
-	receipt, err := f.Derived.Inject(ctx)
-	stop()
-	questions.Wait()
-	return receipt, err
-}
-
-// Onset is after the last answer, and before the end that the engine tells of.
-func (f *lastAnswer) Onset() (not, certain time.Time) {
-	_, certain = f.Derived.Onset()
-	return f.last, certain
-}
-
-// A crash is the crash of a container, with the server's own word for it.
-type crash struct {
-	drtest.Derived
-	node *Node
-}
-
-// Confirm returns the line in which the server, once it was started again, said that it had crashed. Without a
-// start there is nothing to add.
-func (c crash) Confirm(ctx context.Context) (drtest.Receipt, error) {
-	var receipts []string
-	r, err := c.Derived.Confirm(ctx)
-	if err != nil {
-		return "", err
+		asking, stop = context.WithCancel(context.WithoutCancel(ctx))
+		var answered time.Time // when the last question was asked that had an answer
+		var questions sync.WaitGroup
+		questions.Go(func() {
+			defer conn.Close(context.WithoutCancel(ctx))
+			pause := time.NewTicker(askEvery)
+			defer pause.Stop()
+			for {
+				asked := time.Now()
+				if _, err := conn.Exec(asking, ""); err != nil {
+					return
+				}
+				answered = asked
+				<-pause.C
+			}
+		})
+		effect, err := end(ctx)
+		stop()
+		questions.Wait()
+		effect.NotBefore = answered
+		return effect, err
 	}
-	if r != "" {
-		receipts = append(receipts, string(r))
-	}
-	log, err := c.node.service.Logs(ctx)
-	if err != nil {
-		return "", err
-	}
-	line, err := recovery(log)
-	if err != nil {
-		return "", err
-	}
-	if line != "" {
-		receipts = append(receipts, "server log: "+line)
-	}
-	return drtest.Receipt(strings.Join(receipts, "; ")), nil
+	return f
 }
 
 // recovery returns what a server says in its log, at its last start, about the crash before. It is empty when

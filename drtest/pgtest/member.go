@@ -30,7 +30,7 @@ type Member struct{ *Node }
 // answer the agent without their walsenders, so that it takes it that nobody may take over, and what is committed after the
 // end of one walsender reaches the other standby alone, which then has to be rewound.
 func (m *Member) Crash() drtest.Fault {
-	return drtest.NewFault("crash the server of "+m.Name(), func(ctx context.Context) (drtest.Receipt, error) {
+	return drtest.Fault{Name: "crash the server of " + m.Name(), Inject: func(ctx context.Context) (drtest.Effect, error) {
 		// A child that ends by itself meanwhile is no error.
 		const kill = `p=$(head -n 1 /var/lib/postgresql/data/postmaster.pid) && children=$(cat "/proc/$p/task/$p/children") || exit
 			all=$p
@@ -41,28 +41,30 @@ func (m *Member) Crash() drtest.Fault {
 			done
 			echo "$p and $(($(echo $all | wc -w) - 1)) children"`
 		return m.signal(ctx, kill, "postmaster %s were killed and are gone")
-	}, nil)
+	}}
 }
 
 // HangAgent returns an agent that stands still, while its server goes on: it neither renews the lease nor makes its
 // server read only when that has expired. Heal lets it go on.
 func (m *Member) HangAgent() drtest.Fault {
 	const pid = `p=$(cat /var/lib/postgresql/agent.pid) && `
-	return drtest.NewFault("hang the agent of "+m.Name(), func(ctx context.Context) (drtest.Receipt, error) {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		const stop = pid + `kill -STOP "$p" && while ! grep -q '^State:.T' "/proc/$p/status"; do :; done; echo "$p"`
 		return m.signal(ctx, stop, "agent %s is stopped")
-	}, func(ctx context.Context) error {
+	}
+	heal := func(ctx context.Context) error {
 		_, err := m.service.Exec(ctx, "sh", "-c", pid+`kill -CONT "$p"`)
 		return err
-	})
+	}
+	return drtest.Fault{Name: "hang the agent of " + m.Name(), Inject: inject, Heal: heal}
 }
 
-func (m *Member) signal(ctx context.Context, script, receipt string) (drtest.Receipt, error) {
+func (m *Member) signal(ctx context.Context, script, receipt string) (drtest.Effect, error) {
 	pid, err := m.service.Exec(ctx, "sh", "-c", script)
 	if err != nil {
-		return "", err
+		return drtest.Effect{}, err
 	}
-	return drtest.Receipt(fmt.Sprintf(receipt, strings.TrimSpace(pid))), nil
+	return drtest.Effect{Receipt: drtest.Receipt(fmt.Sprintf(receipt, strings.TrimSpace(pid)))}, nil
 }
 
 // Pause returns a node that stands still, agent and server: see [containertest.Service.Pause].
@@ -79,12 +81,14 @@ func (m *Member) Isolate(except ...containertest.Peer) drtest.Fault {
 	return m.service.Isolate(except...)
 }
 
-// Resume is a step of a runbook: it starts a node that has been killed and returns when its server answers.
-func (m *Member) Resume(ctx context.Context) error { return m.service.Resume(ctx) }
+// Resume starts a node that has been killed, and is done when its server answers.
+func (m *Member) Resume() drtest.Step { return m.service.Resume() }
 
-// Fence is a step of a runbook: from the agent's next round on, the node may neither lead nor be the synchronous standby. A
-// leader goes on leading until it is switched over. [Cluster.Clone] lifts the fence.
-func (c *Cluster) Fence(ctx context.Context, m *Member) error { return c.tag(ctx, m, true) }
+// Fence bars a node, from its agent's next round on, from leading and from being the synchronous standby. A leader goes on
+// leading until it is switched over. [Cluster.Clone] lifts the fence.
+func (c *Cluster) Fence(m *Member) drtest.Step {
+	return drtest.Step{Name: "fence " + m.Name(), Do: func(ctx context.Context) error { return c.tag(ctx, m, true) }}
+}
 
 // tag fences a member, or lifts the fence, and returns when the store has it.
 func (c *Cluster) tag(ctx context.Context, m *Member, fenced bool) error {
@@ -102,12 +106,16 @@ func (c *Cluster) tag(ctx context.Context, m *Member, fenced bool) error {
 	})
 }
 
-// Clone is a step of a runbook: it throws the data of a replica away and copies that of the leader, and returns once the
-// replica streams again. What is wrong with its files goes with them, while a rewind keeps every page that did not change.
-func (c *Cluster) Clone(ctx context.Context, m *Member) error {
+// Clone throws the data of a replica away and copies that of the leader, and is done once the replica streams again. What is wrong
+// with its files goes with them, while a rewind keeps every page that did not change.
+func (c *Cluster) Clone(m *Member) drtest.Step {
+	return drtest.Step{Name: "clone " + m.Name(), Do: func(ctx context.Context) error { return c.clone(ctx, m) }}
+}
+
+func (c *Cluster) clone(ctx context.Context, m *Member) error {
 	started, _ := m.startTime(ctx) // none, when the server is down
 	if _, err := m.post(ctx, "/reinitialize", map[string]bool{"force": true}); err != nil {
-		return fmt.Errorf("clone %s: %w", m.Name(), err)
+		return err
 	}
 	err := wait.For(ctx, settleStep, func(ctx context.Context) error {
 		if now, err := m.startTime(ctx); err != nil || now == started {

@@ -19,7 +19,7 @@ const (
 // A Node is one PostgreSQL server in a container. Its data lasts as long as the container, across restarts.
 type Node struct {
 	service *containertest.Service
-	lookers lookers
+	idle    connections
 }
 
 // Name returns the node's name on its network.

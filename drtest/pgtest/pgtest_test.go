@@ -33,7 +33,7 @@ func TestPrimary(t *testing.T) {
 	require.Contains(t, receipt, "137")
 	awaitAnswer(t, node)
 	require.Equal(t, []int{1}, rows(t, node))
-	confirmed, err := fault.(drtest.Confirmer).Confirm(t.Context())
+	confirmed, err := fault.Confirm(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, confirmed, "database system was not properly shut down")
 	t.Logf("confirmed: %s", confirmed)
@@ -53,13 +53,13 @@ func TestSyncFailover(t *testing.T) {
 	write(t, pg.Primary, 1)
 	inject(t, pg.Primary.Kill())
 	start := time.Now()
-	require.NoError(t, pg.Promote(t.Context()))
+	require.NoError(t, pg.Promote().Do(t.Context()))
 	t.Logf("promoted in %v", time.Since(start))
 	require.Equal(t, []int{1}, rows(t, pg.Replica), "acknowledged by the primary")
 	write(t, pg.Replica, 2)
 	const timeline = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 	require.Equal(t, "00000002", read[string](t, pg.Replica, timeline))
-	require.ErrorContains(t, pg.Promote(t.Context()), "promote replica")
+	require.Error(t, pg.Promote().Do(t.Context()), "it is a primary already")
 
 	// A restart does not make it a replica again.
 	inject(t, pg.Replica.Crash())
@@ -122,16 +122,15 @@ func TestBadSetting(t *testing.T) {
 func inject(t *testing.T, fault drtest.Fault) drtest.Receipt {
 	t.Helper()
 	start := time.Now()
-	receipt, err := fault.Inject(t.Context())
+	effect, err := fault.Inject(t.Context())
 	require.NoError(t, err)
-	t.Logf("%v in %v: %s", fault, time.Since(start), receipt)
-	if timed, ok := fault.(drtest.Timed); ok {
-		not, certain := timed.Onset()
-		require.WithinRange(t, not, start, certain, "it answered until after the call, and not when it was dead")
-		require.WithinRange(t, certain, start, time.Now())
-		t.Logf("it answered for %v, and was dead at most %v later", not.Sub(start), certain.Sub(not))
+	t.Logf("%s in %v: %s", fault.Name, time.Since(start), effect.Receipt)
+	if !effect.NotBefore.IsZero() {
+		require.WithinRange(t, effect.NotBefore, start, effect.By, "it answered until after the call, and not when it was dead")
+		require.WithinRange(t, effect.By, start, time.Now())
+		t.Logf("it answered for %v, and was dead at most %v later", effect.NotBefore.Sub(start), effect.By.Sub(effect.NotBefore))
 	}
-	return receipt
+	return effect.Receipt
 }
 
 // write has the node acknowledge a row, and makes the table for it if there is none.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/drtest/suite/drtest"
 )
 
 const promoteTimeout = time.Minute
@@ -12,16 +14,13 @@ const promoteTimeout = time.Minute
 // Promote makes the replica a primary and returns once it has committed a transaction on a new timeline. All
 // that the replica has received is replayed first. Nothing stops the old primary: whoever promotes has to make
 // sure that it is dead or cut off. It fails when the replica is a primary already, and after a minute.
-func (p *Pair) Promote(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, promoteTimeout)
-	defer cancel()
-	if err := p.Replica.promote(ctx); err != nil {
-		return fmt.Errorf("promote %s: %w", p.Replica.service.Name(), err)
-	}
-	return nil
+func (p *Pair) Promote() drtest.Step {
+	return drtest.Step{Name: "promote " + p.Replica.Name(), Do: p.Replica.promote}
 }
 
 func (n *Node) promote(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, promoteTimeout)
+	defer cancel()
 	conn, err := n.Connect(ctx)
 	if err != nil {
 		return err

@@ -123,7 +123,7 @@ func (r *Repository) Backup(ctx context.Context, n *Node, kind BackupKind) (Back
 // which pg_verifybackup leaves out on purpose. Nobody is told, until the backup is verified or needed. Node is one that has
 // the repository. Heal does nothing.
 func (r *Repository) LoseFile(node *Node, b Backup) drtest.Fault {
-	return drtest.NewFault("lose a file of backup "+b.Label, func(ctx context.Context) (drtest.Receipt, error) {
+	return drtest.Fault{Name: "lose a file of backup " + b.Label, Inject: func(ctx context.Context) (drtest.Effect, error) {
 		const lose = `f=$(find "$0" -type f ! -name '*manifest*' ! -name 'postgresql.auto.conf*' | sort | tail -n 1) && rm "$f" && echo "$f"`
 		holder := r.store
 		if holder == nil {
@@ -131,8 +131,8 @@ func (r *Repository) LoseFile(node *Node, b Backup) drtest.Fault {
 		}
 		file, err := holder.Exec(ctx, "sh", "-c", lose, r.tool.folder(b))
 		if err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
-		return drtest.Receipt(strings.TrimSpace(file) + " is gone"), nil
-	}, nil)
+		return drtest.Effect{Receipt: drtest.Receipt(strings.TrimSpace(file) + " is gone")}, nil
+	}}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/jackc/pgx/v5"
@@ -59,30 +60,34 @@ func StartSpare(t testing.TB, r *Repository, opts ...Option) *Spare {
 
 // Fetch copies a backup from the repository to the spare, which has no data yet, and settles up to where WAL will be
 // replayed. A backup that is not complete and intact is an error.
-func (s *Spare) Fetch(ctx context.Context, b Backup, to Target) error {
-	begin := time.Now()
-	if _, err := s.service.Exec(ctx, s.repository.tool.restore(dataFolder, b, to)...); err != nil {
-		return fmt.Errorf("fetch backup %s: %w", b.Label, err)
-	}
-	s.backup, s.target = b, to
-	s.restore = Restore{Size: b.Size, Stored: b.Stored, Fetch: time.Since(begin)}
-	return nil
+func (s *Spare) Fetch(b Backup, to Target) drtest.Step {
+	return drtest.Step{Name: "fetch backup " + b.Label, Do: func(ctx context.Context) error {
+		begin := time.Now()
+		if _, err := s.service.Exec(ctx, s.repository.tool.restore(dataFolder, b, to)...); err != nil {
+			return err
+		}
+		s.backup, s.target = b, to
+		s.restore = Restore{Size: b.Size, Stored: b.Stored, Fetch: time.Since(begin)}
+		return nil
+	}}
 }
 
 // Replay starts the server and returns when it has replayed WAL up to the target and reads can see that; writes it takes
 // once it is promoted. It is an error when the archive ends before the target.
-func (s *Spare) Replay(ctx context.Context) error {
+func (s *Spare) Replay() drtest.Step { return drtest.Step{Name: "replay WAL", Do: s.replay} }
+
+func (s *Spare) replay(ctx context.Context) error {
 	begin := time.Now()
 	end, err := s.repository.tool.archived(ctx, s.Node)
 	if err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return err
 	}
 	if _, err := s.service.Exec(ctx, "sh", "-c", "echo >/var/lib/postgresql/restored"); err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return err
 	}
 	replayed, err := s.replayed(ctx, end)
 	if err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return err
 	}
 	s.restore.Replay, s.restore.WAL = time.Since(begin), int64(replayed-s.backup.Start)
 	return nil
@@ -136,31 +141,31 @@ func (s *Spare) lastWords(ctx context.Context) (string, error) {
 }
 
 // Promote makes the server a primary on a timeline of its own, and returns once it has committed a transaction there.
-func (s *Spare) Promote(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, promoteTimeout)
-	defer cancel()
-	begin := time.Now()
-	if err := s.promote(ctx); err != nil {
-		return fmt.Errorf("promote %s: %w", s.Name(), err)
-	}
-	s.restore.Promote = time.Since(begin)
-	return nil
+func (s *Spare) Promote() drtest.Step {
+	return drtest.Step{Name: "promote " + s.Name(), Do: func(ctx context.Context) error {
+		begin := time.Now()
+		err := s.promote(ctx)
+		s.restore.Promote = time.Since(begin)
+		return err
+	}}
 }
 
 // Verify has pg_amcheck read every page of every table and btree index of the database app and of the catalogs that all
-// databases share, with its checksum, and look up every row in each of its indexes. It returns the first that is wrong.
-func (s *Spare) Verify(ctx context.Context) error {
+// databases share, with its checksum, and look up every row in each of its indexes. Its error is the first that is wrong.
+func (s *Spare) Verify() drtest.Step { return drtest.Step{Name: "verify", Do: s.verify} }
+
+func (s *Spare) verify(ctx context.Context) error {
 	begin := time.Now()
 	_, err := s.service.Exec(ctx, "pg_amcheck", "--username=postgres", "--database="+database, "--install-missing", "--heapallindexed", "--jobs=2")
 	if err != nil {
-		return fmt.Errorf("verify: %w", err)
+		return err
 	}
 	const state = `SELECT current_setting('data_checksums') || ', failures: ' || sum(checksum_failures) FROM pg_stat_database`
 	switch checksums, err := s.text(ctx, state); {
 	case err != nil:
-		return fmt.Errorf("verify: %w", err)
+		return err
 	case checksums != "on, failures: 0":
-		return fmt.Errorf("verify: checksums are %s", checksums)
+		return fmt.Errorf("checksums are %s", checksums)
 	}
 	s.restore.Verify = time.Since(begin)
 	return nil

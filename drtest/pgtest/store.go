@@ -13,6 +13,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 type Store struct {
 	Members []*containertest.Service
 	known   sync.Map // the address of each member, until it fails: the engine is slow to tell it
-	views   shared[*view]
+	views   coalesced[*view]
 }
 
 // store describes a store of n members.
@@ -220,15 +221,13 @@ func (s *Store) each(fault func(*containertest.Service) drtest.Fault) drtest.Fau
 	return drtest.Together(all...)
 }
 
-// Resume is a step of a runbook: it starts all members of the store, after [Store.Kill], and returns when they answer.
-func (s *Store) Resume(ctx context.Context) error {
-	errs := make(chan error, len(s.Members))
-	for _, m := range s.Members {
-		go func() { errs <- m.Resume(ctx) }()
-	}
-	var all []error
-	for range s.Members {
-		all = append(all, <-errs)
-	}
-	return errors.Join(all...)
+// Resume starts all members of the store, after [Store.Kill], and is done when they answer.
+func (s *Store) Resume() drtest.Step {
+	return drtest.Step{Name: "start the store", Do: func(ctx context.Context) error {
+		var all errgroup.Group
+		for _, m := range s.Members {
+			all.Go(func() error { return m.Resume().Do(ctx) })
+		}
+		return all.Wait()
+	}}
 }

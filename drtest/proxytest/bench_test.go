@@ -12,7 +12,7 @@ func BenchmarkFault(b *testing.B) {
 	s := services(b, "a", "b")
 	l := proxytest.Start(b, s[0].Network()).Link(b, "db", s[0])
 	for _, f := range []drtest.Fault{l.Cut(), l.Blackhole(), l.Slow(silence)} {
-		b.Run(f.String(), func(b *testing.B) {
+		b.Run(f.Name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := f.Inject(b.Context()); err != nil {
 					b.Fatal(err)
@@ -23,9 +23,9 @@ func BenchmarkFault(b *testing.B) {
 			}
 		})
 	}
-	b.Run("lead elsewhere", func(b *testing.B) {
+	b.Run("route elsewhere", func(b *testing.B) {
 		for n := 0; b.Loop(); n++ {
-			if err := l.To(s[n%2])(b.Context()); err != nil {
+			if err := l.RouteTo(s[n%2]).Do(b.Context()); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -17,19 +17,21 @@ import (
 // at once. From the host, a new connection may open and is closed at once, where the engine publishes ports by
 // a process of its own. Heal lets new connections through again.
 func (l *Link) Cut() drtest.Fault {
-	return drtest.NewFault("cut link "+l.name,
-		func(ctx context.Context) (drtest.Receipt, error) {
+	return drtest.Fault{
+		Name: "cut link " + l.name,
+		Inject: func(ctx context.Context) (drtest.Effect, error) {
 			// The proxy answers when it has closed the listener and all connections.
 			if err := l.enable(ctx, false); err != nil {
-				return "", err
+				return drtest.Effect{}, err
 			}
 			seen, err := l.refused(ctx)
 			if err != nil {
-				return "", err
+				return drtest.Effect{}, err
 			}
-			return drtest.Receipt("listener closed, a new connection: " + seen), nil
+			return drtest.Effect{Receipt: drtest.Receipt("listener closed, a new connection: " + seen)}, nil
 		},
-		func(ctx context.Context) error { return l.enable(ctx, true) })
+		Heal: func(ctx context.Context) error { return l.enable(ctx, true) },
+	}
 }
 
 // Blackhole returns a link that is open and silent. Connections stay open and new ones open, but what either
@@ -78,8 +80,9 @@ func reason(err error) string {
 
 // toxics returns a fault that is made of Toxiproxy's toxics.
 func (l *Link) toxics(name string, list ...toxiproxy.Toxic) drtest.Fault {
-	return drtest.NewFault(name+" link "+l.name,
-		func(ctx context.Context) (drtest.Receipt, error) {
+	return drtest.Fault{
+		Name: name + " link " + l.name,
+		Inject: func(ctx context.Context) (drtest.Effect, error) {
 			var seen []string
 			err := l.change(ctx, func(p *toxiproxy.Proxy) error {
 				if !p.Enabled {
@@ -95,11 +98,11 @@ func (l *Link) toxics(name string, list ...toxiproxy.Toxic) drtest.Fault {
 				return nil
 			})
 			if err != nil {
-				return "", err
+				return drtest.Effect{}, err
 			}
-			return drtest.Receipt("in force: " + strings.Join(seen, ", ")), nil
+			return drtest.Effect{Receipt: drtest.Receipt("in force: " + strings.Join(seen, ", "))}, nil
 		},
-		func(ctx context.Context) error {
+		Heal: func(ctx context.Context) error {
 			return l.change(ctx, func(p *toxiproxy.Proxy) error {
 				for _, t := range list {
 					// A fault that came about by halves lacks some.
@@ -110,7 +113,8 @@ func (l *Link) toxics(name string, list ...toxiproxy.Toxic) drtest.Fault {
 				}
 				return nil
 			})
-		})
+		},
+	}
 }
 
 // describe says what the proxy reports of a toxic.

@@ -27,8 +27,10 @@ func services(t testing.TB, names ...string) []*containertest.Service {
 func service(t testing.TB, name, network string) containertest.Config {
 	t.Helper()
 	return containertest.Config{
-		Name:    name,
-		Image:   containertest.Build(t, echo.Image),
+		Name: name,
+		Image: containertest.Build(t, containertest.Image{
+			Name: "drtest/echo", Files: echo.Files, Programs: []containertest.Program{{Name: "echo", Package: echo.Package}},
+		}),
 		Network: network,
 		Env:     map[string]string{"NAME": name},
 		Port:    echo.Port,

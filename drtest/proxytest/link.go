@@ -8,9 +8,11 @@ import (
 	"strconv"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
 )
 
-// A Link is a way to a service that can be broken. It is itself an [Upstream].
+// A Link is a way to a service that can be broken. It is itself a [containertest.Upstream].
 //
 // A link accepts a connection before it dials its upstream, which may take up to 250 ms: clients of an upstream
 // that is away see a connection that opens and is then closed.
@@ -32,33 +34,32 @@ func (l *Link) Network() string { return l.proxy.service.Network() }
 // stays for the life of the proxy.
 func (l *Link) HostAddr() string { return l.proxy.hosts[l.index] }
 
-// To returns a step of a runbook that leads the link to another upstream. Connections through the link are
-// closed. A link that is cut stays cut.
-func (l *Link) To(to Upstream) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if err := l.lead(ctx, to); err != nil {
+// RouteTo routes the link to another upstream. Connections through the link are closed. A link that is cut stays cut.
+func (l *Link) RouteTo(to containertest.Upstream) drtest.Step {
+	return drtest.Step{Name: "route link " + l.name + " to " + to.Addr(), Do: func(ctx context.Context) error {
+		if err := l.route(ctx, to); err != nil {
 			return fmt.Errorf("link %s: %w", l.name, err)
 		}
 		return nil
-	}
+	}}
 }
 
-func (l *Link) lead(ctx context.Context, to Upstream) error {
+func (l *Link) route(ctx context.Context, to containertest.Upstream) error {
 	if !slices.Contains(l.proxy.reached, to.Network()) {
-		return fmt.Errorf("lead to %s: it is on another network", to.Addr())
+		return fmt.Errorf("route to %s: it is on another network", to.Addr())
 	}
-	return l.leadTo(ctx, to.Addr())
+	return l.routeTo(ctx, to.Addr())
 }
 
-func (l *Link) leadTo(ctx context.Context, addr string) error {
-	err := call(ctx, func(ctx context.Context) error { return l.proxy.lead(ctx, l.index, addr) })
+func (l *Link) routeTo(ctx context.Context, addr string) error {
+	err := call(ctx, func(ctx context.Context) error { return l.proxy.route(ctx, l.index, addr) })
 	if err != nil {
-		return fmt.Errorf("lead to %s: %w", addr, err)
+		return fmt.Errorf("route to %s: %w", addr, err)
 	}
 	return nil
 }
 
-// listen makes the link in the proxy, once it has been led somewhere.
+// listen makes the link in the proxy, once it has been routed somewhere.
 func (l *Link) listen(ctx context.Context, port string) error {
 	listen := net.JoinHostPort("0.0.0.0", port)
 	relay := fmt.Sprintf("127.0.0.1:%d", firstRelayPort+l.index)

@@ -27,7 +27,7 @@ func TestLink(t *testing.T) {
 	host := l.HostAddr()
 	before := dial(t, l)
 	requireAnswer(t, before, "a")
-	require.NoError(t, l.To(s[1])(t.Context()))
+	require.NoError(t, l.RouteTo(s[1]).Do(t.Context()))
 	requireClosed(t, before)
 	requireAnswer(t, dial(t, l), "b")
 	requireAnswer(t, dial(t, outer), "b")
@@ -41,10 +41,10 @@ func TestLinkAcrossNetworks(t *testing.T) {
 	l := p.Link(t, "out", there)
 	require.Equal(t, here.Network(), l.Network())
 	requireAnswer(t, dial(t, l), "there")
-	require.NoError(t, l.To(here)(t.Context()))
+	require.NoError(t, l.RouteTo(here).Do(t.Context()))
 	requireAnswer(t, dial(t, l), "here")
 	alone := proxytest.Start(t, here.Network()).Link(t, "in", here)
-	require.EqualError(t, alone.To(there)(t.Context()), "link in: lead to there:7777: it is on another network")
+	require.EqualError(t, alone.RouteTo(there).Do(t.Context()), "link in: route to there:7777: it is on another network")
 }
 
 // While a node vanishes, nobody who connects through a link waits for long, and the link can be led elsewhere.
@@ -73,7 +73,7 @@ func TestLinkToVanishingNode(t *testing.T) {
 	close(errs)
 	require.NoError(t, <-errs)
 	require.NoError(t, closed(t.Context(), l))
-	require.NoError(t, l.To(s[1])(t.Context()))
+	require.NoError(t, l.RouteTo(s[1]).Do(t.Context()))
 	requireAnswer(t, dial(t, l), "b")
 }
 
@@ -87,9 +87,9 @@ func TestLinkMisuse(t *testing.T) {
 	s := services(t, "a")[0]
 	elsewhere := services(t, "b")[0]
 	p := proxytest.Start(t, s.Network(), proxytest.Links(4))
-	require.Equal(t, "link db: lead to b:7777: it is on another network", fatal(t, func(t testing.TB) { p.Link(t, "db", elsewhere) }))
+	require.Equal(t, "link db: route to b:7777: it is on another network", fatal(t, func(t testing.TB) { p.Link(t, "db", elsewhere) }))
 	l := p.Link(t, "db", s)
-	require.EqualError(t, l.To(elsewhere)(t.Context()), "link db: lead to b:7777: it is on another network")
+	require.EqualError(t, l.RouteTo(elsewhere).Do(t.Context()), "link db: route to b:7777: it is on another network")
 	require.Contains(t, fatal(t, func(t testing.TB) { p.Link(t, "db", s) }), "link db: Create: HTTP 409: ")
 	p.Link(t, "last", s)
 	require.Equal(t, "link more: the proxy has room for 4 links: start it with the option Links", fatal(t, func(t testing.TB) { p.Link(t, "more", s) }))

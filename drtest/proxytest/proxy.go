@@ -36,14 +36,6 @@ const (
 	firstRelayPort = apiPort + 1
 )
 
-// An Upstream is anything that a link can lead to: a service, a node, another link.
-type Upstream interface {
-	// Addr is the address inside the network.
-	Addr() string
-	// Network is the name of the network.
-	Network() string
-}
-
 // An Option changes how a proxy is started.
 type Option func(*options)
 
@@ -57,7 +49,7 @@ type options struct {
 // and each takes some 65 ms of a test.
 func Links(n int) Option { return func(o *options) { o.links = n } }
 
-// Reaching has the proxy join further networks as well, whose services its links can then lead to: a way from one network to
+// Reaching has the proxy join further networks as well, whose services its links can then be routed to: a way from one network to
 // the others, and back, since the links can be used from each.
 func Reaching(networks ...string) Option {
 	return func(o *options) { o.networks = networks }
@@ -158,14 +150,14 @@ func answers(ctx context.Context, s *containertest.Service) error {
 
 // Link makes a link that leads to an upstream on a network of the proxy. Its name tells it apart in receipts and
 // in the proxy's log.
-func (p *Proxy) Link(t testing.TB, name string, to Upstream) *Link {
+func (p *Proxy) Link(t testing.TB, name string, to containertest.Upstream) *Link {
 	t.Helper()
 	n := int(p.links.Add(1)) - 1
 	if n >= len(p.hosts) {
 		t.Fatalf("link %s: the proxy has room for %d links: start it with the option Links", name, len(p.hosts))
 	}
 	l := &Link{proxy: p, name: name, index: n}
-	err := l.lead(t.Context(), to)
+	err := l.route(t.Context(), to)
 	if err == nil {
 		err = l.listen(t.Context(), strconv.Itoa(firstLinkPort+n))
 	}
@@ -175,8 +167,8 @@ func (p *Proxy) Link(t testing.TB, name string, to Upstream) *Link {
 	return l
 }
 
-// lead sends a link's new connections to addr and closes the others.
-func (p *Proxy) lead(ctx context.Context, link int, addr string) error {
+// route sends a link's new connections to addr and closes the others.
+func (p *Proxy) route(ctx context.Context, link int, addr string) error {
 	url := fmt.Sprintf("http://%s/relays/%d", p.api, firstRelayPort+link)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, strings.NewReader(addr))
 	if err != nil {

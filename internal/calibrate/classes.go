@@ -42,7 +42,7 @@ func service(r *rand.Rand, l drtest.Load) *Service {
 // scenario is a drill of the service.
 func (s *Service) scenario(l drtest.Load) drtest.Scenario {
 	return drtest.Scenario{
-		ID: "PLANT", Workload: s, Load: l, Fault: s,
+		ID: "PLANT", Workload: s, Load: l, Fault: s.trouble(),
 		Objectives: []drtest.Objective{drtest.RPO(0)},
 		Deadline:   time.Minute,
 	}

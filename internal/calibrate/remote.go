@@ -54,8 +54,8 @@ func Handler(s drtest.Scenario) http.Handler {
 		reply(w, "reached", s.Stages[i].Reached(r.Context()))
 	})
 	mux.HandleFunc("PUT /fault", func(w http.ResponseWriter, r *http.Request) {
-		receipt, err := s.Fault.Inject(r.Context())
-		reply(w, receipt, err)
+		effect, err := s.Fault.Inject(r.Context())
+		reply(w, effect.Receipt, err)
 	})
 	mux.HandleFunc("DELETE /fault", func(w http.ResponseWriter, r *http.Request) { reply(w, "healed", s.Fault.Heal(r.Context())) })
 	return mux
@@ -107,12 +107,14 @@ func Remote(ctx context.Context, url string) (drtest.Scenario, error) {
 	}
 	s := drtest.Scenario{
 		ID: "PLANT", Workload: c, Load: told.Load,
-		Fault: drtest.NewFault("planted trouble", func(ctx context.Context) (receipt drtest.Receipt, err error) {
-			err = c.call(ctx, http.MethodPut, "/fault", &receipt)
-			return receipt, err
-		}, func(ctx context.Context) error {
-			return c.call(ctx, http.MethodDelete, "/fault", new(string))
-		}),
+		Fault: drtest.Fault{
+			Name: "planted trouble",
+			Inject: func(ctx context.Context) (e drtest.Effect, err error) {
+				err = c.call(ctx, http.MethodPut, "/fault", &e.Receipt)
+				return e, err
+			},
+			Heal: func(ctx context.Context) error { return c.call(ctx, http.MethodDelete, "/fault", new(string)) },
+		},
 		HealAfter: told.HealAfter, Deadline: told.Deadline,
 		Objectives: []drtest.Objective{drtest.RPO(0)},
 	}

@@ -218,11 +218,12 @@ func (s *Service) Health(context.Context) error {
 	return nil
 }
 
-// String names the fault.
-func (s *Service) String() string { return "planted trouble" }
+// trouble is the fault of the service.
+func (s *Service) trouble() drtest.Fault {
+	return drtest.Fault{Name: "planted trouble", Inject: s.begin, Heal: s.end}
+}
 
-// Inject has the trouble begin.
-func (s *Service) Inject(context.Context) (drtest.Receipt, error) {
+func (s *Service) begin(context.Context) (drtest.Effect, error) {
 	s.mu.Lock()
 	s.asked = time.Now()
 	s.mu.Unlock()
@@ -234,11 +235,11 @@ func (s *Service) Inject(context.Context) (drtest.Receipt, error) {
 	}
 	s.mu.Unlock()
 	wait(s.InjectAfter)
-	return "planted", nil
+	return drtest.Effect{Receipt: "planted"}, nil
 }
 
-// Heal ends what lasts until the fault is healed.
-func (s *Service) Heal(context.Context) error {
+// end ends what lasts until the fault is healed.
+func (s *Service) end(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.healed = time.Now()

@@ -9,25 +9,21 @@ import (
 	"fmt"
 	"net"
 	"strings"
-
-	"github.com/drtest/suite/internal/images"
 )
-
-//go:embed Dockerfile
-var files embed.FS
 
 // Port is where the service listens.
 const Port = 7777
 
-// Image is the service's image. The environment variable NAME names the service, which logs the datagrams that
-// it hears, needs memory for the answer to "grow <MiB>" and leaves with code 0 on SIGTERM. Its arguments make it
-// something else: "exit" ends it at once with code 3, "rude" makes it leave with code 4, and "ask <addr> <line>"
+// Files are those of the service's image, to which the program echo of Package belongs. The environment variable NAME names the
+// service, which logs the datagrams that it hears, needs memory for the answer to "grow <MiB>" and leaves with code 0 on SIGTERM. Its
+// arguments make it something else: "exit" ends it at once with code 3, "rude" makes it leave with code 4, and "ask <addr> <line>"
 // and "tell <addr> <line>" make it a client, over TCP or with a datagram.
-var Image = images.Image{
-	Name:     "drtest/echo",
-	Files:    files,
-	Programs: []images.Program{{Name: "echo", Package: "github.com/drtest/suite/internal/echo/program"}},
-}
+//
+//go:embed Dockerfile
+var Files embed.FS
+
+// Package is the import path of the service's program.
+const Package = "github.com/drtest/suite/internal/echo/program"
 
 // A Client is a connection to the service.
 type Client struct {

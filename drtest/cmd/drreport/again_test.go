@@ -127,7 +127,7 @@ func (s *service) health(context.Context) error {
 	return nil
 }
 
-func (s *service) fall(context.Context) (drtest.Receipt, error) {
+func (s *service) fall(context.Context) (drtest.Effect, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.down = true
@@ -137,7 +137,7 @@ func (s *service) fall(context.Context) (drtest.Receipt, error) {
 	if s.loses {
 		s.held = s.held[:len(s.held)-3]
 	}
-	return "it is dark", nil
+	return drtest.Effect{Receipt: "it is dark"}, nil
 }
 
 func (s *service) rise(context.Context) error {
@@ -241,7 +241,7 @@ func TestJudgedAgain(t *testing.T) {
 				s.work = map[string]*unit{}
 				sc := drtest.Scenario{
 					ID: `AGAIN/"for" $(all) > others`, Workload: s, Load: drtest.Load{Every: 100 * ms, Timeout: 400 * ms, Steady: time.Second}, Health: s.health,
-					Fault: drtest.NewFault("darken", s.fall, s.rise), HealAfter: 2 * time.Second,
+					Fault: drtest.Fault{Name: "darken", Inject: s.fall, Heal: s.rise}, HealAfter: 2 * time.Second,
 					Objectives: []drtest.Objective{drtest.HealLag(time.Minute)}, Deadline: time.Minute,
 				}
 				if c.edit != nil {

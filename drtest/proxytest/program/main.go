@@ -48,7 +48,7 @@ func main() {
 			http.Error(w, "no such relay", http.StatusNotFound)
 			return
 		}
-		r.lead(string(addr))
+		r.redirect(string(addr))
 	})
 	log.Fatal(http.ListenAndServe(fmt.Sprintf(":%d", first), api))
 }

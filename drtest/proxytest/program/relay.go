@@ -35,8 +35,8 @@ func newRoute(target string) *route {
 
 func newRelay() *relay { return &relay{route: newRoute("")} }
 
-// lead sends new connections to target, and returns when the others are closed.
-func (r *relay) lead(target string) {
+// redirect sends new connections to target, and returns when the others are closed.
+func (r *relay) redirect(target string) {
 	r.mu.Lock()
 	old := r.route
 	r.route = newRoute(target)

@@ -20,12 +20,12 @@ func TestRelay(t *testing.T) {
 
 	require.Error(t, ask(t, dial(t, front), "a"), "a relay that leads nowhere closes connections")
 
-	r.lead(a.Addr().String())
+	r.redirect(a.Addr().String())
 	old := dial(t, front)
 	require.NoError(t, ask(t, old, "a"))
 	require.NoError(t, ask(t, old, "a"), "a connection serves more than once")
 
-	r.lead(b.Addr().String())
+	r.redirect(b.Addr().String())
 	require.Error(t, ask(t, old, "a"), "a connection ends when its relay is led elsewhere")
 	require.NoError(t, ask(t, dial(t, front), "b"))
 
@@ -39,13 +39,13 @@ func TestRelayDialsOnItsOwn(t *testing.T) {
 	front := listen(t)
 	go r.serve(front)
 	full := fullListener(t)
-	r.lead(full)
+	r.redirect(full)
 	waiting := dial(t, front)
 	waiting.SetDeadline(time.Now().Add(dialTimeout / 5))
 	_, err := waiting.Read(make([]byte, 1))
 	require.ErrorContains(t, err, "i/o timeout", "the upstream does not answer yet")
 	a := named(t, "a")
-	r.lead(a.Addr().String())
+	r.redirect(a.Addr().String())
 	require.NoError(t, ask(t, dial(t, front), "a"))
 	require.Error(t, ask(t, waiting, "a"))
 }
@@ -54,7 +54,7 @@ func TestRelayDialsOnItsOwn(t *testing.T) {
 func TestRelayHalfClose(t *testing.T) {
 	back, front := listen(t), listen(t)
 	r := newRelay()
-	r.lead(back.Addr().String())
+	r.redirect(back.Addr().String())
 	go r.serve(front)
 	client := dial(t, front).(*net.TCPConn)
 	upstream, err := back.Accept()

@@ -12,32 +12,34 @@ import (
 
 const corrupted = "XX001" // SQLSTATE data_corrupted
 
-// Rot returns a page that rots on the node's disk: random bytes over rows in the first page of the table, in the database
+// CorruptPage returns a page that is damaged on the node's disk: random bytes over rows in the first page of the table, in the database
 // app. Who reads it is told by its checksum, SQLSTATE XX001, and what is written elsewhere goes on. Replicas have a good
 // page: replication ships changes, not pages.
 //
 // Inject returns when the server has read the page and refused it. Heal does nothing: no read makes it good again.
-func (n *Node) Rot(table string) drtest.Fault {
-	return drtest.NewFault(fmt.Sprintf("rot a page of %s on %s", table, n.Name()), func(ctx context.Context) (drtest.Receipt, error) {
+func (n *Node) CorruptPage(table string) drtest.Fault {
+	inject := func(ctx context.Context) (drtest.Effect, error) {
 		conn, err := n.Connect(ctx)
 		if err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
 		if _, err := conn.Exec(ctx, "CREATE EXTENSION IF NOT EXISTS pg_buffercache"); err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
 		var file string
 		if err := conn.QueryRow(ctx, "SELECT pg_relation_filepath($1::regclass)", table).Scan(&file); err != nil {
-			return "", err
+			return drtest.Effect{}, err
 		}
-		return n.rot(ctx, conn, table, "/var/lib/postgresql/data/"+file)
-	}, nil)
+		receipt, err := n.corruptPage(ctx, conn, table, "/var/lib/postgresql/data/"+file)
+		return drtest.Effect{Receipt: receipt}, err
+	}
+	return drtest.Fault{Name: fmt.Sprintf("corrupt a page of %s on %s", table, n.Name()), Inject: inject}
 }
 
-// rot writes until the page that the server reads is the rotten one: under load somebody may have it in memory, and write
+// corruptPage writes until the page that the server reads is the damaged one: under load somebody may have it in memory, and write
 // the good one again.
-func (n *Node) rot(ctx context.Context, conn *pgx.Conn, table, file string) (drtest.Receipt, error) {
+func (n *Node) corruptPage(ctx context.Context, conn *pgx.Conn, table, file string) (drtest.Receipt, error) {
 	const (
 		overwrite = `open F, "+<", $ARGV[0] or die $!; seek F, 8000, 0; print F map { chr rand 256 } 1..64; close F or die $!`
 		evict     = `SELECT pg_buffercache_evict(bufferid) FROM pg_buffercache

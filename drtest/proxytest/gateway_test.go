@@ -10,16 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who knows only a service's name reaches it on another network, also when it starts after its stand-in, and only through
-// that: a cut and a delay of the stand-in hold for it.
-func TestStandIn(t *testing.T) {
+// Who knows only a service's name reaches it on another network, also when it starts after its gateway, and only through
+// that: a cut and a delay of the gateway hold for it.
+func TestGateway(t *testing.T) {
 	client := services(t, "client")[0]
 	far, other := containertest.NewNetwork(t), containertest.NewNetwork(t)
-	standIns := proxytest.StartStandIns(t,
+	gateways := proxytest.StartGateways(t,
 		proxytest.Route{Network: client.Network(), Of: other, Addrs: []string{"elsewhere:7777"}},
 		proxytest.Route{Network: client.Network(), Of: far, Addrs: []string{"server:7777"}})
-	require.Equal(t, "cut the stand-in for elsewhere:7777", standIns[0].Cut().String())
-	s := standIns[1]
+	require.Equal(t, "cut the gateway to elsewhere:7777", gateways[0].Cut().Name)
+	s := gateways[1]
 	ask := func() error {
 		_, err := client.Exec(t.Context(), "/echo", "ask", "server:7777", "hello")
 		return err
@@ -33,18 +33,18 @@ func TestStandIn(t *testing.T) {
 	require.ErrorContains(t, err, "lookup client", "it leads one way")
 
 	cut := s.Cut()
-	require.Equal(t, "cut the stand-in for server:7777", cut.String())
-	receipt, err := cut.Inject(t.Context())
+	require.Equal(t, "cut the gateway to server:7777", cut.Name)
+	effect, err := cut.Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("1 listeners closed"), receipt)
+	require.Equal(t, drtest.Receipt("1 listeners closed"), effect.Receipt)
 	require.ErrorContains(t, ask(), "connection refused")
 	require.NoError(t, cut.Heal(t.Context()))
 	require.NoError(t, ask())
 
 	slow := s.Slow(time.Second) // longer than the client waits
-	receipt, err = slow.Inject(t.Context())
+	effect, err = slow.Inject(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, drtest.Receipt("in force: latency 1000 ms downstream"), receipt)
+	require.Equal(t, drtest.Receipt("in force: latency 1000 ms downstream"), effect.Receipt)
 	require.ErrorContains(t, ask(), "i/o timeout")
 	require.NoError(t, slow.Heal(t.Context()))
 	require.NoError(t, ask())

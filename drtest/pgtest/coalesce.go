@@ -13,8 +13,8 @@ const (
 	questionTimeout = 5 * time.Second
 )
 
-// A shared question is asked once for all that want its answer at the same moment.
-type shared[T any] struct {
+// A coalesced question is asked once for all that want its answer at the same moment.
+type coalesced[T any] struct {
 	mu   sync.Mutex
 	next *answer[T] // to a question that has not been asked yet; nil: nobody waits
 }
@@ -27,7 +27,7 @@ type answer[T any] struct {
 
 // get returns the answer to a question that is asked after the call, at most 5 ms later, for all who have called until then. They must not
 // change it.
-func (s *shared[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+func (s *coalesced[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	s.mu.Lock()
 	a := s.next
 	if a == nil {

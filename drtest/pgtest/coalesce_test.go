@@ -13,7 +13,7 @@ import (
 
 func TestShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s shared[int]
+		var s coalesced[int]
 		began := time.Now()
 		var asked []time.Duration
 		ask := func(context.Context) (int, error) {
@@ -41,7 +41,7 @@ func TestShared(t *testing.T) {
 // One who leaves takes nothing from the others.
 func TestSharedByOneWhoLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s shared[string]
+		var s coalesced[string]
 		gone := errors.New("gone")
 		leaving, leave := context.WithCancelCause(t.Context())
 		time.AfterFunc(7*time.Millisecond, func() { leave(gone) })

@@ -14,10 +14,10 @@ import (
 // staleTimeout is how long a connection that was kept may take to show that it still works.
 const staleTimeout = time.Second
 
-// lookers are connections to a node that are kept from one look to the next: stages look twenty times a second, and each new
+// connections are connections to a node that are kept from one look to the next: stages look twenty times a second, and each new
 // connection costs the server a process. Several looks at the same time have a connection each, since one may wait for a
 // standby while another only reads.
-type lookers struct {
+type connections struct {
 	mu   sync.Mutex
 	idle []*pgx.Conn
 }
@@ -26,7 +26,7 @@ type lookers struct {
 func newNode(t testing.TB, s *containertest.Service) *Node {
 	n := &Node{service: s}
 	t.Cleanup(func() {
-		for conn := n.lookers.take(); conn != nil; conn = n.lookers.take() {
+		for conn := n.idle.take(); conn != nil; conn = n.idle.take() {
 			conn.Close(context.WithoutCancel(t.Context()))
 		}
 	})
@@ -34,30 +34,30 @@ func newNode(t testing.TB, s *containertest.Service) *Node {
 }
 
 // take returns an idle connection, or nil.
-func (l *lookers) take() *pgx.Conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	last := len(l.idle) - 1
+func (c *connections) take() *pgx.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.idle) - 1
 	if last < 0 {
 		return nil
 	}
-	conn := l.idle[last]
-	l.idle = l.idle[:last]
+	conn := c.idle[last]
+	c.idle = c.idle[:last]
 	return conn
 }
 
-func (l *lookers) give(conn *pgx.Conn) {
+func (c *connections) give(conn *pgx.Conn) {
 	if conn.IsClosed() {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.idle = append(l.idle, conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, conn)
 }
 
-// looker returns a connection that works, a new one if none that was kept does.
-func (n *Node) looker(ctx context.Context) (*pgx.Conn, error) {
-	for conn := n.lookers.take(); conn != nil; conn = n.lookers.take() {
+// connection returns a connection that works, a new one if none that was kept does.
+func (n *Node) connection(ctx context.Context) (*pgx.Conn, error) {
+	for conn := n.idle.take(); conn != nil; conn = n.idle.take() {
 		ping, cancel := context.WithTimeout(ctx, staleTimeout)
 		err := conn.Ping(ping)
 		cancel()
@@ -71,11 +71,11 @@ func (n *Node) looker(ctx context.Context) (*pgx.Conn, error) {
 
 // exec runs a statement on the node.
 func (n *Node) exec(ctx context.Context, sql string) error {
-	conn, err := n.looker(ctx)
+	conn, err := n.connection(ctx)
 	if err != nil {
 		return err
 	}
-	defer n.lookers.give(conn)
+	defer n.idle.give(conn)
 	if _, err := conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("%s: %w", n.Name(), err)
 	}
@@ -84,11 +84,11 @@ func (n *Node) exec(ctx context.Context, sql string) error {
 
 // text returns what a query says, which is one value.
 func (n *Node) text(ctx context.Context, sql string) (string, error) {
-	conn, err := n.looker(ctx)
+	conn, err := n.connection(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer n.lookers.give(conn)
+	defer n.idle.give(conn)
 	var s string
 	if err := conn.QueryRow(ctx, sql).Scan(&s); err != nil {
 		return "", fmt.Errorf("%s: %w", n.Name(), err)

@@ -12,13 +12,13 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 )
 
-// A StandIn is a proxy that has the names and the ports of services on another network, so that those who know only the
+// A Gateway is a proxy that has the names and the ports of services on another network, so that those who know only the
 // names reach them there: the way over a WAN, for systems whose members tell each other their addresses.
-type StandIn struct {
+type Gateway struct {
 	links []*Link // named after their addresses
 }
 
-// A Route is a way that a [StandIn] is for.
+// A Route is a way that a [Gateway] is for.
 type Route struct {
 	// Network is the network of the clients.
 	Network string
@@ -28,9 +28,9 @@ type Route struct {
 	Addrs []string
 }
 
-// StartStandIns starts a proxy for each route, all at the same time, and returns them in the order of routes. The services may
+// StartGateways starts a proxy for each route, all at the same time, and returns them in the order of routes. The services may
 // start later. The proxies end with t.
-func StartStandIns(t testing.TB, routes ...Route) []*StandIn {
+func StartGateways(t testing.TB, routes ...Route) []*Gateway {
 	t.Helper()
 	var configs []containertest.Config
 	var ports [][]string // of the services of each route
@@ -41,23 +41,23 @@ func StartStandIns(t testing.TB, routes ...Route) []*StandIn {
 		for _, addr := range r.Addrs {
 			host, port, err := net.SplitHostPort(addr)
 			if err != nil {
-				t.Fatalf("stand in for %q: %v", addr, err)
+				t.Fatalf("gateway to %q: %v", addr, err)
 			}
 			c.Aliases, listened = append(c.Aliases, host), append(listened, port)
 		}
 		configs, ports = append(configs, c), append(ports, listened)
 	}
-	var all []*StandIn
+	var all []*Gateway
 	for i, p := range start(t, configs...) {
-		s := &StandIn{}
+		s := &Gateway{}
 		for j, addr := range routes[i].Addrs {
 			l := &Link{proxy: p, name: addr, index: j}
-			err := l.leadTo(t.Context(), net.JoinHostPort(configs[i].Aliases[j]+"."+routes[i].Of, ports[i][j])) // the name alone is the proxy's as well
+			err := l.routeTo(t.Context(), net.JoinHostPort(configs[i].Aliases[j]+"."+routes[i].Of, ports[i][j])) // the name alone is the proxy's as well
 			if err == nil {
 				err = l.listen(t.Context(), ports[i][j])
 			}
 			if err != nil {
-				t.Fatalf("stand in for %s: %v", addr, err)
+				t.Fatalf("gateway to %s: %v", addr, err)
 			}
 			s.links = append(s.links, l)
 		}
@@ -67,18 +67,20 @@ func StartStandIns(t testing.TB, routes ...Route) []*StandIn {
 }
 
 // Cut returns a cut of all its ways: see [Link.Cut].
-func (s *StandIn) Cut() drtest.Fault {
-	return drtest.NewFault("cut the stand-in for "+s.names(),
-		func(ctx context.Context) (drtest.Receipt, error) {
+func (s *Gateway) Cut() drtest.Fault {
+	return drtest.Fault{
+		Name: "cut the gateway to " + s.names(),
+		Inject: func(ctx context.Context) (drtest.Effect, error) {
 			if err := s.enable(ctx, false); err != nil {
-				return "", err
+				return drtest.Effect{}, err
 			}
-			return drtest.Receipt(fmt.Sprintf("%d listeners closed", len(s.links))), nil
+			return drtest.Effect{Receipt: drtest.Receipt(fmt.Sprintf("%d listeners closed", len(s.links)))}, nil
 		},
-		func(ctx context.Context) error { return s.enable(ctx, true) })
+		Heal: func(ctx context.Context) error { return s.enable(ctx, true) },
+	}
 }
 
-func (s *StandIn) enable(ctx context.Context, enabled bool) error {
+func (s *Gateway) enable(ctx context.Context, enabled bool) error {
 	for _, l := range s.links {
 		if err := l.enable(ctx, enabled); err != nil {
 			return err
@@ -88,7 +90,7 @@ func (s *StandIn) enable(ctx context.Context, enabled bool) error {
 }
 
 // Slow returns ways whose answers come late: see [Link.Slow].
-func (s *StandIn) Slow(latency time.Duration) drtest.Fault {
+func (s *Gateway) Slow(latency time.Duration) drtest.Fault {
 	var all []drtest.Fault
 	for _, l := range s.links {
 		all = append(all, l.Slow(latency))
@@ -96,7 +98,7 @@ func (s *StandIn) Slow(latency time.Duration) drtest.Fault {
 	return drtest.Together(all...)
 }
 
-func (s *StandIn) names() string {
+func (s *Gateway) names() string {
 	var names []string
 	for _, l := range s.links {
 		names = append(names, l.name)
