@@ -17,7 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestAnnouncements plays a drill as go test -json does, in a process of its own, and reads the attributes in its output.
+// TestAnnouncements plays a drill as go test -json does, in a process of its own, and reads the
+// attributes in its output.
 func TestAnnouncements(t *testing.T) {
 	const inner = "DRTEST_ANNOUNCED"
 	if os.Getenv(inner) != "" {

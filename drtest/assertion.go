@@ -9,10 +9,11 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// An Assertion is an [Objective] as a journal keeps it, so that the judgement can be repeated from the journal alone.
+// An Assertion is an [Objective] as a journal keeps it, so that the judgement can be repeated from
+// the journal alone.
 type Assertion struct {
-	// Objective is which one it is, as its verdict names it: "RTO", "all recovered"... It is "reached" for every [Reached] and
-	// "check" for every [Check].
+	// Objective is which one it is, as its verdict names it: "RTO", "all recovered"... It is
+	// "reached" for every [Reached] and "check" for every [Check].
 	Objective string `json:"objective"`
 	// Name is that of the stage or the check.
 	Name   string         `json:"name,omitempty"`
@@ -175,11 +176,11 @@ func asRecorded(name string, recorded *Verdict) Objective {
 	}}
 }
 
-// Again judges the ledger again by all that was asserted, and by the figures as they are. The verdict of a [Check] is taken over
-// as it was recorded.
+// Again judges the ledger again by all that was asserted, and by the figures as they are. The
+// verdict of a [Check] is taken over as it was recorded.
 //
-// Each of others takes the place of the objective of the same name, with another limit for instance, or is judged as well. The
-// targets stay as they were.
+// Each of others takes the place of the objective of the same name, with another limit for
+// instance, or is judged as well. The targets stay as they were.
 func (r *Report) Again(others ...Objective) *Report {
 	var objectives, targets []Objective
 	others, recorded := slices.Clone(others), slices.Clone(r.Verdicts)
@@ -205,8 +206,9 @@ func (r *Report) Again(others ...Objective) *Report {
 	return judge(r.Ledger, r.Figures, append(objectives, others...), targets)
 }
 
-// Disputed returns the verdicts as they were given that [Report.Again] gives otherwise: the ledger does not bear them. Another version of
-// this package may have given them, or an author who wrote the journal anew.
+// Disputed returns the verdicts as they were given that [Report.Again] gives otherwise: the ledger
+// does not bear them. Another version of this package may have given them, or an author who wrote
+// the journal anew.
 func (r *Report) Disputed() (given []Verdict) {
 	again := r.Again().Verdicts
 	for _, v := range r.Verdicts {

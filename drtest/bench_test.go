@@ -14,7 +14,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// longDrill is a ledger of so many requests, one a millisecond. Of those a thousand after the first tenth fail.
+// longDrill is a ledger of so many requests, one a millisecond. Of those a thousand after the first
+// tenth fail.
 func longDrill(ops int, edits ...func(*drtest.Ledger)) *drtest.Ledger {
 	l := &drtest.Ledger{
 		Drill: drtest.Drill{ID: "LONG", Title: "a long drill", Fault: "cut link", Every: ms, Timeout: 500 * ms, Steady: time.Second, Deadline: 2 * time.Hour, Watched: true},
@@ -93,8 +94,8 @@ func BenchmarkWriteTo(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/request")
 }
 
-// BenchmarkThousandRequestsASecond plays a drill over loopback for a minute, and tells whether its clients kept their pace:
-// go test -run - -bench Thousand -benchtime 1x ./drtest
+// BenchmarkThousandRequestsASecond plays a drill over loopback for a minute, and tells whether its
+// clients kept their pace: go test -run - -bench Thousand -benchtime 1x ./drtest
 func BenchmarkThousandRequestsASecond(b *testing.B) {
 	for b.Loop() {
 		service := new(counter)

@@ -13,8 +13,9 @@ import (
 // longest is more than any drill or limit takes. It keeps sums of instants far from an overflow.
 const longest = 10 * 365 * 24 * time.Hour
 
-// A book is a report that is being written, by the player of a drill or by the reader of its journal. It takes the records in
-// their order, and refuses what cannot have happened. A record's text is made harmless as it enters: see [foreign.Text].
+// A book is a report that is being written, by the player of a drill or by the reader of its
+// journal. It takes the records in their order, and refuses what cannot have happened. A record's
+// text is made harmless as it enters: see [foreign.Text].
 type book struct {
 	*Report
 	open   int             // requests without an outcome
@@ -39,8 +40,8 @@ func (b *book) reopen() {
 	b.Verdicts = nil
 }
 
-// add applies one record: a ledger that is read from a journal is the same as the one that was played. It makes the text of rec
-// harmless.
+// add applies one record: a ledger that is read from a journal is the same as the one that was
+// played. It makes the text of rec harmless.
 func (b *book) add(rec record) error {
 	if n := rec.fields(); n != 1 {
 		return fmt.Errorf("%d records where one is due", n)
@@ -146,7 +147,8 @@ func (b *book) addOp(op *opSent) error {
 	return nil
 }
 
-// fresh says whether no request has the id yet. Ids that come in order, the shorter ones first, need no memory.
+// fresh says whether no request has the id yet. Ids that come in order, the shorter ones first,
+// need no memory.
 func (b *book) fresh(id, last string) bool {
 	if b.ids == nil && cmp.Or(cmp.Compare(len(id), len(last)), cmp.Compare(id, last)) > 0 {
 		return true

@@ -15,8 +15,9 @@ import (
 //
 //	{"line":17,"op":{"n":9,...},"hash":"0123456789abcdef"}
 //
-// Its number counts from 1. Its hash is the first eight bytes of the SHA-256 of the sixteen digits of the hash before it and
-// of the line up to its own. So a line fits into one place of one journal, and only as it was written.
+// Its number counts from 1. Its hash is the first eight bytes of the SHA-256 of the sixteen digits
+// of the hash before it and of the line up to its own. So a line fits into one place of one
+// journal, and only as it was written.
 type chain struct {
 	lines  int       // so far
 	last   [16]byte  // the digits of the last hash, none before the first
@@ -47,7 +48,8 @@ func (c *chain) seal(rec record) ([]byte, error) {
 	return c.buf, nil
 }
 
-// open returns the fields of the record in the next line, or an error that says what is wrong with it.
+// open returns the fields of the record in the next line, or an error that says what is wrong with
+// it.
 func (c *chain) open(line []byte) (fields []byte, err error) {
 	hashed := len(line) - len(hashPrefix) - len(c.last) - len(lineSuffix)
 	if hashed < 0 {

@@ -8,15 +8,17 @@ import (
 	"time"
 )
 
-// lastStretches are how many failures make a last stretch of an outage. A failure rate that falls must not be averaged with what it was
-// long before, so the lowest bound of all stretches counts: a few failures tell of a change soon, and more of them give a tighter bound.
+// lastStretches are how many failures make a last stretch of an outage. A failure rate that falls
+// must not be averaged with what it was long before, so the lowest bound of all stretches counts: a
+// few failures tell of a change soon, and more of them give a tighter bound.
 var lastStretches = [...]int{2, 4, 8}
 
 // lastStretch is the longest of them.
 const lastStretch = 8
 
-// clients follows what clients saw, request by request in the order in which they were sent. It takes constant time for each, so
-// that the player can ask after every answer whether service is back, by the same definition that the figures have.
+// clients follows what clients saw, request by request in the order in which they were sent. It
+// takes constant time for each, so that the player can ask after every answer whether service is
+// back, by the same definition that the figures have.
 type clients struct {
 	l       *Ledger
 	next    int // the first op that was not taken yet
@@ -52,8 +54,9 @@ func (l *Ledger) follow() *clients {
 	return &clients{l: l, classes: map[string]*class{}, evidence: -1, window: -1}
 }
 
-// gap is the longest time between two requests with which a load keeps to its schedule. Of a heavy load that is what is no stall yet:
-// on an ordinary machine a few requests in ten thousand leave some milliseconds late.
+// gap is the longest time between two requests with which a load keeps to its schedule. Of a heavy
+// load that is what is no stall yet: on an ordinary machine a few requests in ten thousand leave
+// some milliseconds late.
 func (d *Drill) gap() time.Duration { return max(2*d.Every+10*time.Millisecond, watchEvery+punctual) }
 
 // takeAll takes the requests that have an outcome, up to the first one that has none.
@@ -98,9 +101,9 @@ func (c *clients) take(op Op) {
 	}
 }
 
-// kept says whether the load kept to its schedule for a steady window from one op to another, between which nothing failed. It counts
-// what was sent: neither a time in which nothing was sent nor a backlog that left in one burst makes a window. Each request may
-// have left a little late.
+// kept says whether the load kept to its schedule for a steady window from one op to another,
+// between which nothing failed. It counts what was sent: neither a time in which nothing was sent
+// nor a backlog that left in one burst makes a window. Each request may have left a little late.
 func (c *clients) kept(from, to int) bool {
 	d, first, last := c.l.Drill, c.l.Ops[from], c.l.Ops[to]
 	took := last.Start - first.Start
@@ -124,8 +127,8 @@ func (c *clients) class(name string) *class {
 	return c.classes[name]
 }
 
-// ack takes a request that was acked. One that was sent before the fault was certain to be in effect, and before any failure, tells
-// nothing.
+// ack takes a request that was acked. One that was sent before the fault was certain to be in
+// effect, and before any failure, tells nothing.
 func (c *class) ack(op Op, n int, certain bool) {
 	c.asked, c.certain = op.Start, c.certain || certain
 	switch {
@@ -142,8 +145,9 @@ func (c *class) ack(op Op, n int, certain bool) {
 	}
 }
 
-// fail takes a request that failed. Where the first one fails that was sent once the fault was certain to be in effect, the outage
-// counts from there: acks between earlier failures may be of a time when the fault was not in effect yet.
+// fail takes a request that failed. Where the first one fails that was sent once the fault was
+// certain to be in effect, the outage counts from there: acks between earlier failures may be of a
+// time when the fault was not in effect yet.
 func (c *class) fail(evidence time.Duration, certain bool) {
 	if certain && !c.certain {
 		*c = class{evidence: c.evidence, asked: c.asked, certain: true}
@@ -158,9 +162,10 @@ func (c *class) fail(evidence time.Duration, certain bool) {
 	c.end = c.trials
 }
 
-// need returns how many acks in a row end the outage. When every request failed from when the fault was in effect, the first ack
-// proves that something has changed. When acks came between, one more proves nothing: it takes as many as would be
-// unlikely if requests still failed with the rate of the whole outage, or of its last stretch.
+// need returns how many acks in a row end the outage. When every request failed from when the fault
+// was in effect, the first ack proves that something has changed. When acks came between, one more
+// proves nothing: it takes as many as would be unlikely if requests still failed with the rate of
+// the whole outage, or of its last stretch.
 func (c *class) need() int {
 	switch {
 	case c.failed == 0:
@@ -190,20 +195,22 @@ func (c *clients) over() bool {
 	return true
 }
 
-// unasked says that nothing of a class was sent and acked since the fault, or since any request failed: it may be down for all that is
-// known, though others are served.
+// unasked says that nothing of a class was sent and acked since the fault, or since any request
+// failed: it may be down for all that is known, though others are served.
 func (c *clients) unasked(class *class) bool {
 	return class.asked < c.fault.Hi || class.asked <= c.evidence
 }
 
-// acked returns how many requests in a row were sent since from and acked, until the last that has an outcome.
+// acked returns how many requests in a row were sent since from and acked, until the last that has
+// an outcome.
 func (c *clients) acked(from time.Duration) int {
 	row := c.l.Ops[min(c.begin, c.next):c.next]
 	first, _ := slices.BinarySearchFunc(row, from, func(op Op, from time.Duration) int { return cmp.Compare(op.Start, from) })
 	return len(row) - first
 }
 
-// fresh says that no request is under way for longer than the answers of the present row allow: it may have failed already.
+// fresh says that no request is under way for longer than the answers of the present row allow: it
+// may have failed already.
 func (c *clients) fresh(now time.Duration) bool {
 	return c.next == len(c.l.Ops) || now-c.l.Ops[c.next].Start <= c.patience()
 }
@@ -220,7 +227,8 @@ func (c *clients) steady(from time.Duration) bool {
 	return first < c.next && c.kept(first, c.next-1)
 }
 
-// rows is the greatest number of rows of acks of a class: each could have been the one that was long by chance.
+// rows is the greatest number of rows of acks of a class: each could have been the one that was
+// long by chance.
 func (c *clients) rows() (rows int) {
 	for _, class := range c.classes {
 		rows = max(rows, class.rows)
@@ -228,8 +236,8 @@ func (c *clients) rows() (rows int) {
 	return rows
 }
 
-// served returns when the last class was served again: the ends of its acks since its last failure are put in order, and the one that
-// completes the evidence counts. Without, it is Forever.
+// served returns when the last class was served again: the ends of its acks since its last failure
+// are put in order, and the one that completes the evidence counts. Without, it is Forever.
 func (c *clients) served() time.Duration {
 	begin := c.next
 	if !c.over() {

@@ -126,8 +126,9 @@ func unseal(journal string) (records string) {
 	return records
 }
 
-// TestForgedJournals writes journals anew as a hostile author can, with numbers that cannot be. Some are accepted, since a forger can
-// tell a story that is possible. None makes a figure that is not.
+// TestForgedJournals writes journals anew as a hostile author can, with numbers that cannot be.
+// Some are accepted, since a forger can tell a story that is possible. None makes a figure that is
+// not.
 func TestForgedJournals(t *testing.T) {
 	random := rand.New(rand.NewPCG(20, 2))
 	numbers := regexp.MustCompile(`-?[0-9]+`)
@@ -173,7 +174,8 @@ func TestForgedJournals(t *testing.T) {
 	t.Logf("%d were accepted and %d refused", accepted, refused)
 }
 
-// TestRewrittenJournals: what is read can be written, byte by byte, where the lines stand in the same order.
+// TestRewrittenJournals: what is read can be written, byte by byte, where the lines stand in the
+// same order.
 func TestRewrittenJournals(t *testing.T) {
 	for _, journal := range realJournals(t) {
 		r, err := drtest.ReadReport(bytes.NewReader(journal))
@@ -200,7 +202,8 @@ func TestRewrittenJournals(t *testing.T) {
 // hostile is all that a terminal, a report and a reader of logs take for more than text.
 const hostile = "\x1b[2J\x1b[31m\a\r\nRTO: pass: got 0.001s\u202e\u2066\u0085\u2028\x9b\xff\x00"
 
-// TestForeignText: what the system under test says comes out on one line and in printable characters, everywhere.
+// TestForeignText: what the system under test says comes out on one line and in printable
+// characters, everywhere.
 func TestForeignText(t *testing.T) {
 	long := strings.Repeat("x", 1_000_000)
 	says := errors.New(hostile + long)
@@ -255,7 +258,8 @@ func TestForeignText(t *testing.T) {
 	}
 }
 
-// A liar is a workload whose every error and class says the same, and whose progress has something wrong.
+// A liar is a workload whose every error and class says the same, and whose progress has something
+// wrong.
 type liar struct {
 	drtest.Workload
 	says error

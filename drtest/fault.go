@@ -14,8 +14,8 @@ func NoFault() Fault {
 	return Fault{Name: "no fault", Inject: func(context.Context) (Effect, error) { return Effect{Receipt: "nothing was done"}, nil }}
 }
 
-// inject injects the fault, and returns between which moments it took effect. It refuses moments that cannot be, and an effect without
-// evidence.
+// inject injects the fault, and returns between which moments it took effect. It refuses moments
+// that cannot be, and an effect without evidence.
 func (f Fault) inject(ctx context.Context) (Effect, error) {
 	if f.Err != nil {
 		return Effect{}, f.Err
@@ -64,8 +64,9 @@ func (f Fault) confirm(ctx context.Context) (Receipt, error) {
 	return f.Confirm(ctx)
 }
 
-// Together is one disaster of several faults: they are injected at the same time. It is not in effect before the first of them is, and
-// certainly is when all of them are. Heal undoes all, and Confirm confirms all.
+// Together is one disaster of several faults: they are injected at the same time. It is not in
+// effect before the first of them is, and certainly is when all of them are. Heal undoes all, and
+// Confirm confirms all.
 func Together(faults ...Fault) Fault {
 	var names []string
 	var errs []error

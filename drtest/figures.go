@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Figures are what a ledger shows, whatever the objectives. The package comment defines each of them.
+// Figures are what a ledger shows, whatever the objectives. The package comment defines each of
+// them.
 type Figures struct {
 	Detection Figure // fault to detected
 	RTO       Figure // fault to served again
@@ -23,16 +24,19 @@ type Figures struct {
 
 	// Counts of requests.
 	Due, Acked, Rejected, Unknown int
-	// Availability is the share of the requests sent from the fault until service was back that were served within
-	// [Load].Timeout. It is 1 when none failed.
+	// Availability is the share of the requests sent from the fault until service was back that
+	// were served within [Load].Timeout. It is 1 when none failed.
 	Availability float64
 
-	// Failed counts the requests that ended after the fault and were not acked, or only after [Load].Timeout.
+	// Failed counts the requests that ended after the fault and were not acked, or only after
+	// [Load].Timeout.
 	Failed int
-	// FailedInStall counts those of Failed during which the test process stood still: they show nothing.
+	// FailedInStall counts those of Failed during which the test process stood still: they show
+	// nothing.
 	FailedInStall int
-	// Since counts the requests that were acked in a row after the last failure. They exclude, with a confidence of 95 %, that
-	// requests still fail with a rate above Residual. Both are 0 when none failed.
+	// Since counts the requests that were acked in a row after the last failure. They exclude, with
+	// a confidence of 95 %, that requests still fail with a rate above Residual. Both are 0 when
+	// none failed.
 	Since    int
 	Residual float64
 
@@ -45,8 +49,9 @@ type Figures struct {
 	Resurrected []string // rejected and held
 	Vanished    []string // held in one reading, and not in a later one
 
-	// Wrong are the units of which clients ever saw a wrong result, whenever they were accepted; Finished counts those of which they
-	// saw one. They are known where the workload is a [Tracker].
+	// Wrong are the units of which clients ever saw a wrong result, whenever they were accepted;
+	// Finished counts those of which they saw one. They are known where the workload is a
+	// [Tracker].
 	Wrong    []WrongUnit
 	Finished int
 
@@ -133,7 +138,8 @@ func (l *Ledger) stages(fault Interval, f *Figures) {
 	}
 }
 
-// results finds wrong results in every sample: also what turned wrong after it had been right, and right after it had been wrong.
+// results finds wrong results in every sample: also what turned wrong after it had been right, and
+// right after it had been wrong.
 func (l *Ledger) results(f *Figures) {
 	wrong, finished := map[string]bool{}, map[string]bool{}
 	for _, s := range l.Samples {
@@ -175,8 +181,8 @@ func (l *Ledger) count(f *Figures) {
 	}
 }
 
-// flapping is how often health may turn bad before any fault and still be believed when it does after one: once, since a system that has
-// just been started may have been busy.
+// flapping is how often health may turn bad before any fault and still be believed when it does
+// after one: once, since a system that has just been started may have been busy.
 const flapping = 2
 
 func (l *Ledger) detection(fault Interval) Figure {
@@ -209,13 +215,14 @@ func (l *Ledger) detection(fault Interval) Figure {
 	return unknown("health was not followed to the end")
 }
 
-// unserved says whether a client was not served by a request: it failed, or its answer came after the client had given up.
+// unserved says whether a client was not served by a request: it failed, or its answer came after
+// the client had given up.
 func (l *Ledger) unserved(op Op) bool {
 	return op.Outcome != Acked || l.Drill.Timeout > 0 && op.End-op.Start > l.Drill.Timeout
 }
 
-// evidence is the moment at which a failed request shows the service to be down: when the error came, or, if
-// it ran into its timeout, when it was sent.
+// evidence is the moment at which a failed request shows the service to be down: when the error
+// came, or, if it ran into its timeout, when it was sent.
 func (l *Ledger) evidence(op Op) time.Duration {
 	if op.End-op.Start >= l.Drill.Timeout {
 		return op.Start
@@ -275,9 +282,10 @@ func (d *downtime) residual() float64 {
 	return excluded(d.acks, d.rows)
 }
 
-// downtime finds when clients were first failed and when they were served again, or nil when none was failed. A failed request proves
-// that the service was down at some moment after its start, and, unless it ran into its timeout, that it still was when the error
-// came. A request that failed while the test process stood still proves neither: it may have been answered in time. The first
+// downtime finds when clients were first failed and when they were served again, or nil when none
+// was failed. A failed request proves that the service was down at some moment after its start,
+// and, unless it ran into its timeout, that it still was when the error came. A request that failed
+// while the test process stood still proves neither: it may have been answered in time. The first
 // failure lies between the last ack before it and the end of the first failed request.
 func (l *Ledger) downtime(fault Interval) *downtime {
 	c := l.follow().skipping()
@@ -373,8 +381,8 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 	}
 }
 
-// seen is when Inject returned. What was asked for before the fault was in effect and acked until then counts as acked
-// before it: an answer may take as long.
+// seen is when Inject returned. What was asked for before the fault was in effect and acked until
+// then counts as acked before it: an answer may take as long.
 func (l *Ledger) seen() (at time.Duration) {
 	for _, e := range l.Events {
 		if e.Kind == FaultInjected {

@@ -16,9 +16,10 @@ import (
 // Version is the version of the journal's format. A reader refuses any other.
 const Version = 2
 
-// A record is what one line of a journal says: a JSON object with exactly one field, which a [chain] makes a line. Durations
-// and instants are integers of nanoseconds. A journal is appended to while the drill runs, each line with one write, so it
-// survives a crash of the test process. It is whole when it ends with its closing record.
+// A record is what one line of a journal says: a JSON object with exactly one field, which a
+// [chain] makes a line. Durations and instants are integers of nanoseconds. A journal is appended
+// to while the drill runs, each line with one write, so it survives a crash of the test process. It
+// is whole when it ends with its closing record.
 type record struct {
 	Journal   *header    `json:"journal,omitempty"` // the first line
 	Op        *opSent    `json:"op,omitempty"`      // when the request is sent
@@ -68,15 +69,17 @@ type closing struct {
 	Verdicts []Verdict `json:"verdicts"` // all that were given
 }
 
-// ReadReport reads the journal that [Run] wrote: the ledger, its figures, what was asserted, and the verdicts as they were
-// given. [Report.Again] repeats the judgement, and [Judge] makes another.
+// ReadReport reads the journal that [Run] wrote: the ledger, its figures, what was asserted, and
+// the verdicts as they were given. [Report.Again] repeats the judgement, and [Judge] makes another.
 //
-// The error names the first line that is damaged, or that says what cannot be, and comes beside the report of what stood
-// before it. A flipped bit and a line that is missing, doubled or out of place are found, since each line is numbered and
-// carries a hash of itself and of the line before it. A journal without its closing record, as a test process leaves it that
-// dies, is no error: its ledger has not ended, so it cannot pass. Neither can what is read of a damaged one.
+// The error names the first line that is damaged, or that says what cannot be, and comes beside the
+// report of what stood before it. A flipped bit and a line that is missing, doubled or out of place
+// are found, since each line is numbered and carries a hash of itself and of the line before it. A
+// journal without its closing record, as a test process leaves it that dies, is no error: its
+// ledger has not ended, so it cannot pass. Neither can what is read of a damaged one.
 //
-// The hashes show damage and edits. They are no signature: whoever rewrites the whole journal can make them anew.
+// The hashes show damage and edits. They are no signature: whoever rewrites the whole journal can
+// make them anew.
 func ReadReport(r io.Reader) (*Report, error) {
 	b := newBook()
 	if f, ok := r.(*os.File); ok {
@@ -90,8 +93,8 @@ func ReadReport(r io.Reader) (*Report, error) {
 	return b.Report, err
 }
 
-// expect makes room for the requests that a file of this size can hold. To copy a million of them each time that there are a quarter
-// more takes longer than to read them.
+// expect makes room for the requests that a file of this size can hold. To copy a million of them
+// each time that there are a quarter more takes longer than to read them.
 func (b *book) expect(f *os.File) {
 	const least, most = 200, 4_000_000 // bytes of the lines of a request, and requests
 	if info, err := f.Stat(); err == nil {
@@ -153,15 +156,16 @@ func (b *book) decode(fields []byte) error {
 	if err := d.Decode(&rec); err != nil {
 		return errors.New("no record of a journal: " + foreign.Text(err.Error()))
 	}
-	// There is one way to write a record, so that nothing stands in a line that is not read: a second field of the same
-	// name, for instance.
+	// There is one way to write a record, so that nothing stands in a line that is not read: a
+	// second field of the same name, for instance.
 	if written, err := json.Marshal(rec); err != nil || !bytes.Equal(written, object) {
 		return errors.New("not written as a journal writes it")
 	}
 	return b.add(rec)
 }
 
-// versionOf is for the first line of a journal of another version, which need not be a line of this one.
+// versionOf is for the first line of a journal of another version, which need not be a line of this
+// one.
 func versionOf(line []byte) int {
 	var rec struct{ Journal struct{ Version int } }
 	if json.Unmarshal(line, &rec) != nil {
@@ -174,7 +178,8 @@ func wrongVersion(v int) error {
 	return fmt.Errorf("the journal has version %d, this program reads version %d", v, Version)
 }
 
-// WriteTo writes the report as a journal that [ReadReport] reads. One whose ledger has not ended is cut off there, too.
+// WriteTo writes the report as a journal that [ReadReport] reads. One whose ledger has not ended is
+// cut off there, too.
 func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	l := r.Ledger
 	count := &counter{w: w}

@@ -14,7 +14,8 @@ import (
 
 const head = `{"journal":{"version":2,"drill":{"id":"J","title":"J","fault":"f","began":"2026-01-01T00:00:00Z","every":1,"timeout":1,"steady":1,"steps":1,"stages":["up"],"proofs":["kept"],"deadline":1,"tracked":true,"billed":true},"asserted":[{"objective":"RPO","limit":0}]}}` + "\n"
 
-// seal makes lines of records, as doc of chain says: each numbered, each with a hash of the hash before it and of itself.
+// seal makes lines of records, as doc of chain says: each numbered, each with a hash of the hash
+// before it and of itself.
 func seal(records string) string {
 	var journal, last string
 	for n, line := range strings.SplitAfter(records, "\n") {
@@ -161,7 +162,8 @@ func passesNothing(t *testing.T, r *drtest.Report) {
 	}
 }
 
-// TestJournalOfADeadProcess: a journal that simply ends is read as far as it goes, and passes nothing.
+// TestJournalOfADeadProcess: a journal that simply ends is read as far as it goes, and passes
+// nothing.
 func TestJournalOfADeadProcess(t *testing.T) {
 	r, err := drtest.ReadReport(strings.NewReader(seal(head + `{"op":{"n":0,"id":"a","due":0,"start":1}}` + "\n")))
 	if err != nil {
@@ -176,8 +178,8 @@ func TestJournalOfADeadProcess(t *testing.T) {
 	}
 }
 
-// FuzzReadReport: no journal makes a reader or a judge panic, and what is accepted can be written and read again. The lines are
-// read as they are, and as a hostile author would seal them.
+// FuzzReadReport: no journal makes a reader or a judge panic, and what is accepted can be written
+// and read again. The lines are read as they are, and as a hostile author would seal them.
 func FuzzReadReport(f *testing.F) {
 	f.Add(head)
 	var whole strings.Builder

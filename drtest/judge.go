@@ -51,12 +51,14 @@ type Verdict struct {
 	Limit     *time.Duration `json:"limit,omitempty"`  // what was allowed, where the objective has a limit
 	Got       *Interval      `json:"got,omitempty"`    // what was measured, where it is a time
 	Why       string         `json:"why"`              // "got 2.413s (2.391s..2.413s), want at most 5s"
-	// Untrusted says of an inconclusive verdict that it was the machine that did not keep up: played again on one that
-	// does, the same drill may show it.
+	// Untrusted says of an inconclusive verdict that it was the machine that did not keep up:
+	// played again on one that does, the same drill may show it.
 	Untrusted bool `json:"untrusted,omitempty"`
-	// Held says of an inconclusive verdict that the objective was met as far as the drill went, which did not get to its end.
+	// Held says of an inconclusive verdict that the objective was met as far as the drill went,
+	// which did not get to its end.
 	Held bool `json:"held,omitempty"`
-	// Recorded says of the verdict of a [Check] that it was taken over from a journal: see [Report.Again].
+	// Recorded says of the verdict of a [Check] that it was taken over from a journal: see
+	// [Report.Again].
 	Recorded bool `json:"recorded,omitempty"`
 }
 
@@ -87,7 +89,8 @@ type Report struct {
 	Verdicts []Verdict
 }
 
-// Status is Fail when a verdict fails, Pass when there are verdicts and all pass, Inconclusive otherwise.
+// Status is Fail when a verdict fails, Pass when there are verdicts and all pass, Inconclusive
+// otherwise.
 func (r *Report) Status() Status {
 	status := Pass
 	for _, v := range r.Verdicts {
@@ -104,19 +107,20 @@ func (r *Report) Status() Status {
 	return status
 }
 
-// Untrusted says whether nothing but the machine stands between this report and a verdict: none fails, and each that does not
-// pass is untrusted.
+// Untrusted says whether nothing but the machine stands between this report and a verdict: none
+// fails, and each that does not pass is untrusted.
 func (r *Report) Untrusted() bool {
 	return r.Status() == Inconclusive && len(r.Verdicts) > 0 &&
 		!slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Status != Pass && !v.Untrusted })
 }
 
-// Judge applies objectives to a ledger. It touches nothing else. Rejected work that the system holds
-// nevertheless is always judged: no recovery excuses it. So are each [Proof], by what its examination found, and
-// the [Model], by the measured RTO.
+// Judge applies objectives to a ledger. It touches nothing else. Rejected work that the system
+// holds nevertheless is always judged: no recovery excuses it. So are each [Proof], by what its
+// examination found, and the [Model], by the measured RTO.
 func Judge(l *Ledger, objectives ...Objective) *Report { return judge(l, Measure(l), objectives, nil) }
 
-// judge applies the objectives and targets of a scenario, and what is judged always, to a ledger with its figures.
+// judge applies the objectives and targets of a scenario, and what is judged always, to a ledger
+// with its figures.
 func judge(l *Ledger, f Figures, objectives, targets []Objective) *Report {
 	r := &Report{Ledger: l, Figures: f, Asserted: assertions(objectives, targets)}
 	why := l.unfinished()
@@ -158,8 +162,8 @@ func (l *Ledger) always() []Objective {
 	return always
 }
 
-// distrustUnfinished takes the pass from a verdict on a drill that did not get to its end. Where the machine did not keep up in what it was
-// that it did not get through, that is why.
+// distrustUnfinished takes the pass from a verdict on a drill that did not get to its end. Where
+// the machine did not keep up in what it was that it did not get through, that is why.
 func (l *Ledger) distrustUnfinished(v Verdict, why string) Verdict {
 	if v.Status == Pass {
 		v.Status, v.Held, v.Why = Inconclusive, true, v.Why+", but "+why
@@ -195,9 +199,10 @@ func (l *Ledger) stuck() []Interval {
 	return []Interval{since, l.lastStretch(since)}
 }
 
-// distrust takes back that a verdict failed, or could not be told, for a time that was measured in a window in which the machine
-// did not keep up, or not from the last moment on at which the world or the runbook did something. It stays a failure where
-// what is certainly not the machine's part misses the limit as well: least is the least that was measured.
+// distrust takes back that a verdict failed, or could not be told, for a time that was measured in
+// a window in which the machine did not keep up, or not from the last moment on at which the world
+// or the runbook did something. It stays a failure where what is certainly not the machine's part
+// misses the limit as well: least is the least that was measured.
 func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration) Verdict {
 	strain := l.Strain(window)
 	if strain.KeptUp() {
@@ -213,14 +218,15 @@ func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration
 	return untrusted(v, strain)
 }
 
-// distrustFault is distrust for who could not tell for the time in which the fault took effect. That is the machine's doing, where it did
-// not keep up; a loss is not.
+// distrustFault is distrust for who could not tell for the time in which the fault took effect.
+// That is the machine's doing, where it did not keep up; a loss is not.
 func (l *Ledger) distrustFault(v Verdict) Verdict {
 	fault, _ := l.Event(FaultInjected)
 	return l.distrust(v, fault, 0, 0)
 }
 
-// lastStretch is the part of a window after the last step and the last healing in it: a wait before them dilutes what the machine did.
+// lastStretch is the part of a window after the last step and the last healing in it: a wait before
+// them dilutes what the machine did.
 func (l *Ledger) lastStretch(window Interval) Interval {
 	if window.Hi == Forever {
 		window.Hi = l.end()
@@ -233,8 +239,8 @@ func (l *Ledger) lastStretch(window Interval) Interval {
 	return window
 }
 
-// leftAlone is since when the world and the runbook have left the system alone, when it was steady again. A stage that is reached later,
-// when nobody asks any more, takes nothing back.
+// leftAlone is since when the world and the runbook have left the system alone, when it was steady
+// again. A stage that is reached later, when nobody asks any more, takes nothing back.
 func (l *Ledger) leftAlone() (at time.Duration) {
 	for _, e := range l.Events {
 		switch e.Kind {
@@ -249,7 +255,8 @@ func (l *Ledger) leftAlone() (at time.Duration) {
 	return at
 }
 
-// untrusted is a verdict that a strained machine stands in the way of, or a test process that stood still for but a moment.
+// untrusted is a verdict that a strained machine stands in the way of, or a test process that stood
+// still for but a moment.
 func untrusted(v Verdict, strain Strain) Verdict {
 	v.Status, v.Untrusted = Inconclusive, true
 	if !strain.KeptUp() {
@@ -269,13 +276,15 @@ func (l *Ledger) unread(why string) Verdict {
 	return v
 }
 
-// why says in a sentence that the machine did not keep up, and how much of the time may have been its doing.
+// why says in a sentence that the machine did not keep up, and how much of the time may have been
+// its doing.
 func (s Strain) why() string {
 	return fmt.Sprintf("the machine did not keep up: %s, so that up to %s of %s may be its doing", s.Why(), seconds(s.Machine()), seconds(s.Over))
 }
 
-// failedBefore says which request had failed already, or looked as if it would, at a moment at which the fault was about to be injected:
-// since the system was found steady, or in the window before.
+// failedBefore says which request had failed already, or looked as if it would, at a moment at
+// which the fault was about to be injected: since the system was found steady, or in the window
+// before.
 func (l *Ledger) failedBefore(at time.Duration) string {
 	steady, ok := l.Event(SteadyReached)
 	if !ok {

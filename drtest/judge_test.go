@@ -13,8 +13,8 @@ import (
 
 const ms = time.Millisecond
 
-// hand writes a ledger by hand: a fault from 1000 to 1020 ms, a request every 100 ms that takes 10 ms, and
-// those due from 1100 until before up fail. The units that were acked are all held.
+// hand writes a ledger by hand: a fault from 1000 to 1020 ms, a request every 100 ms that takes 10
+// ms, and those due from 1100 until before up fail. The units that were acked are all held.
 func hand(up time.Duration, edits ...func(*drtest.Ledger)) *drtest.Ledger {
 	l := &drtest.Ledger{
 		Drill: drtest.Drill{ID: "HAND", Title: "by hand", Every: 100 * ms, Timeout: 500 * ms, Steady: 500 * ms,
@@ -64,8 +64,8 @@ func healed(l *drtest.Ledger) {
 	l.Events = append(l.Events, drtest.Event{Kind: drtest.FaultHealed, Interval: drtest.Interval{Lo: 1900 * ms, Hi: 1910 * ms}})
 }
 
-// units adds two units in flight at the fault, op-08 and op-09: both had done 2 steps, the first of them by
-// the sample before last. They show again at resumed, with the progress given.
+// units adds two units in flight at the fault, op-08 and op-09: both had done 2 steps, the first of
+// them by the sample before last. They show again at resumed, with the progress given.
 func units(resumed time.Duration, progress ...drtest.Progress) func(*drtest.Ledger) {
 	return func(l *drtest.Ledger) {
 		both := func(a, b drtest.Progress) map[string]drtest.Progress {
@@ -88,7 +88,8 @@ func units(resumed time.Duration, progress ...drtest.Progress) func(*drtest.Ledg
 	}
 }
 
-// ackedLate has op-10 be sent and acked at these times, and the fault be seen to be in effect at 1030 ms.
+// ackedLate has op-10 be sent and acked at these times, and the fault be seen to be in effect at
+// 1030 ms.
 func ackedLate(start, end time.Duration) func(*drtest.Ledger) {
 	return func(l *drtest.Ledger) {
 		l.Events[0].Seen = 1030 * ms

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Ledger is the record of one drill. It is plain data: judging needs nothing else. All instants count
-// from the start of the drill on the test process's monotonic clock.
+// A Ledger is the record of one drill. It is plain data: judging needs nothing else. All instants
+// count from the start of the drill on the test process's monotonic clock.
 type Ledger struct {
 	Drill   Drill
 	Ops     []Op     // in the order in which they were due
@@ -16,16 +16,16 @@ type Ledger struct {
 	Samples []Sample // of running work, where the workload is a [Tracker]
 	// Readings are of the machine, in their order. Ledgers of older versions have none.
 	Readings []Reading
-	// Survivors holds every unit that the system held at the end, repeats included. It is nil when two
-	// successive readings never agreed.
+	// Survivors holds every unit that the system held at the end, repeats included. It is nil when
+	// two successive readings never agreed.
 	Survivors []string
 	// Vanished holds the units that the system held in one reading and not in a later one.
 	Vanished []string
 	// Bill is what was paid during the drill, where the workload is a [Biller] and could say.
 	Bill    *Bill
 	Machine Machine
-	// Ended says that the drill came to its end. A ledger without it was cut off, by a crash of the test
-	// process for instance, and cannot pass.
+	// Ended says that the drill came to its end. A ledger without it was cut off, by a crash of the
+	// test process for instance, and cannot pass.
 	Ended bool
 	// Broken says why the drill itself broke, if it did.
 	Broken string
@@ -53,7 +53,8 @@ type Drill struct {
 	Tracked  bool              `json:"tracked,omitempty"` // the workload reports progress
 	Watched  bool              `json:"watched,omitempty"` // the system reports health
 	Billed   bool              `json:"billed,omitempty"`  // the workload reports what was paid
-	// ErrorRate is the lowest that an objective asks for: see the function of that name. The drill goes on until it can be excluded.
+	// ErrorRate is the lowest that an objective asks for: see the function of that name. The drill
+	// goes on until it can be excluded.
 	ErrorRate float64 `json:"errorRate,omitempty"`
 }
 
@@ -83,7 +84,8 @@ type Event struct {
 	Interval
 	Note    string  `json:"note,omitempty"`
 	Receipt Receipt `json:"receipt,omitempty"` // of FaultInjected and FaultConfirmed
-	// Seen is when Inject returned: not before the end of FaultInjected, which may be [Effect].By. 0 stands for that end.
+	// Seen is when Inject returned: not before the end of FaultInjected, which may be [Effect].By.
+	// 0 stands for that end.
 	Seen time.Duration `json:"seen,omitempty"`
 	// Evidence is what a proof found: of Proved, Refuted and NotProved.
 	Evidence string `json:"evidence,omitempty"`
@@ -134,15 +136,16 @@ const (
 	NotProved        EventKind = "not proved" // likewise: it showed nothing either way
 )
 
-// A Sample is one reading of progress, taken within its interval. Units holds the units that changed
-// since the last sample.
+// A Sample is one reading of progress, taken within its interval. Units holds the units that
+// changed since the last sample.
 type Sample struct {
 	Interval
 	Units map[string]Progress `json:"units,omitempty"`
 }
 
-// Late is how many requests of the load left late: by more than half a period, and by more than ten milliseconds, which no schedule of a
-// process can promise; and by how much the worst left late, and the worst but one in a hundred.
+// Late is how many requests of the load left late: by more than half a period, and by more than ten
+// milliseconds, which no schedule of a process can promise; and by how much the worst left late,
+// and the worst but one in a hundred.
 func (l *Ledger) Late() (ops int, worst, p99 time.Duration) {
 	late := make([]time.Duration, len(l.Ops))
 	for i, op := range l.Ops {

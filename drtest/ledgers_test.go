@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSavedLedgers judges ledgers of real drills again, as every later version must be able to. The verdicts
-// are those that were given at the time.
+// TestSavedLedgers judges ledgers of real drills again, as every later version must be able to. The
+// verdicts are those that were given at the time.
 func TestSavedLedgers(t *testing.T) {
 	files, err := filepath.Glob("testdata/ledgers/*.ndjson")
 	if err != nil || len(files) == 0 {

@@ -14,9 +14,10 @@ import (
 
 var operations = flag.Int("operations", 20_000, "TestLongLoad plays a drill of so many requests")
 
-// TestLongLoad plays a drill of many requests, one a millisecond of virtual time, and logs the processor time of each, which must
-// not grow with their number: go test -v -run TestLongLoad ./drtest -operations 1000000 -cpu 1. With more processors, the time counts in
-// which an idle one looks for work.
+// TestLongLoad plays a drill of many requests, one a millisecond of virtual time, and logs the
+// processor time of each, which must not grow with their number: go test -v -run TestLongLoad
+// ./drtest -operations 1000000 -cpu 1. With more processors, the time counts in which an idle one
+// looks for work.
 func TestLongLoad(t *testing.T) {
 	length := time.Duration(*operations) * ms
 	client := new(system)

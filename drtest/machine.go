@@ -13,8 +13,8 @@ import (
 	"github.com/drtest/suite/internal/machine"
 )
 
-// Machine is what the test machine was doing during the drill: figures from a machine that was too busy
-// say as much about it as about the system.
+// Machine is what the test machine was doing during the drill: figures from a machine that was too
+// busy say as much about it as about the system.
 type Machine struct {
 	CPUs int `json:"cpus"`
 	// Busy is the share of all processor time that was used, from 0 to 1.
@@ -34,19 +34,22 @@ func machineSince(before, now machine.Totals, elapsed time.Duration) Machine {
 	return m
 }
 
-// A Reading is what the machine had done by one moment of the drill. Its durations count from the start of the drill. They
-// stay at 0 where the kernel does not tell them.
+// A Reading is what the machine had done by one moment of the drill. Its durations count from the
+// start of the drill. They stay at 0 where the kernel does not tell them.
 type Reading struct {
 	At time.Duration `json:"at"`
-	// Waited is how long some task was ready to run and had no processor: "some" of /proc/pressure/cpu, see the kernel's
-	// psi.rst; or of that of the control group of the test process, where it is more. Tasks that a quota holds back count as well.
+	// Waited is how long some task was ready to run and had no processor: "some" of
+	// /proc/pressure/cpu, see the kernel's psi.rst; or of that of the control group of the test
+	// process, where it is more. Tasks that a quota holds back count as well.
 	Waited time.Duration `json:"waited,omitempty"`
-	// Full is how long all processors were in use while the kernel told of no task that waited, which old ones never do.
+	// Full is how long all processors were in use while the kernel told of no task that waited,
+	// which old ones never do.
 	Full time.Duration `json:"full,omitempty"`
-	// Stolen is how long the host of a virtual machine kept a processor from it, on the average of all processors: "steal" of
-	// /proc/stat, see proc(5).
+	// Stolen is how long the host of a virtual machine kept a processor from it, on the average of
+	// all processors: "steal" of /proc/stat, see proc(5).
 	Stolen time.Duration `json:"stolen,omitempty"`
-	// Stopped is how long the test process did not run when it should have: how late its readings were, added up.
+	// Stopped is how long the test process did not run when it should have: how late its readings
+	// were, added up.
 	Stopped time.Duration `json:"stopped,omitempty"`
 }
 
@@ -103,8 +106,8 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 // watchEvery is how often the watchdog runs.
 const watchEvery = 10 * time.Millisecond
 
-// watchStalls looks at the clock all the time: when it was kept from it, so was everything else in this process. A
-// garbage collection, a paused laptop or a CI runner that is suspended do so.
+// watchStalls looks at the clock all the time: when it was kept from it, so was everything else in
+// this process. A garbage collection, a paused laptop or a CI runner that is suspended do so.
 func (p *player) watchStalls(ctx context.Context) {
 	p.ticked.Store(int64(p.now()))
 	tick := time.NewTicker(watchEvery)
@@ -123,7 +126,8 @@ func (p *player) watchStalls(ctx context.Context) {
 	}
 }
 
-// stalledSince says whether the test process stood still since a moment. What failed meanwhile may have failed for that.
+// stalledSince says whether the test process stood still since a moment. What failed meanwhile may
+// have failed for that.
 func (p *player) stalledSince(at time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,16 +145,18 @@ func (p *player) stalledSince(at time.Duration) bool {
 // playerKey is that of the player in the context of what it calls.
 type playerKey struct{}
 
-// NoteStart tells the drill that has called Inject, Heal or a step with ctx that the engine took from one moment to another to
-// start a container. It is a part of the recovery that a faster machine would make shorter: see [Strain]. Outside of a
-// drill, and once it has ended, it does nothing.
+// NoteStart tells the drill that has called Inject, Heal or a step with ctx that the engine took
+// from one moment to another to start a container. It is a part of the recovery that a faster
+// machine would make shorter: see [Strain]. Outside of a drill, and once it has ended, it does
+// nothing.
 func NoteStart(ctx context.Context, container string, from, to time.Time) {
 	if p, ok := ctx.Value(playerKey{}).(*player); ok && !to.Before(from) && !from.Before(p.start) && to.Sub(p.start) <= longest {
 		p.emitUnlessEnded(record{Event: &Event{Kind: ContainerStarted, Interval: Interval{from.Sub(p.start), to.Sub(p.start)}, Note: container}})
 	}
 }
 
-// Strain is what kept a machine from its work during a window of a drill, each as a part of that window.
+// Strain is what kept a machine from its work during a window of a drill, each as a part of that
+// window.
 type Strain struct {
 	Over    time.Duration // how long the window is
 	Waited  time.Duration // see [Reading]
@@ -165,14 +171,16 @@ type Strain struct {
 	twice time.Duration // in Starts and in another one of these
 }
 
-// Beside what the machine itself lost (see internal/machine), the test process may have stood still, which is lost whole as well; and a
-// load of which more than one request in twenty leaves late is not the load that was asked for.
+// Beside what the machine itself lost (see internal/machine), the test process may have stood
+// still, which is lost whole as well; and a load of which more than one request in twenty leaves
+// late is not the load that was asked for.
 const (
 	mostStopped = 0.1
 	mostLate    = 0.05
 )
 
-// KeptUp says whether the machine could keep up with the drill, so that a time that misses its limit tells of the system.
+// KeptUp says whether the machine could keep up with the drill, so that a time that misses its
+// limit tells of the system.
 func (s Strain) KeptUp() bool { return s.Why() == "" }
 
 // Why says what kept the machine from keeping up, or nothing.
@@ -200,9 +208,10 @@ func (s Strain) Why() string {
 
 func (s Strain) late() bool { return s.Late > 1 && float64(s.Late) > mostLate*float64(s.Sent) }
 
-// Machine returns how much of the window can have been the machine's doing: what is left of it is the system's. Of tasks that
-// share the processors fairly, none waits for longer than some task does. It is the whole window where
-// requests left late, or where nothing is known of the machine but that it did not keep up.
+// Machine returns how much of the window can have been the machine's doing: what is left of it is
+// the system's. Of tasks that share the processors fairly, none waits for longer than some task
+// does. It is the whole window where requests left late, or where nothing is known of the machine
+// but that it did not keep up.
 func (s Strain) Machine() time.Duration {
 	if s.late() || !s.Known && !s.KeptUp() {
 		return s.Over
@@ -254,7 +263,8 @@ func (l *Ledger) starts() (starts []Interval) {
 	return starts
 }
 
-// end is the last moment at which something was measured of a recovery: what is examined after that is no part of it.
+// end is the last moment at which something was measured of a recovery: what is examined after that
+// is no part of it.
 func (l *Ledger) end() (last time.Duration) {
 	for _, op := range l.Ops {
 		if op.End != Forever {
@@ -267,7 +277,8 @@ func (l *Ledger) end() (last time.Duration) {
 	return last
 }
 
-// reading returns what the machine had done at a moment, which lies between two readings, or after the last.
+// reading returns what the machine had done at a moment, which lies between two readings, or after
+// the last.
 func (l *Ledger) reading(at time.Duration) Reading {
 	n, found := slices.BinarySearchFunc(l.Readings, at, func(r Reading, at time.Duration) int { return cmp.Compare(r.At, at) })
 	switch {
@@ -291,7 +302,8 @@ func (l *Ledger) reading(at time.Duration) Reading {
 // lost adds up what kept the machine from its work.
 func (r Reading) lost() time.Duration { return r.Waited + r.Stolen + r.Stopped }
 
-// recovery is the window that tells of a recovery: from the fault until service was back, or until the end of the drill.
+// recovery is the window that tells of a recovery: from the fault until service was back, or until
+// the end of the drill.
 func (l *Ledger) recovery(f Figures) Interval {
 	fault, ok := l.Event(FaultInjected)
 	if !ok {

@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A planted machine did what is said here during a drill: for so much of each second some task waited, and so on.
+// A planted machine did what is said here during a drill: for so much of each second some task
+// waited, and so on.
 type planted struct {
 	waited, stolen, stopped float64
 	late                    int // of the requests after the fault
@@ -22,7 +23,8 @@ type planted struct {
 	full                    float64 // and all processors were in use for so much of the time
 }
 
-// drill returns a drill whose service was back so long after the fault, at +2 s of some, on that machine.
+// drill returns a drill whose service was back so long after the fault, at +2 s of some, on that
+// machine.
 func (m planted) drill(back time.Duration) *drtest.Ledger {
 	const every = 100 * ms
 	fault := drtest.Interval{Lo: 2 * time.Second, Hi: 2 * time.Second}
@@ -60,7 +62,8 @@ func (m planted) drill(back time.Duration) *drtest.Ledger {
 	return l
 }
 
-// A time that misses its limit is trusted as far as the machine kept up, and a time that meets it always.
+// A time that misses its limit is trusted as far as the machine kept up, and a time that meets it
+// always.
 func TestUntrustedMachine(t *testing.T) {
 	const limit = 5 * time.Second
 	for _, c := range []struct {
@@ -132,8 +135,8 @@ func TestUntrustedMachineExcusesNoLoss(t *testing.T) {
 	}
 }
 
-// How long the fault took to take effect may be the machine's doing, so what was lost meanwhile cannot be dated; on a quiet machine it is the
-// fault's.
+// How long the fault took to take effect may be the machine's doing, so what was lost meanwhile
+// cannot be dated; on a quiet machine it is the fault's.
 func TestUntrustedMachineWhileTheFaultTookEffect(t *testing.T) {
 	for _, c := range []struct {
 		waited float64
@@ -150,7 +153,8 @@ func TestUntrustedMachineWhileTheFaultTookEffect(t *testing.T) {
 	}
 }
 
-// Of a drill that did not get to its end, the machine is the reason where it did not keep up; and no reason where it did.
+// Of a drill that did not get to its end, the machine is the reason where it did not keep up; and
+// no reason where it did.
 func TestUntrustedMachineAtTheDeadline(t *testing.T) {
 	for _, c := range []struct {
 		waited float64
@@ -164,7 +168,8 @@ func TestUntrustedMachineAtTheDeadline(t *testing.T) {
 	}
 }
 
-// A drill takes readings of the machine, and what the engine takes to start containers during it, but not after it.
+// A drill takes readings of the machine, and what the engine takes to start containers during it,
+// but not after it.
 func TestMachineIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(system)
@@ -237,8 +242,9 @@ func busy(l *drtest.Ledger, from, to time.Duration) {
 	}
 }
 
-// A drill that did not get to its end is untrusted by what the machine did in what it did not get through, however long it kept up before
-// and after that, and not by what it did when that was over.
+// A drill that did not get to its end is untrusted by what the machine did in what it did not get
+// through, however long it kept up before and after that, and not by what it did when that was
+// over.
 func TestUntrustedMachineOfWhatBroke(t *testing.T) {
 	const fault = 2 * time.Second // it is back ten seconds later, and the drill ends at 15 s
 	broke := func(l *drtest.Ledger) { l.Broken = `runbook step "promote": exit code 1` }
@@ -320,7 +326,8 @@ func (p slowPayer) Bill(context.Context) (drtest.Bill, error) {
 	return drtest.Bill{}, p.err
 }
 
-// The machine is read from the start on, so that a drill that breaks at once knows what it did; and the load begins when it does.
+// The machine is read from the start on, so that a drill that breaks at once knows what it did; and
+// the load begins when it does.
 func TestMachineIsReadFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc := new(system).scenario()
@@ -338,7 +345,8 @@ func TestMachineIsReadFromTheStart(t *testing.T) {
 	})
 }
 
-// A stall that is no strain is told by itself. What it may have hidden is not known: played again, it may be seen.
+// A stall that is no strain is told by itself. What it may have hidden is not known: played again,
+// it may be seen.
 func TestStallIsNoStrain(t *testing.T) {
 	for _, c := range []struct {
 		stalled bool
@@ -368,7 +376,8 @@ func TestStallIsNoStrain(t *testing.T) {
 	}
 }
 
-// That health never turned bad is not known where it was not asked for as long as clients saw it be down.
+// That health never turned bad is not known where it was not asked for as long as clients saw it be
+// down.
 func TestUndetectedInAStall(t *testing.T) {
 	for _, c := range []struct {
 		reason           string

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A Model is what the configuration of a system alone says of its RTO, before anything is measured: the sum of its terms.
+// A Model is what the configuration of a system alone says of its RTO, before anything is measured:
+// the sum of its terms.
 type Model []Term
 
 // A Term is one part of a [Model], such as "lease runs out", 19 s at best and 20 s at worst.
@@ -52,8 +53,8 @@ func (m Model) against(limit time.Duration) string {
 	}
 }
 
-// explains is judged for every drill with a model: a measured RTO that the model does not explain means that the model
-// or the system is not understood.
+// explains is judged for every drill with a model: a measured RTO that the model does not explain
+// means that the model or the system is not understood.
 func (m Model) explains() Objective {
 	return Objective{name: "model", judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RTO.Known {

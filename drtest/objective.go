@@ -21,9 +21,10 @@ type Objective struct {
 	judge   func(*Ledger, Figures) Verdict
 }
 
-// RTO requires service to be back within limit of the fault, and to stay: the time counts to the first
-// acked request after the last one that failed, with a steady window after it. Where only some requests failed, it counts to the
-// last of as many acks as show that no more fail. The verdict says which failure rate they exclude.
+// RTO requires service to be back within limit of the fault, and to stay: the time counts to the
+// first acked request after the last one that failed, with a steady window after it. Where only
+// some requests failed, it counts to the last of as many acks as show that no more fail. The
+// verdict says which failure rate they exclude.
 //
 // With a [Model] a limit that is not the configuration's worst case is pointed out.
 func RTO(limit time.Duration) Objective {
@@ -40,8 +41,9 @@ func RTO(limit time.Duration) Objective {
 	return o
 }
 
-// ErrorRate requires the share of requests that still fail once service is back to be at most so much, such as 0.01. It takes 299 acks
-// in a row to exclude a rate above one per cent with a confidence of 95 %, and the drill goes on until it has them.
+// ErrorRate requires the share of requests that still fail once service is back to be at most so
+// much, such as 0.01. It takes 299 acks in a row to exclude a rate above one per cent with a
+// confidence of 95 %, and the drill goes on until it has them.
 func ErrorRate(atMost float64) Objective {
 	if !(atMost > 0 && atMost < 1) {
 		return Objective{name: "error rate", share: &atMost} // refused with the scenario
@@ -137,25 +139,26 @@ func HealLag(limit time.Duration) Objective {
 	return o
 }
 
-// WorkRTO requires every unit that was in flight at the fault to be past its progress at the fault within
-// limit of it.
+// WorkRTO requires every unit that was in flight at the fault to be past its progress at the fault
+// within limit of it.
 func WorkRTO(limit time.Duration) Objective {
 	o := within("work RTO", limit, since(FaultInjected), func(f Figures) Figure { return f.WorkRTO })
 	o.needs = tracked
 	return o
 }
 
-// LostWork requires that no unit in flight was rolled back by more than limit: by progress that clients
-// had seen longer than that before the fault.
+// LostWork requires that no unit in flight was rolled back by more than limit: by progress that
+// clients had seen longer than that before the fault.
 func LostWork(limit time.Duration) Objective {
 	o := within("lost work", limit, before, func(f Figures) Figure { return f.LostWork })
 	o.needs = tracked
 	return o
 }
 
-// RPO requires every acked unit to survive, except those acked within the window before the fault. Work
-// acked after the fault and lost always fails, and work that may have been does not pass. RPO(0) forgives nothing. A window is only met
-// when something older than the loss has survived: when the first unit of the load is lost, nobody knows how far the loss reaches.
+// RPO requires every acked unit to survive, except those acked within the window before the fault.
+// Work acked after the fault and lost always fails, and work that may have been does not pass.
+// RPO(0) forgives nothing. A window is only met when something older than the loss has survived:
+// when the first unit of the load is lost, nobody knows how far the loss reaches.
 func RPO(window time.Duration) Objective {
 	return Objective{name: "RPO", limit: window, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RPO.Known {
@@ -187,10 +190,12 @@ func RPO(window time.Duration) Objective {
 	}}
 }
 
-// AllRecovered requires that at least atLeast units were in flight at the fault, and that every one of them
-// finished with its right result, exactly once. With fewer in flight the drill shows nothing.
+// AllRecovered requires that at least atLeast units were in flight at the fault, and that every one
+// of them finished with its right result, exactly once. With fewer in flight the drill shows
+// nothing.
 //
-// Units that have merely not finished by the deadline, on a machine that did not keep up, are no failure but untrusted.
+// Units that have merely not finished by the deadline, on a machine that did not keep up, are no
+// failure but untrusted.
 func AllRecovered(atLeast int) Objective {
 	return Objective{name: "all recovered", count: &atLeast, needs: tracked, judge: func(l *Ledger, f Figures) Verdict {
 		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
@@ -228,8 +233,9 @@ func NoDuplicates() Objective {
 	}}
 }
 
-// RepeatedCalls requires that at most so many paid calls were repeats. A recovery that does work again pays for it
-// again: calls that were under way at a crash, and those since the last checkpoint.
+// RepeatedCalls requires that at most so many paid calls were repeats. A recovery that does work
+// again pays for it again: calls that were under way at a crash, and those since the last
+// checkpoint.
 func RepeatedCalls(atMost int) Objective {
 	needs := func(s Scenario) string {
 		_, ok := s.Workload.(Biller)
@@ -250,11 +256,13 @@ func RepeatedCalls(atMost int) Objective {
 	}}
 }
 
-// Transparent requires that no client sees the fault at all: none fails, none has its answer later than [Load].Timeout, and answers do
-// not become slow: of no hundred in a row more than one in twenty takes longer than twice the slowest of the steady window, and Load.Every.
-// Two of thirty are slow by chance on an ordinary machine, so it takes as many as show that with a confidence of 95 %.
-// Requests that fail on a machine that does not keep up may have failed for that, so an outage that is no longer than the machine's
-// part is no failure then but untrusted. A time in which no request was sent can hide an outage, so it does not pass.
+// Transparent requires that no client sees the fault at all: none fails, none has its answer later
+// than [Load].Timeout, and answers do not become slow: of no hundred in a row more than one in
+// twenty takes longer than twice the slowest of the steady window, and Load.Every. Two of thirty
+// are slow by chance on an ordinary machine, so it takes as many as show that with a confidence of
+// 95 %. Requests that fail on a machine that does not keep up may have failed for that, so an
+// outage that is no longer than the machine's part is no failure then but untrusted. A time in
+// which no request was sent can hide an outage, so it does not pass.
 func Transparent() Objective {
 	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
@@ -289,8 +297,8 @@ func Transparent() Objective {
 	}}
 }
 
-// asleep is for how long the test process stood still between the fault and the return of service, at most; or nothing, where clients
-// saw more of the outage than such a time can hide.
+// asleep is for how long the test process stood still between the fault and the return of service,
+// at most; or nothing, where clients saw more of the outage than such a time can hide.
 func (l *Ledger) asleep(f Figures) (longest time.Duration) {
 	window := l.recovery(f)
 	for _, stall := range l.stalls() {
@@ -307,7 +315,8 @@ func hidden(unseen time.Duration) string {
 	return fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(unseen))
 }
 
-// unmeasured is a verdict on a figure that is not known. An outage that no client saw may have been one while no request was sent.
+// unmeasured is a verdict on a figure that is not known. An outage that no client saw may have been
+// one while no request was sent.
 func (l *Ledger) unmeasured(fig Figure) Verdict {
 	v := Verdict{Why: fig.Why}
 	if fault, _ := l.Event(FaultInjected); fig.Why == noOutage {
@@ -333,7 +342,8 @@ type answers struct {
 // mostSlow is the share of answers that may be slow.
 const mostSlow = 0.05
 
-// answersInRow are judged at a time: an outage that is waited out must not be thinned by how long the drill goes on.
+// answersInRow are judged at a time: an outage that is waited out must not be thinned by how long
+// the drill goes on.
 const answersInRow = 100
 
 func (l *Ledger) answers(fault Interval) (a answers) {
@@ -379,12 +389,12 @@ func (l *Ledger) answers(fault Interval) (a answers) {
 	return a
 }
 
-// ErrInconclusive marks the error of a [Check] whose ledger, or of a [Proof] whose examination, does not show the
-// property either way.
+// ErrInconclusive marks the error of a [Check] whose ledger, or of a [Proof] whose examination,
+// does not show the property either way.
 var ErrInconclusive = errors.New("inconclusive")
 
-// Check makes an objective of any property of the ledger: it fails with the error that property returns, or is
-// inconclusive if that wraps [ErrInconclusive], or if property panics.
+// Check makes an objective of any property of the ledger: it fails with the error that property
+// returns, or is inconclusive if that wraps [ErrInconclusive], or if property panics.
 func Check(name string, property func(*Ledger) error) Objective {
 	if property == nil {
 		return Objective{name: name, kind: check} // refused with the scenario

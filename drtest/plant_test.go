@@ -12,22 +12,24 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// A plant is a service that goes wrong in exactly known ways: the truth that the harness has to find. What it
-// does is a function of the time, so its truth holds in virtual and in real time.
+// A plant is a service that goes wrong in exactly known ways: the truth that the harness has to
+// find. What it does is a function of the time, so its truth holds in virtual and in real time.
 type plant struct {
 	// The fault takes effect at a moment within Inject.
 	injectBefore, injectAfter time.Duration
 	// dated says that the fault knows when it took effect, up to some time later.
 	dated     bool
 	datedLate time.Duration
-	// stalls says that units in flight stop at the fault and go on later, without being started anew.
+	// stalls says that units in flight stop at the fault and go on later, without being started
+	// anew.
 	stalls bool
-	// The service is down in these windows, counted from the fault. The last one ends when the fault is
-	// healed and lag has passed, if the fault is held.
+	// The service is down in these windows, counted from the fault. The last one ends when the
+	// fault is healed and lag has passed, if the fault is held.
 	down []window
 	held bool
 	lag  time.Duration
-	// hang lets requests wait for their timeout while the service is down, instead of refusing them.
+	// hang lets requests wait for their timeout while the service is down, instead of refusing
+	// them.
 	hang bool
 	// rejects says that a refusal is a promise.
 	rejects bool
@@ -35,13 +37,14 @@ type plant struct {
 	detect time.Duration
 	// rejoin is how long after the fault its redundancy is back.
 	rejoin time.Duration
-	// answer, reading and poll are how long a request, a reading of progress and a health poll take.
+	// answer, reading and poll are how long a request, a reading of progress and a health poll
+	// take.
 	answer, reading, poll time.Duration
 	// slow is how much longer every third request or so takes.
 	slow time.Duration
 
-	// Units take steps of this length each. At the fault a unit in flight falls back by up to rollback
-	// steps, and it resumes when the service has been up for resume.
+	// Units take steps of this length each. At the fault a unit in flight falls back by up to
+	// rollback steps, and it resumes when the service has been up for resume.
 	steps     int
 	step      time.Duration
 	rollback  int
@@ -91,7 +94,8 @@ func (p *plant) up(at time.Time) bool {
 	return true
 }
 
-// noticed is how long after the fault it said that it is down, in the first of its windows in which it was asked.
+// noticed is how long after the fault it said that it is down, in the first of its windows in which
+// it was asked.
 func (p *plant) noticed() time.Duration {
 	notice := p.detect
 	for _, w := range p.down {
@@ -219,7 +223,8 @@ func (p *plant) look() (map[string]drtest.Progress, error) {
 	return all, nil
 }
 
-// told notes what a reading has returned. On a busy machine a client may have stopped waiting for its answer.
+// told notes what a reading has returned. On a busy machine a client may have stopped waiting for
+// its answer.
 func (p *plant) told(all map[string]drtest.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -283,8 +288,8 @@ func (p *plant) NothingLost(context.Context) (string, error) {
 	return fmt.Sprintf("%d units", len(p.order)), nil
 }
 
-// Bill charges ten for each step of a unit that was done, once before the fault and again after it if need be. There were
-// others before the drill.
+// Bill charges ten for each step of a unit that was done, once before the fault and again after it
+// if need be. There were others before the drill.
 func (p *plant) Bill(context.Context) (drtest.Bill, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -364,7 +369,8 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 			wrong = append(wrong, fmt.Sprintf("%s: truth is %v, measured %v", name, want, got))
 		}
 	}
-	// A busy machine fails requests that the plant does not. For how long it did, nobody knows: but it was no shorter.
+	// A busy machine fails requests that the plant does not. For how long it did, nobody knows: but
+	// it was no shorter.
 	strays := 0
 	served := contains
 	injected, _ := l.Event(drtest.FaultInjected)
@@ -386,7 +392,8 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	outage, detect := p.served().Sub(p.fault), p.noticed()
 	served("RTO", f.RTO, outage)
 	served("outage", f.Outage, outage)
-	// Nor does anybody know what a service would have said that was asked for its health and got no time to answer.
+	// Nor does anybody know what a service would have said that was asked for its health and got no
+	// time to answer.
 	answered := func(e drtest.Event) bool {
 		return e.Kind != drtest.HealthLost || e.Hi < injected.Lo || !strings.Contains(e.Note, context.DeadlineExceeded.Error())
 	}
@@ -496,8 +503,8 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 		}
 	}
 
-	// Which units were acked before the fault is for the client's clock to say: in real time the answer to
-	// some request is on its way when the fault is injected.
+	// Which units were acked before the fault is for the client's clock to say: in real time the
+	// answer to some request is on its way when the fault is injected.
 	told := map[string]bool{}
 	var fault drtest.Event
 	for _, e := range l.Events {

@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDrillsShareNoIDs: drills that begin at the same moment may share a store, and must not take the work of others for theirs.
+// TestDrillsShareNoIDs: drills that begin at the same moment may share a store, and must not take
+// the work of others for theirs.
 func TestDrillsShareNoIDs(t *testing.T) {
 	seen := map[string]int{}
 	synctest.Test(t, func(t *testing.T) {
@@ -69,7 +70,8 @@ type shortTest struct {
 
 func (s shortTest) Deadline() (time.Time, bool) { return s.end, true }
 
-// TestDeadlineBeyondTheTest: go test's own -timeout ends the binary without a verdict, so a drill that may reach it is refused.
+// TestDeadlineBeyondTheTest: go test's own -timeout ends the binary without a verdict, so a drill
+// that may reach it is refused.
 func TestDeadlineBeyondTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{T: t, ctx: t.Context()}
@@ -84,7 +86,8 @@ func TestDeadlineBeyondTheTest(t *testing.T) {
 	})
 }
 
-// A drill that would have had its time alone is untrusted: how many are played beside it, and before it, is the machine's doing.
+// A drill that would have had its time alone is untrusted: how many are played beside it, and
+// before it, is the machine's doing.
 func TestDeadlineBeyondTheTestForOthers(t *testing.T) {
 	r := &recorder{T: t, ctx: t.Context()}
 	defer func() {
@@ -129,7 +132,8 @@ func (s *stuck) Progress(context.Context) (map[string]drtest.Progress, error) {
 	return units, nil
 }
 
-// TestUnfinishedWorkIsNamed: the deadline names the units that have not finished, and how far they came.
+// TestUnfinishedWorkIsNamed: the deadline names the units that have not finished, and how far they
+// came.
 func TestUnfinishedWorkIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc := new(system).scenario()
@@ -151,7 +155,8 @@ func TestUnfinishedWorkIsNamed(t *testing.T) {
 	})
 }
 
-// unhurried takes half a second for each of ten steps of a unit, whatever happens to it. Its first readings of the survivors fail.
+// unhurried takes half a second for each of ten steps of a unit, whatever happens to it. Its first
+// readings of the survivors fail.
 type unhurried struct {
 	drtest.Workload
 	mu       sync.Mutex
@@ -187,7 +192,8 @@ func (u *unhurried) Survivors(ctx context.Context) ([]string, error) {
 	return u.Workload.Survivors(ctx)
 }
 
-// TestWorkIsWaitedForAfterAFailedReading: work is not called unfinished since the first reading of what is held failed.
+// TestWorkIsWaitedForAfterAFailedReading: work is not called unfinished since the first reading of
+// what is held failed.
 func TestWorkIsWaitedForAfterAFailedReading(t *testing.T) {
 	for _, c := range []struct {
 		fails int

@@ -13,9 +13,10 @@ type Moment struct {
 	Source string   // where it is seen: the receipt of the fault, "clients", "Health", "runbook", "heal", that of a [Stage]
 }
 
-// Recovery breaks the recovery down into its moments, in the order in which each had certainly come: the fault, the first
-// failure that clients saw, detection, steps of the runbook, stages, the end of the fault, "served again", which is the
-// RTO, and "steady again". It is empty when no fault was injected.
+// Recovery breaks the recovery down into its moments, in the order in which each had certainly
+// come: the fault, the first failure that clients saw, detection, steps of the runbook, stages, the
+// end of the fault, "served again", which is the RTO, and "steady again". It is empty when no fault
+// was injected.
 func (l *Ledger) Recovery() []Moment {
 	fault, injected := l.Event(FaultInjected)
 	if !injected {

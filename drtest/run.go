@@ -31,12 +31,12 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// Run plays s and fails t for every objective that is not met. While it plays, it logs one line for each
-// phase of the drill and appends to a journal, which stays as evidence when the test fails: see
-// [EvidenceDir] and [ReadReport].
+// Run plays s and fails t for every objective that is not met. While it plays, it logs one line for
+// each phase of the drill and appends to a journal, which stays as evidence when the test fails:
+// see [EvidenceDir] and [ReadReport].
 //
-// A drill that the machine kept from its verdict fails t, too, and says how to play it again, alone; "drreport run" does so by
-// itself.
+// A drill that the machine kept from its verdict fails t, too, and says how to play it again,
+// alone; "drreport run" does so by itself.
 func Run(t TB, s Scenario) *Report {
 	t.Helper()
 	if err := s.validate(); err != nil {
@@ -100,7 +100,8 @@ func endOf(t TB) (end time.Time, bounded bool) {
 	return time.Time{}, false
 }
 
-// say tells t what was concluded: what failed first, and what merely held for as long as the drill went in one line.
+// say tells t what was concluded: what failed first, and what merely held for as long as the drill
+// went in one line.
 func say(t TB, r *Report) {
 	t.Helper()
 	var held []string
@@ -127,8 +128,9 @@ func say(t TB, r *Report) {
 	}
 }
 
-// Untrusted tells the report of a run that t, if it fails, does so since the machine did not keep up:
-// "drreport run" plays it again, alone. A drill says so by itself: this is for what a test does beside it.
+// Untrusted tells the report of a run that t, if it fails, does so since the machine did not keep
+// up: "drreport run" plays it again, alone. A drill says so by itself: this is for what a test does
+// beside it.
 func Untrusted(t TB, why string) {
 	t.Helper()
 	announce.Tell(t, announce.Untrusted, why)

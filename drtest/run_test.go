@@ -22,7 +22,6 @@ import (
 // recorder is a test that writes down what is said to it.
 type recorder struct {
 	*testing.T
-	dir    string
 	ctx    context.Context
 	log    []string
 	failed bool
@@ -45,7 +44,8 @@ func (r *recorder) Fatalf(f string, a ...any) {
 	panic(r)
 }
 
-// record runs s and returns all that the test was told, with the variable names and numbers taken out.
+// record runs s and returns all that the test was told, with the variable names and numbers taken
+// out.
 func record(t *testing.T, ctx func(context.Context) context.Context, s drtest.Scenario) string {
 	t.Setenv("TMPDIR", t.TempDir())
 	r := &recorder{T: t}
@@ -694,7 +694,8 @@ func TestRefusedScenarios(t *testing.T) {
 	}
 }
 
-// TestNamesOfObjectives: no stage and no proof may have the name of an objective of this package, or two verdicts would.
+// TestNamesOfObjectives: no stage and no proof may have the name of an objective of this package,
+// or two verdicts would.
 func TestNamesOfObjectives(t *testing.T) {
 	l := hand(2000*ms, modelled(0, time.Second))
 	all := drtest.Judge(l, drtest.RTO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.RPO(1),

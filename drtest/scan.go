@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// scan adds the record of a line where it is one of those of which a journal has many, written as a journal writes it. All others
-// are left to encoding/json, which takes ten times as long, and so is whatever does not look as expected.
+// scan adds the record of a line where it is one of those of which a journal has many, written as a
+// journal writes it. All others are left to encoding/json, which takes ten times as long, and so is
+// whatever does not look as expected.
 func (b *book) scan(fields []byte) (known bool, err error) {
 	s := scanner{rest: fields, fits: true}
 	switch {

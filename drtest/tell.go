@@ -2,8 +2,8 @@ package drtest
 
 import "sync"
 
-// A teller passes records on in their order, from a goroutine of its own: a slow disk or log must not hold up the load. It keeps
-// what it could not pass on yet.
+// A teller passes records on in their order, from a goroutine of its own: a slow disk or log must
+// not hold up the load. It keeps what it could not pass on yet.
 type teller struct {
 	mu     sync.Mutex
 	queue  []record

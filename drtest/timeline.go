@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Timeline returns one line per event, counted from the fault, with the first and last failed request and
-// the return of service among them.
+// Timeline returns one line per event, counted from the fault, with the first and last failed
+// request and the return of service among them.
 func (l *Ledger) Timeline() string {
 	fault, _ := l.Event(FaultInjected)
 	var shown []Event

@@ -29,9 +29,9 @@ func millis(t *rapid.T, name string, from, to int) time.Duration {
 	return time.Duration(rapid.IntRange(from, to).Draw(t, name)) * time.Millisecond
 }
 
-// anyPlant draws a service that goes wrong in known ways. It is down for no less than least milliseconds at a
-// time, which must be more than a period of the load and two answers, or all requests may pass beside it.
-// Everything else is free.
+// anyPlant draws a service that goes wrong in known ways. It is down for no less than least
+// milliseconds at a time, which must be more than a period of the load and two answers, or all
+// requests may pass beside it. Everything else is free.
 func anyPlant(t *rapid.T, least int) *plant {
 	p := &plant{
 		injectBefore: millis(t, "inject before", 0, 90),
@@ -62,7 +62,8 @@ func anyPlant(t *rapid.T, least int) *plant {
 		p.down = append(p.down, window{at, to})
 		at = to + millis(t, "up", 150, 400)
 	}
-	// The system notices within its first window, and long enough before its end for a poll to see it.
+	// The system notices within its first window, and long enough before its end for a poll to see
+	// it.
 	p.detect = millis(t, "detect", 0, int(p.down[0].to/time.Millisecond)*3/4-100)
 	return p
 }
@@ -86,8 +87,8 @@ func (p *plant) scenario() drtest.Scenario {
 	return s
 }
 
-// TestPlantedTruth holds the harness against services whose failures are exactly known: every interval must
-// contain the truth, every count must be exact.
+// TestPlantedTruth holds the harness against services whose failures are exactly known: every
+// interval must contain the truth, every count must be exact.
 func TestPlantedTruth(t *testing.T) {
 	const batches = 10 // of rapid's hundred checks each
 	for batch := range batches {
@@ -114,8 +115,9 @@ func TestPlantedTruth(t *testing.T) {
 	}
 }
 
-// TestPlantedTruthOverHTTP does the same in real time, with clients and services that talk over loopback. On a machine that is too
-// busy for some of them to come to a steady state it shows less, but what it shows has to be true.
+// TestPlantedTruthOverHTTP does the same in real time, with clients and services that talk over
+// loopback. On a machine that is too busy for some of them to come to a steady state it shows less,
+// but what it shows has to be true.
 func TestPlantedTruthOverHTTP(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Int64

@@ -31,9 +31,9 @@ func (u unit) at() Progress {
 	return u.seen[u.before-1].Progress
 }
 
-// most returns the most progress that the unit can have had at the fault, as far as clients know: what they
-// saw while it was being injected, and, if the unit was not started anew since, what the first sample after it
-// showed.
+// most returns the most progress that the unit can have had at the fault, as far as clients know:
+// what they saw while it was being injected, and, if the unit was not started anew since, what the
+// first sample after it showed.
 func (u unit) most(first Interval) int {
 	most := u.at().Done
 	for _, p := range u.seen[:u.during] {
@@ -98,8 +98,8 @@ func (l *Ledger) work(fault Interval, f *Figures) {
 	f.LostWork = lostWork(fault, units)
 }
 
-// inFlight collects the units that were acked before the fault, as RPO counts it, and that no sample before
-// it showed finished, or a later one showed unfinished again.
+// inFlight collects the units that were acked before the fault, as RPO counts it, and that no
+// sample before it showed finished, or a later one showed unfinished again.
 func (l *Ledger) inFlight(fault Interval) []unit {
 	units, seen := map[string]*unit{}, l.seen()
 	for _, op := range l.Ops {
@@ -136,9 +136,9 @@ func (l *Ledger) inFlight(fault Interval) []unit {
 	return flying
 }
 
-// workRTO is the time until every unit was past its progress at the fault. That progress is known from samples,
-// so it has bounds of its own: the least is what clients had seen before the fault, and with it work resumed
-// the earliest; with the most that it can have been, the latest.
+// workRTO is the time until every unit was past its progress at the fault. That progress is known
+// from samples, so it has bounds of its own: the least is what clients had seen before the fault,
+// and with it work resumed the earliest; with the most that it can have been, the latest.
 func (l *Ledger) workRTO(fault Interval, units []unit) Figure {
 	first := Interval{Lo: Forever} // the first sample after the fault
 	for _, s := range l.Samples {
@@ -157,8 +157,8 @@ func (l *Ledger) workRTO(fault Interval, units []unit) Figure {
 	return fig
 }
 
-// resumed finds the last sample after the fault in which some unit was not past a progress, and the first one
-// after it; and how many units never were.
+// resumed finds the last sample after the fault in which some unit was not past a progress, and the
+// first one after it; and how many units never were.
 func (l *Ledger) resumed(fault Interval, units []unit, progress func(unit) int) (resumed Interval, behind int) {
 	at := map[string]int{}
 	attempt := map[string]int{}
@@ -179,8 +179,8 @@ func (l *Ledger) resumed(fault Interval, units []unit, progress func(unit) int) 
 			if !ok {
 				continue
 			}
-			// A unit that is past, but started anew from behind since the last sample, was behind between
-			// the two. A count of attempts that begins anew says so, too.
+			// A unit that is past, but started anew from behind since the last sample, was behind
+			// between the two. A count of attempts that begins anew says so, too.
 			if p.Attempt > 0 && p.Attempt != attempt[id] && p.From <= done {
 				resumed = Interval{Lo: previous, Hi: Forever}
 			}
@@ -202,9 +202,9 @@ func (l *Ledger) resumed(fault Interval, units []unit, progress func(unit) int) 
 	return resumed, len(waiting)
 }
 
-// lostWork finds the worst rollback: of each unit, the time from when the progress that it resumed from had
-// first been seen until the fault. Progress that was seen while the fault was being injected may have been
-// before or after it, so it counts for the strict end only.
+// lostWork finds the worst rollback: of each unit, the time from when the progress that it resumed
+// from had first been seen until the fault. Progress that was seen while the fault was being
+// injected may have been before or after it, so it counts for the strict end only.
 func lostWork(fault Interval, units []unit) Figure {
 	var worst Interval
 	for _, u := range units {
@@ -244,8 +244,8 @@ func lostWork(fault Interval, units []unit) Figure {
 	return known(worst)
 }
 
-// recounted returns two attempts of a unit, the later of which is the lower: whatever counts them has begun anew. One that waits
-// has none.
+// recounted returns two attempts of a unit, the later of which is the lower: whatever counts them
+// has begun anew. One that waits has none.
 func (u unit) recounted() (was, is int) {
 	for _, p := range u.seen {
 		if p.Attempt > 0 && p.Attempt < was {

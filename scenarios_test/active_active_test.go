@@ -25,12 +25,13 @@ const (
 	witness
 )
 
-// places is how many workflows an instance executes at a time. Twenty-two of the load are in flight at any moment: two instances
-// carry it, one alone does not.
+// places is how many workflows an instance executes at a time. Twenty-two of the load are in flight
+// at any moment: two instances carry it, one alone does not.
 const places = 17
 
-// An activeActive is a service with an instance in each of two regions and one cluster across both. Clients ask the
-// instances in turn. In the region that will survive there is room for more instances.
+// An activeActive is a service with an instance in each of two regions and one cluster across both.
+// Clients ask the instances in turn. In the region that will survive there is room for more
+// instances.
 type activeActive struct {
 	*clustered
 	app      *instances
@@ -41,7 +42,8 @@ type activeActive struct {
 	spares   []*containertest.Service
 }
 
-// startActiveActive starts all of it. Members and instances know each other by their names; over the WAN a gateway answers to them.
+// startActiveActive starts all of it. Members and instances know each other by their names; over
+// the WAN a gateway answers to them.
 func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 	t.Helper()
 	r := &activeActive{}
@@ -75,7 +77,8 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 	return r
 }
 
-// startInstances starts the provider, which is everywhere, an instance in each region, and two that are put aside.
+// startInstances starts the provider, which is everywhere, an instance in each region, and two that
+// are put aside.
 func (r *activeActive) startInstances(t *testing.T) {
 	t.Helper()
 	configs := []containertest.Config{{
@@ -89,9 +92,11 @@ func (r *activeActive) startInstances(t *testing.T) {
 			Name: name, Image: containertest.Build(t, variant{}.image()), Network: network, Port: 8080,
 			Env: map[string]string{
 				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": selected.checkpoint.String(),
-				// Over the WAN a connection takes four round trips. Nobody is silent: the ways to a region that died refuse.
+				// Over the WAN a connection takes four round trips. Nobody is silent: the ways to a
+				// region that died refuse.
 				"CONNECT_TIMEOUT": "500ms", "MAX_RUNNING": strconv.Itoa(places),
-				// A workflow's lease outlives a planned switchover, in which nobody can renew it, and not the loss of a region.
+				// A workflow's lease outlives a planned switchover, in which nobody can renew it,
+				// and not the loss of a region.
 				"LEASE_TTL": "10s",
 			},
 			Restart: containertest.RestartOnFailure,
@@ -113,8 +118,9 @@ func (r *activeActive) startInstances(t *testing.T) {
 
 func (r *activeActive) survivor() int { return 1 - r.lost }
 
-// lose is the loss of the leader's region: all that runs there dies at once, and then the ways to it are cut. Were they cut before,
-// a leader that lives on for half a second would miss its standby and take it out of the store, and nobody might take over.
+// lose is the loss of the leader's region: all that runs there dies at once, and then the ways to
+// it are cut. Were they cut before, a leader that lives on for half a second would miss its standby
+// and take it out of the store, and nobody might take over.
 func (r *activeActive) lose() drtest.Fault {
 	deaths := drtest.Together(r.leader.Kill(), r.Store.Members[r.lost].Kill(), r.app.each[0].service.Kill())
 	cuts := drtest.Together(r.ways[r.survivor()][r.lost].Cut(), r.ways[witness][r.lost].Cut())
@@ -163,8 +169,9 @@ var pending = regexp.MustCompile(`(?m)^orchestrator_workflows_pending (\d+)$`)
 // crowded is how many workflows may wait before another instance is started.
 const crowded = 10
 
-// scaleOut starts a further instance whenever more than ten workflows wait, as long as there is one, and returns when none
-// waits any more, after some did. Without a leader the service has nothing to do, so nobody waits then.
+// scaleOut starts a further instance whenever more than ten workflows wait, as long as there is
+// one, and returns when none waits any more, after some did. Without a leader the service has
+// nothing to do, so nobody waits then.
 func (r *activeActive) scaleOut(ctx context.Context) error {
 	var starts []func(context.Context) error
 	for _, spare := range r.spares {
@@ -200,7 +207,8 @@ func scaleOut(ctx context.Context, backlog func(context.Context) (int, error), s
 	}
 }
 
-// No more instances are started than are needed, and what has waited may be gone when the last one is ready.
+// No more instances are started than are needed, and what has waited may be gone when the last one
+// is ready.
 func TestScaleOutControl(t *testing.T) {
 	for _, c := range []struct {
 		reason  string
@@ -247,9 +255,10 @@ func (r *activeActive) served(ctx context.Context) error {
 	return err
 }
 
-// One of two active regions dies, that of the database's leader. The cluster fails over to the other region once the lease has
-// run out, whose instance takes the workflows over, and others are started there until none waits. Clients ask whoever
-// answers. Nothing that was acknowledged is lost.
+// One of two active regions dies, that of the database's leader. The cluster fails over to the
+// other region once the lease has run out, whose instance takes the workflows over, and others are
+// started there until none waits. Clients ask whoever answers. Nothing that was acknowledged is
+// lost.
 func activeActiveFailover(t testing.TB, r *activeActive) drtest.Scenario {
 	left := r.Others(r.leader)
 	s := r.scenario("Active-active failover", r.lose())
@@ -261,7 +270,8 @@ func activeActiveFailover(t testing.TB, r *activeActive) drtest.Scenario {
 	})
 	s.Proofs = append(r.proofs()[:2], r.commitsWait()) // one node is left, so there is none to compare its rows with
 	s.Model = append(leaseModel(r.clustered), drtest.Term{
-		// The region may have had the store's leader as well. Its successor gives every lease its whole time again.
+		// The region may have had the store's leader as well. Its successor gives every lease its
+		// whole time again.
 		Name: "store elects a leader", Worst: 3 * time.Second,
 		Source: "etcd's election-timeout of 1s, of which a follower waits up to two, and by one of which the successor extends leases",
 	})
@@ -271,7 +281,8 @@ func activeActiveFailover(t testing.TB, r *activeActive) drtest.Scenario {
 		drtest.RPO(0),
 		drtest.AllRecovered(20),
 		drtest.NoDuplicates(),
-		// The failover, two starts of an instance, one after the other, and the workflows that wait, seventeen at a time in each.
+		// The failover, two starts of an instance, one after the other, and the workflows that
+		// wait, seventeen at a time in each.
 		drtest.Reached("backlog gone", s.Model.RTO().Hi+10*time.Second),
 	}
 	s.Targets = targets(t, "DR-REGION-002")
@@ -337,8 +348,8 @@ func TestActiveActiveFailoverSabotaged(t *testing.T) {
 	})
 }
 
-// comeBack starts the members and the instance of the region that was lost again, which rewind and catch up. The ways to it
-// have been healed.
+// comeBack starts the members and the instance of the region that was lost again, which rewind and
+// catch up. The ways to it have been healed.
 func (r *activeActive) comeBack(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -351,8 +362,9 @@ func (r *activeActive) comeBack(t *testing.T) {
 	require.NoError(t, r.reset(t, r.mode))
 }
 
-// The region that was lost has come back and has caught up. A planned switchover gives it the database again, under load, as
-// any other: for the few seconds that the leader takes to stop and its standby to take over. Nothing is lost.
+// The region that was lost has come back and has caught up. A planned switchover gives it the
+// database again, under load, as any other: for the few seconds that the leader takes to stop and
+// its standby to take over. Nothing is lost.
 func failback(t *testing.T, r *activeActive, home *pgtest.Member) drtest.Scenario {
 	s := plannedSwitchover(t, r.clustered)
 	s.ID, s.Title, s.Category = "DR-REGION-003", "Failback to the region that was lost", regions
@@ -370,8 +382,8 @@ func failback(t *testing.T, r *activeActive, home *pgtest.Member) drtest.Scenari
 	return s
 }
 
-// The region takes the database over, but it has no instance, and the other one's does not reach it: the way there breaks
-// as soon as the leader has stopped.
+// The region takes the database over, but it has no instance, and the other one's does not reach
+// it: the way there breaks as soon as the leader has stopped.
 func TestFailbackSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	r := startActiveActive(t) // to fail back to the other region, none has to be lost before

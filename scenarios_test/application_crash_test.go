@@ -10,9 +10,9 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// The orchestrator is killed while it works, and its supervisor starts it again. It serves within three
-// seconds, every workflow is past its old progress within five, and no more work is done twice than one
-// checkpoint interval's.
+// The orchestrator is killed while it works, and its supervisor starts it again. It serves within
+// three seconds, every workflow is past its old progress within five, and no more work is done
+// twice than one checkpoint interval's.
 func applicationCrash(t testing.TB, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-001",
@@ -25,14 +25,14 @@ func applicationCrash(t testing.TB, app *orchestrator) drtest.Scenario {
 		Fault:      app.service.Crash(),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // nobody answers, so the next poll knows
-			// Docker's first back-off of 100 ms and 0.4 s for the start, and 0.3 s until the orchestrator has
-			// loaded its runs: 1 s, and a margin for a busy machine.
+			// Docker's first back-off of 100 ms and 0.4 s for the start, and 0.3 s until the
+			// orchestrator has loaded its runs: 1 s, and a margin for a busy machine.
 			drtest.RTO(3 * time.Second),
 			drtest.RPO(0),
 			// The same, and the work of one checkpoint interval again.
 			drtest.WorkRTO(5 * time.Second),
-			// The interval, and as much for a checkpoint that was being written, for a step that had begun
-			// before it, and for the width of the fault.
+			// The interval, and as much for a checkpoint that was being written, for a step that
+			// had begun before it, and for the width of the fault.
 			drtest.LostWork(2 * selected.checkpoint),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// attempt calls start with a test that start may fail without failing t, which owns what is started. Its error is what start
-// failed with.
+// attempt calls start with a test that start may fail without failing t, which owns what is
+// started. Its error is what start failed with.
 func attempt(t testing.TB, start func(testing.TB)) error {
 	a := &attempted{TB: t}
 	done, came := make(chan struct{}), false
@@ -29,7 +29,8 @@ func attempt(t testing.TB, start func(testing.TB)) error {
 	return nil
 }
 
-// attempted takes down what start fails with, and leaves to the test what comes later, as it cleans up.
+// attempted takes down what start fails with, and leaves to the test what comes later, as it cleans
+// up.
 type attempted struct {
 	testing.TB
 	over   bool

@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The server of the leader is killed. Its agent sees that within one round and gives up the lease, the standby
-// that has received most takes it, and the server that crashed follows. The orchestrator serves again within three seconds.
+// The server of the leader is killed. Its agent sees that within one round and gives up the lease,
+// the standby that has received most takes it, and the server that crashed follows. The
+// orchestrator serves again within three seconds.
 func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, server crash", c.leader.Crash())
 	s.ID = "DR-DB-004/crash"
@@ -29,8 +30,8 @@ func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 	return s
 }
 
-// The leader's node dies and stays dead. Nobody gives up its lease, which has to run out; then the standby that
-// has received most takes it. The orchestrator serves again within 25 seconds.
+// The leader's node dies and stays dead. Nobody gives up its lease, which has to run out; then the
+// standby that has received most takes it. The orchestrator serves again within 25 seconds.
 func nodeFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, node death", c.leader.Kill())
 	s.ID = "DR-DB-004/node"

@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Workflows take as long as those of most drills, with half of the calls: the processors are for the restore.
+// Workflows take as long as those of most drills, with half of the calls: the processors are for
+// the restore.
 const (
 	backedUpSteps   = 5
 	backedUpLatency = 300 * time.Millisecond
@@ -39,8 +40,9 @@ type backedUp struct {
 	app        *orchestrator
 }
 
-// startBackedUp starts an orchestrator with a history of a size, in compressed bytes, and backs its database up. The history
-// grows by a quarter of a backup's least size before each backup but the first, and by another that only WAL has.
+// startBackedUp starts an orchestrator with a history of a size, in compressed bytes, and backs its
+// database up. The history grows by a quarter of a backup's least size before each backup but the
+// first, and by another that only WAL has.
 func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
 	t.Helper()
 	b := &backedUp{repository: repository}
@@ -61,7 +63,8 @@ func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, netw
 	return b
 }
 
-// prepare makes a backed up server differ from its backup by a history of that size, which WAL has, and starts a spare.
+// prepare makes a backed up server differ from its backup by a history of that size, which WAL has,
+// and starts a spare.
 func (b *backedUp) prepare(t *testing.T, size int64) {
 	t.Helper()
 	require.GreaterOrEqual(t, b.backup.Stored, selected.backup, "bytes in the repository")
@@ -83,12 +86,14 @@ func (b *backedUp) useRestored(t *testing.T) {
 	b.prepare(t, 1e6) // not much more, so that the drills are of one size
 }
 
-// parts is how many tables the history is spread over. PostgreSQL keeps a table in files of at most a gigabyte, and the processes of a
-// restore share files: a large database has many, this one is to have some as well.
+// parts is how many tables the history is spread over. PostgreSQL keeps a table in files of at most
+// a gigabyte, and the processes of a restore share files: a large database has many, this one is to
+// have some as well.
 const parts = 4
 
-// grow adds rows to the history, tables that nobody changes any more. What they hold is the same in each run, and cannot be
-// compressed to less than size: each has 512 random bytes, as 1024 hexadecimal digits.
+// grow adds rows to the history, tables that nobody changes any more. What they hold is the same in
+// each run, and cannot be compressed to less than size: each has 512 random bytes, as 1024
+// hexadecimal digits.
 func (b *backedUp) grow(t *testing.T, size int64) {
 	t.Helper()
 	conn, err := b.primary.Connect(t.Context())
@@ -206,8 +211,8 @@ func (b *backedUp) proofs(next pgtest.BackupKind) []drtest.Proof {
 	}
 }
 
-// long has the load ask for workflows that take so many steps, until its fault, also when the steady state comes late. Requests of the
-// outage, which are rejected, use up what is left.
+// long has the load ask for workflows that take so many steps, until its fault, also when the
+// steady state comes late. Requests of the outage, which are rejected, use up what is left.
 func (b *backedUp) long(steps int, load drtest.Load) {
 	b.app.ask(slices.Repeat([]job{{steps: steps}}, 2*int(load.Steady/load.Every))...)
 }
@@ -222,7 +227,8 @@ func affected(atLeast int) drtest.Objective {
 	})
 }
 
-// newVolume is a repository in a Docker volume, and a network, for one of the tests that may restore at a time.
+// newVolume is a repository in a Docker volume, and a network, for one of the tests that may
+// restore at a time.
 func newVolume(t *testing.T) (*pgtest.Repository, string) {
 	t.Helper()
 	return pgtest.NewRepository(t), containertest.NewNetwork(t)

@@ -13,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A shiftedClock is a database whose now() is off. It stands before PostgreSQL's own in the search path, so that statements call it.
-// The clock of a container is that of its host, and cannot jump alone.
+// A shiftedClock is a database whose now() is off. It stands before PostgreSQL's own in the search
+// path, so that statements call it. The clock of a container is that of its host, and cannot jump
+// alone.
 type shiftedClock struct{ pg *pgtest.Node }
 
 // startShiftedClock starts a server whose clock can jump. It is right at first.
@@ -50,7 +51,8 @@ func (c shiftedClock) exec(ctx context.Context, sql string) (off string, err err
 	return off, err
 }
 
-// Jump returns a clock that shows another time from one moment to the next, as when it is set by hand. Heal sets it right.
+// Jump returns a clock that shows another time from one moment to the next, as when it is set by
+// hand. Heal sets it right.
 func (c shiftedClock) Jump(by time.Duration) drtest.Fault {
 	inject := func(ctx context.Context) (drtest.Effect, error) {
 		off, err := c.exec(ctx, shift(by))
@@ -63,8 +65,8 @@ func (c shiftedClock) Jump(by time.Duration) drtest.Fault {
 	return drtest.Fault{Name: fmt.Sprintf("the database's clock jumps by %v", by), Inject: inject, Heal: heal}
 }
 
-// The clock of the database jumps, and back again five seconds later. Two instances share the work. No client notices, and no
-// instance takes anything from the other.
+// The clock of the database jumps, and back again five seconds later. Two instances share the work.
+// No client notices, and no instance takes anything from the other.
 func clockJump(app *instances, clock shiftedClock, by time.Duration) drtest.Scenario {
 	return drtest.Scenario{
 		ID:        "DR-DB-011",
@@ -88,7 +90,8 @@ func clockJump(app *instances, clock shiftedClock, by time.Duration) drtest.Scen
 	}
 }
 
-// An instance dies for good as the clock of the database goes back by an hour. The other one takes its work over all the same.
+// An instance dies for good as the clock of the database goes back by an hour. The other one takes
+// its work over all the same.
 func clockBackAtCrash(app *instances, clock shiftedClock) drtest.Scenario {
 	s := clockJump(app, clock, -time.Hour)
 	s.ID += "/crash"
@@ -97,8 +100,9 @@ func clockBackAtCrash(app *instances, clock shiftedClock) drtest.Scenario {
 	s.HealAfter = 0
 	s.Objectives = []drtest.Objective{
 		drtest.RPO(0),
-		// A lease of three seconds since the last beat was seen, a probe interval of 100 ms until it is, a claim, and two steps of
-		// 600 ms, since the checkpoint may be one behind; and as much again for a busy machine.
+		// A lease of three seconds since the last beat was seen, a probe interval of 100 ms until
+		// it is, a claim, and two steps of 600 ms, since the checkpoint may be one behind; and as
+		// much again for a busy machine.
 		drtest.WorkRTO(9 * time.Second),
 		drtest.AllRecovered(20),
 		drtest.NoDuplicates(),

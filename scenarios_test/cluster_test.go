@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// calmLoad is [steadyLoad] with workflows of fewer calls, which leave the processors to the nodes. With four steps of 420 ms, 1.68 s, more than twenty workflows are in flight at any moment.
+// calmLoad is [steadyLoad] with workflows of fewer calls, which leave the processors to the nodes.
+// With four steps of 420 ms, 1.68 s, more than twenty workflows are in flight at any moment.
 var calmLoad = drtest.Load{Every: 75 * time.Millisecond, Timeout: time.Second, Steady: 1800 * time.Millisecond}
 
 const (
@@ -23,7 +24,8 @@ const (
 // patience is how long a client that is pinned to one node waits for an answer.
 const patience = time.Second
 
-// A clustered system is an orchestrator on a cluster, all members of which it knows, with a client pinned to each.
+// A clustered system is an orchestrator on a cluster, all members of which it knows, with a client
+// pinned to each.
 type clustered struct {
 	*pgtest.Cluster
 	app     *orchestrator
@@ -45,11 +47,13 @@ func startWithWriters(t testing.TB, mode pgtest.Mode, patience time.Duration, op
 	return c
 }
 
-// start starts the clients of a cluster: the orchestrator, which knows it by dsn, and the pinned ones.
+// start starts the clients of a cluster: the orchestrator, which knows it by dsn, and the pinned
+// ones.
 func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {
 	t.Helper()
 	proxy := proxytest.Start(t, c.Members[0].Network())
-	// A connection is tried at one member after the other: with two that are silent, a request must still be in time.
+	// A connection is tried at one member after the other: with two that are silent, a request must
+	// still be in time.
 	c.app = startOrchestrator(t, proxy, c.Members[0], variant{
 		latency: calmLatency, env: map[string]string{"DATABASE_URL": dsn, "CONNECT_TIMEOUT": "300ms"},
 	})
@@ -82,8 +86,8 @@ func (c *clustered) scenario(title string, fault drtest.Fault) drtest.Scenario {
 	}
 }
 
-// proofs are what the nodes themselves have to say in the end: that of the first ends the writers. Members are those
-// that live.
+// proofs are what the nodes themselves have to say in the end: that of the first ends the writers.
+// Members are those that live.
 func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "one writable node", Examine: func(context.Context) (string, error) {
@@ -114,14 +118,16 @@ func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
 	}
 }
 
-// commitsWait is for drills that promise to lose nothing when the leader goes: that must be no luck.
+// commitsWait is for drills that promise to lose nothing when the leader goes: that must be no
+// luck.
 func (c *clustered) commitsWait() drtest.Proof {
 	return pgtest.CommitsWait(c.leader.Node, "orchestrator")
 }
 
-// reconnect is what clients add to a failover: the breaker's trial that finds a primary which still waits for a standby
-// gives up after a second, the next one follows 300 ms later, requests are taken once a probe has got through, 100 ms after that,
-// and one is due in each interval of the load.
+// reconnect is what clients add to a failover: the breaker's trial that finds a primary which still
+// waits for a standby gives up after a second, the next one follows 300 ms later, requests are
+// taken once a probe has got through, 100 ms after that, and one is due in each interval of the
+// load.
 func reconnect(c *clustered) drtest.Term {
 	return drtest.Term{Name: "clients come back", Worst: 1400*time.Millisecond + c.load.Every,
 		Source: fmt.Sprintf("STATEMENT_TIMEOUT 1s, BREAKER_TIMEOUT 300ms, PROBE_INTERVAL 100ms, Load.Every %v", c.load.Every)}
@@ -132,7 +138,8 @@ func promotion(c *clustered) drtest.Term {
 	return drtest.Term{Name: "promotion", Worst: c.Timing.LoopWait, Source: "its agent looks again after loop_wait"}
 }
 
-// standbyFollows is what a new primary waits for, before it acknowledges anything, with synchronous replication.
+// standbyFollows is what a new primary waits for, before it acknowledges anything, with synchronous
+// replication.
 func standbyFollows(c *clustered) drtest.Term {
 	return drtest.Term{Name: "standby follows", Worst: 2 * c.Timing.LoopWait, Source: "loop_wait: one round to see the new leader, one to follow it"}
 }

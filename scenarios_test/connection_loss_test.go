@@ -10,8 +10,8 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// The connection to the database is cut for five seconds. The orchestrator says so within a second, serves
-// again within a second of the repair, and loses neither data nor work.
+// The connection to the database is cut for five seconds. The orchestrator says so within a second,
+// serves again within a second of the repair, and loses neither data nor work.
 func connectionLoss(t testing.TB, db *proxytest.Link, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DB-001",
@@ -24,10 +24,11 @@ func connectionLoss(t testing.TB, db *proxytest.Link, app *orchestrator) drtest.
 		Fault:      db.Cut(),
 		HealAfter:  5 * time.Second,
 		Objectives: []drtest.Objective{
-			// Three failed statements of a probe every 100 ms open the breaker: 0.4 s, and as much again for
-			// the poll and a busy machine.
+			// Three failed statements of a probe every 100 ms open the breaker: 0.4 s, and as much
+			// again for the poll and a busy machine.
 			drtest.Detection(time.Second),
-			// The breaker is half open every 300 ms and closes with the first probe after that, 100 ms later.
+			// The breaker is half open every 300 ms and closes with the first probe after that, 100
+			// ms later.
 			drtest.HealLag(time.Second),
 			drtest.RTO(6 * time.Second), // the five seconds and the heal lag
 			drtest.RPO(0),
@@ -43,7 +44,8 @@ func connectionLoss(t testing.TB, db *proxytest.Link, app *orchestrator) drtest.
 func TestConnectionLossSabotaged(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ sabotage, objective, reason string }{
-		// Nothing watches the connection, so the service believes that it is well until several of its probes had no answer.
+		// Nothing watches the connection, so the service believes that it is well until several of
+		// its probes had no answer.
 		{"no-breaker", "detection", "want at most 1s|health never turned bad"},
 		// The connections that broke are asked for ever.
 		{"stale-pool", "heal lag", "never served again"},

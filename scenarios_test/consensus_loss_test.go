@@ -11,8 +11,8 @@ import (
 	"github.com/drtest/suite/drtest/pgtest"
 )
 
-// Nobody reaches the consensus store for 20 seconds. The leader cannot renew its lease: it makes itself read only, and
-// leads again after the repair.
+// Nobody reaches the consensus store for 20 seconds. The leader cannot renew its lease: it makes
+// itself read only, and leads again after the repair.
 func consensusLoss(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Consensus store lost", c.Store.Isolate())
 	s.ID = "DR-DB-005"
@@ -45,7 +45,8 @@ func consensusLoss(_ *testing.T, c *clustered) drtest.Scenario {
 	return s
 }
 
-// In failsafe mode the leader stays primary, since it reaches every other member: clients notice nothing.
+// In failsafe mode the leader stays primary, since it reaches every other member: clients notice
+// nothing.
 func consensusLossFailsafe(t *testing.T, c *clustered) drtest.Scenario {
 	s := consensusLoss(t, c)
 	s.ID = "DR-DB-005/failsafe"

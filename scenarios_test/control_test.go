@@ -10,7 +10,8 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// Nothing happens to the system. The same engine that measures disasters must measure no outage and no loss.
+// Nothing happens to the system. The same engine that measures disasters must measure no outage and
+// no loss.
 func TestNoFaultControl(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t)

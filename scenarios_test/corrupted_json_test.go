@@ -20,9 +20,10 @@ import (
 // scrubInterval is how often the orchestrator of this drill verifies what is stored of its runs.
 const scrubInterval = 200 * time.Millisecond
 
-// A bug has stored JSON with a field of the wrong type, or without it, under checksums that match. The
-// orchestrator notices within a second, while it runs, and has caught up from the checkpoints before within
-// three. No client sees it, every result is right, and at most one and a half seconds of work are done again.
+// A bug has stored JSON with a field of the wrong type, or without it, under checksums that match.
+// The orchestrator notices within a second, while it runs, and has caught up from the checkpoints
+// before within three. No client sees it, every result is right, and at most one and a half seconds
+// of work are done again.
 func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DATA-002",
@@ -34,15 +35,17 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 		Health:     app.Uncorrupted,
 		Fault:      misshapeStates(t, pg),
 		Objectives: []drtest.Objective{
-			// The scrub interval and the poll: 0.3 s, and a margin for a busy machine. A save that finds another
-			// state than it left may be faster.
+			// The scrub interval and the poll: 0.3 s, and a margin for a busy machine. A save that
+			// finds another state than it left may be faster.
 			drtest.Detection(time.Second),
 			drtest.Transparent(),
 			drtest.RPO(0),
-			// Detection, two checkpoint intervals and a step of work again, and the next step: 1.6 s, and a margin.
+			// Detection, two checkpoint intervals and a step of work again, and the next step: 1.6
+			// s, and a margin.
 			drtest.WorkRTO(3 * time.Second),
-			// The wrong checkpoint is up to an interval old, and the one before it an interval older. One more
-			// is for a step that had begun before it, for a checkpoint that is late, and for the samples.
+			// The wrong checkpoint is up to an interval old, and the one before it an interval
+			// older. One more is for a step that had begun before it, for a checkpoint that is
+			// late, and for the samples.
 			drtest.LostWork(3 * frequently),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
@@ -73,9 +76,10 @@ func frequentScrub() map[string]string {
 	return env
 }
 
-// misshapeStates returns the work of a bug in whatever writes states: in the stored state of each open run that has
-// got anywhere, and in the copy of it in the run's history, the prompt is a number, or it is missing, in turn. The
-// checksums are those of what was written, so only who knows what a state must look like can tell.
+// misshapeStates returns the work of a bug in whatever writes states: in the stored state of each
+// open run that has got anywhere, and in the copy of it in the run's history, the prompt is a
+// number, or it is missing, in turn. The checksums are those of what was written, so only who knows
+// what a state must look like can tell.
 func misshapeStates(t testing.TB, pg *pgtest.Node) drtest.Fault {
 	schema, err := jsonschema.NewCompiler().Compile("../fixtures/orchestrator/checkpoint.json")
 	require.NoError(t, err)

@@ -16,9 +16,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The orchestrator is killed, and of what it had stored of its runs only the first half is there when it comes
-// back: no JSON any more. It reports so and serves within three seconds, and goes on from the last good checkpoint of each
-// run. No more work is done twice than a crash costs anyway, and every result is right.
+// The orchestrator is killed, and of what it had stored of its runs only the first half is there
+// when it comes back: no JSON any more. It reports so and serves within three seconds, and goes on
+// from the last good checkpoint of each run. No more work is done twice than a crash costs anyway,
+// and every result is right.
 func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DATA-001",
@@ -31,9 +32,9 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 		Fault:      drtest.Together(app.service.Crash(), tearStates(pg)),
 		Objectives: []drtest.Objective{
 			drtest.Detection(3 * time.Second), // states are verified as they are loaded, just before it serves
-			// These are as in the crash of an orchestrator with good states. For each bad one two more statements
-			// are made before it serves, a tenth of a second for all; and no more work is lost, since the
-			// history begins with a copy of the state that is damaged.
+			// These are as in the crash of an orchestrator with good states. For each bad one two
+			// more statements are made before it serves, a tenth of a second for all; and no more
+			// work is lost, since the history begins with a copy of the state that is damaged.
 			drtest.RTO(3 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(5 * time.Second),
@@ -46,7 +47,8 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 	}
 }
 
-// frequently is how often the workflows of these drills are saved, in every profile: there must be something to damage.
+// frequently is how often the workflows of these drills are saved, in every profile: there must be
+// something to damage.
 const frequently = 500 * time.Millisecond
 
 func frequentCheckpoints() map[string]string {
@@ -66,8 +68,9 @@ func TestCorruptedStateSabotaged(t *testing.T) {
 }
 
 // Uncorrupted asks the orchestrator whether it has found a corrupt checkpoint, as the rule
-// OrchestratorCheckpointCorrupt of its alerts.yaml does. It stays ready then, and should: a bad state of one run
-// is no reason to send clients of others away. An instance that does not answer has not found anything.
+// OrchestratorCheckpointCorrupt of its alerts.yaml does. It stays ready then, and should: a bad
+// state of one run is no reason to send clients of others away. An instance that does not answer
+// has not found anything.
 func (o *orchestrator) Uncorrupted(ctx context.Context) error {
 	const counter = "orchestrator_checkpoints_corrupt_total"
 	page, err := o.metrics(ctx)
@@ -85,9 +88,10 @@ func (o *orchestrator) Uncorrupted(ctx context.Context) error {
 	return fmt.Errorf("no %s among the metrics", counter)
 }
 
-// tearStates returns the damage that a torn write does: of the stored state of each open run that has got anywhere
-// only the first half is left. It waits until the database has no clients, since one of them could write the
-// right state over it, and so must come with what ends them. Nobody is told; the row itself is well.
+// tearStates returns the damage that a torn write does: of the stored state of each open run that
+// has got anywhere only the first half is left. It waits until the database has no clients, since
+// one of them could write the right state over it, and so must come with what ends them. Nobody is
+// told; the row itself is well.
 func tearStates(pg *pgtest.Node) drtest.Fault {
 	return drtest.Fault{Name: "tear stored states", Inject: func(ctx context.Context) (drtest.Effect, error) {
 		conn, err := pg.Connect(ctx)
@@ -136,8 +140,9 @@ func clientsGone(ctx context.Context, conn *pgx.Conn) error {
 // A storedState is what the database holds of a run's progress.
 type storedState struct{ Key, State, Checksum string }
 
-// spoil runs an UPDATE that returns the keys of the runs that it does harm to, and reads back what is stored of
-// them: before the commit, since afterwards the orchestrator may have repaired it. Fewer than five are an error.
+// spoil runs an UPDATE that returns the keys of the runs that it does harm to, and reads back what
+// is stored of them: before the commit, since afterwards the orchestrator may have repaired it.
+// Fewer than five are an error.
 func spoil(ctx context.Context, conn *pgx.Conn, update string) (rows []storedState, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		result, err := tx.Query(ctx, update)

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The database server is killed while it commits, and its supervisor starts it again. The orchestrator serves
-// again within five seconds and has lost nothing that it acknowledged. It did not crash itself, so no work is
-// done twice.
+// The database server is killed while it commits, and its supervisor starts it again. The
+// orchestrator serves again within five seconds and has lost nothing that it acknowledged. It did
+// not crash itself, so no work is done twice.
 func databaseCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DB-002",
@@ -27,10 +27,10 @@ func databaseCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 		Fault:      pg.Crash(),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
-			// Docker's first back-off of 100 ms and 0.4 s for the start, crash recovery of a few seconds of
-			// WAL in as many tenths, and a breaker that is half open every 300 ms, whose trial may run into
-			// the connect timeout of 1 s while the node has no address: 2.5 s, and as much again for a busy
-			// machine.
+			// Docker's first back-off of 100 ms and 0.4 s for the start, crash recovery of a few
+			// seconds of WAL in as many tenths, and a breaker that is half open every 300 ms, whose
+			// trial may run into the connect timeout of 1 s while the node has no address: 2.5 s,
+			// and as much again for a busy machine.
 			drtest.RTO(5 * time.Second),
 			drtest.RPO(0),
 			drtest.LostWork(selected.checkpoint),
@@ -49,7 +49,8 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 		options           []pgtest.Option
 		objective, reason string
 	}{
-		// Commits are acknowledged before they leave the server's memory, which is written every ten seconds.
+		// Commits are acknowledged before they leave the server's memory, which is written every
+		// ten seconds.
 		{"synchronous_commit=off", []pgtest.Option{pgtest.Setting("synchronous_commit", "off"), pgtest.Setting("wal_writer_delay", "10s")},
 			"RPO", `lost \d+ of \d+ acked`},
 		{"no supervisor", []pgtest.Option{pgtest.NoRestart()}, "RTO", "never served again"},

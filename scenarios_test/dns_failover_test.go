@@ -11,9 +11,10 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// The primary dies and stays dead, and the orchestrator finds its database by a name. The operator promotes the
-// synchronous replica and changes the name's DNS record, which the orchestrator follows within the record's TTL. It
-// must serve again within that and five seconds of the death, and have lost nothing that was acknowledged.
+// The primary dies and stays dead, and the orchestrator finds its database by a name. The operator
+// promotes the synchronous replica and changes the name's DNS record, which the orchestrator
+// follows within the record's TTL. It must serve again within that and five seconds of the death,
+// and have lost nothing that was acknowledged.
 func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchestrator) drtest.Scenario {
 	s := primaryFailover(t, pg, db.PointTo(pg.Replica), app)
 	s.ID = "DR-DB-004/dns"
@@ -21,9 +22,10 @@ func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchest
 	s.Title += ", found by DNS"
 	s.Objectives = []drtest.Objective{
 		drtest.Detection(time.Second), // as with a cut connection
-		// Detection, a promotion of half a second and a change of the record of half a second, the TTL, one attempt
-		// at the old address that began just before its end and gives up after a second, and a breaker that is half
-		// open every 300 ms: 2.5 s and the TTL, and a margin for a busy machine.
+		// Detection, a promotion of half a second and a change of the record of half a second, the
+		// TTL, one attempt at the old address that began just before its end and gives up after a
+		// second, and a breaker that is half open every 300 ms: 2.5 s and the TTL, and a margin for
+		// a busy machine.
 		drtest.RTO(5*time.Second + selected.ttl),
 		drtest.RPO(0),
 		drtest.AllRecovered(20),
@@ -33,7 +35,8 @@ func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchest
 	return s
 }
 
-// startDNSFailover starts a pair, a record that leads to its primary and an orchestrator that knows only that.
+// startDNSFailover starts a pair, a record that leads to its primary and an orchestrator that knows
+// only that.
 func startDNSFailover(t testing.TB, opts ...dnstest.Option) drtest.Scenario {
 	t.Helper()
 	pg := pgtest.StartPair(t, pgtest.Sync)

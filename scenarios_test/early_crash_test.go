@@ -15,9 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The orchestrator is killed before any workflow in flight has had a checkpoint since it was accepted, and its
-// supervisor starts it again. It serves within three seconds and has lost nothing that it acknowledged. Every workflow
-// goes on from its acceptance, so no more than its whole is done again.
+// The orchestrator is killed before any workflow in flight has had a checkpoint since it was
+// accepted, and its supervisor starts it again. It serves within three seconds and has lost nothing
+// that it acknowledged. Every workflow goes on from its acceptance, so no more than its whole is
+// done again.
 func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-002",
@@ -33,7 +34,8 @@ func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenari
 			drtest.RTO(3 * time.Second),   // as DR-APP-001
 			drtest.RPO(0),
 			drtest.WorkRTO(5 * time.Second), // the restart, and the whole of a workflow, which is 1.8 s
-			// The whole of a workflow, and half a second for the width of the fault and a busy machine.
+			// The whole of a workflow, and half a second for the width of the fault and a busy
+			// machine.
 			drtest.LostWork(steps*stepLatency + 500*time.Millisecond),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
@@ -47,7 +49,8 @@ func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenari
 // rareCheckpoints are too rare for a workflow of these drills to have one before it ends.
 var rareCheckpoints = map[string]string{"CHECKPOINT_INTERVAL": "30s"}
 
-// noCheckpoints is evidence that the database holds no checkpoint of an open workflow but that of its acceptance.
+// noCheckpoints is evidence that the database holds no checkpoint of an open workflow but that of
+// its acceptance.
 func noCheckpoints(pg *pgtest.Node) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		conn, err := pg.Connect(ctx)
@@ -67,8 +70,9 @@ func noCheckpoints(pg *pgtest.Node) func(context.Context) (string, error) {
 	}
 }
 
-// beganAgain demands that every unit in flight was executed a second time, from its beginning. One that ended in the moment
-// between the last look at it and the death was not in flight any more: nobody goes on with a first attempt after it.
+// beganAgain demands that every unit in flight was executed a second time, from its beginning. One
+// that ended in the moment between the last look at it and the death was not in flight any more:
+// nobody goes on with a first attempt after it.
 func beganAgain(l *drtest.Ledger) error {
 	f := drtest.Measure(l)
 	if !f.WorkKnown {

@@ -11,7 +11,8 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// TestImages makes the images that the drills run on. `make images` calls it, so that it can be seen at work.
+// TestImages makes the images that the drills run on. `make images` calls it, so that it can be
+// seen at work.
 func TestImages(t *testing.T) {
 	ours := []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image(), containertest.FirewallImage()}
 	for _, image := range slices.Concat(pgtest.Images(t), []containertest.Image{proxytest.Image(t), dnstest.Image(t)}, ours) {
@@ -19,9 +20,9 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// BenchmarkSetUp measures how long a drill waits for its system once the images exist, and which part of that
-// each stage takes: a pair with a streaming replica, the proxy with its links, and the provider with an
-// orchestrator that is ready.
+// BenchmarkSetUp measures how long a drill waits for its system once the images exist, and which
+// part of that each stage takes: a pair with a streaming replica, the proxy with its links, and the
+// provider with an orchestrator that is ready.
 func BenchmarkSetUp(b *testing.B) {
 	for _, image := range []containertest.Image{fakeLLM(), variant{}.image()} {
 		containertest.Build(b, image)

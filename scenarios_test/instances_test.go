@@ -16,7 +16,8 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// instances are orchestrators on one database as their clients see them, who turn to the next one when one fails.
+// instances are orchestrators on one database as their clients see them, who turn to the next one
+// when one fails.
 type instances struct {
 	each []*orchestrator
 	turn atomic.Uint64
@@ -78,8 +79,8 @@ func (a *instances) services() []*containertest.Service {
 	return all
 }
 
-// Do asks the instances in turn, until one accepts. The request may be repeated, since its key makes it one. It counts as rejected only if
-// none of them can have accepted it.
+// Do asks the instances in turn, until one accepts. The request may be repeated, since its key
+// makes it one. It counts as rejected only if none of them can have accepted it.
 func (a *instances) Do(ctx context.Context, id string) error {
 	rejected := true
 	var errs []error
@@ -111,8 +112,8 @@ func (a *instances) Survivors(ctx context.Context) ([]string, error) {
 	return nil, errors.Join(errs...)
 }
 
-// Progress is what the instances that answer say together. What an instance says of another one's workflows is late, so
-// within one attempt the most counts.
+// Progress is what the instances that answer say together. What an instance says of another one's
+// workflows is late, so within one attempt the most counts.
 func (a *instances) Progress(ctx context.Context) (map[string]drtest.Progress, error) {
 	units := make([]map[string]drtest.Progress, len(a.each))
 	errs := make([]error, len(a.each))

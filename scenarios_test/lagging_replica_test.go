@@ -12,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The leader's node dies while one asynchronous replica is far behind, further than maximum_lag_on_failover. The other
-// replica takes over, whatever the order in which they ask for the lease, and at most the last moment is lost.
+// The leader's node dies while one asynchronous replica is far behind, further than
+// maximum_lag_on_failover. The other replica takes over, whatever the order in which they ask for
+// the lease, and at most the last moment is lost.
 func laggingReplica(c *clustered, far *pgtest.Member) drtest.Scenario {
 	s := c.scenario("Primary dies, replica far behind", c.leader.Kill())
 	s.ID = "DR-DB-007"
@@ -37,7 +38,8 @@ func laggingReplica(c *clustered, far *pgtest.Member) drtest.Scenario {
 	return s
 }
 
-// fallBehind cuts replicas off from the leader and writes more than a replica that takes over may lack.
+// fallBehind cuts replicas off from the leader and writes more than a replica that takes over may
+// lack.
 func fallBehind(t *testing.T, c *clustered, far ...*pgtest.Member) {
 	t.Helper()
 	for _, m := range far {

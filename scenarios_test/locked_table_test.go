@@ -13,7 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// lockTable is a session that locks the table of the workflows and does not end, as a migration that goes wrong.
+// lockTable is a session that locks the table of the workflows and does not end, as a migration
+// that goes wrong.
 func lockTable(pg *pgtest.Node, mode string) drtest.Fault {
 	var conn *pgx.Conn
 	inject := func(ctx context.Context) (e drtest.Effect, err error) {
@@ -40,9 +41,9 @@ func lockTable(pg *pgtest.Node, mode string) drtest.Fault {
 	return drtest.Fault{Name: "lock workflows in " + mode + " mode", Inject: inject, Heal: heal}
 }
 
-// A migration locks the table of the workflows for five seconds, while the database answers all else. The orchestrator
-// says that it is not ready, refuses what it cannot store, and goes on once the lock is gone. Nothing is lost, and no call is paid
-// for twice.
+// A migration locks the table of the workflows for five seconds, while the database answers all
+// else. The orchestrator says that it is not ready, refuses what it cannot store, and goes on once
+// the lock is gone. Nothing is lost, and no call is paid for twice.
 func lockedTable(pg *pgtest.Node, app *orchestrator, mode string) drtest.Scenario {
 	return drtest.Scenario{
 		ID:        "DR-DB-010",

@@ -13,9 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A naive script takes a replica that it cannot see replicate for the survivor of a dead primary, and promotes it
-// without fencing the primary, which lives and serves the clients that are pinned to it. No two nodes may accept
-// writes at once, and no write that a node acknowledged may be missing on the survivor.
+// A naive script takes a replica that it cannot see replicate for the survivor of a dead primary,
+// and promotes it without fencing the primary, which lives and serves the clients that are pinned
+// to it. No two nodes may accept writes at once, and no write that a node acknowledged may be
+// missing on the survivor.
 func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestrator, writers *pgtest.Writers) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DB-NAIVE",
@@ -50,7 +51,8 @@ func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestra
 	}
 }
 
-// naiveScript cuts the replication and promotes the replica. Clients of the primary see nothing of it.
+// naiveScript cuts the replication and promotes the replica. Clients of the primary see nothing of
+// it.
 func naiveScript(pg *pgtest.Pair, replication *proxytest.Link) drtest.Fault {
 	cut := replication.Cut()
 	return drtest.Fault{Name: "promotion without a fence", Inject: func(ctx context.Context) (drtest.Effect, error) {
@@ -82,7 +84,8 @@ func writable(ctx context.Context, n *pgtest.Node) error {
 	return err
 }
 
-// The instruments, not the clients, tell of a split brain: to the clients of the old primary nothing happens.
+// The instruments, not the clients, tell of a split brain: to the clients of the old primary
+// nothing happens.
 func TestNaivePromotionSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg, proxy, replication := startAsynchronousPair(t)

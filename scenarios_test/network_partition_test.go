@@ -10,9 +10,10 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// The network between the orchestrator and the database loses every packet for five seconds, and nobody is
-// told. The orchestrator gives up on its database within two seconds and serves again within two seconds of
-// the repair. Work in progress goes on in memory: neither data nor work is lost.
+// The network between the orchestrator and the database loses every packet for five seconds, and
+// nobody is told. The orchestrator gives up on its database within two seconds and serves again
+// within two seconds of the repair. Work in progress goes on in memory: neither data nor work is
+// lost.
 func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-NET-001",
@@ -25,13 +26,13 @@ func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.S
 		Fault:      app.service.Partition(pg),
 		HealAfter:  5 * time.Second,
 		Objectives: []drtest.Objective{
-			// Silence is noticed by timeouts only. A probe begins 100 ms after the one before it and gives up after
-			// 500 ms, so the third one in a row has failed after 1.8 s. The statements of clients, which fail
-			// after 1 s, make it 1.2 s.
+			// Silence is noticed by timeouts only. A probe begins 100 ms after the one before it
+			// and gives up after 500 ms, so the third one in a row has failed after 1.8 s. The
+			// statements of clients, which fail after 1 s, make it 1.2 s.
 			drtest.Detection(2 * time.Second),
-			// The trial of the breaker that began just before the repair may wait out the connect timeout of
-			// 1 s, since its packet is sent again only then. The next one follows 300 ms later, with the next
-			// request: 1.4 s, and a margin for a busy machine.
+			// The trial of the breaker that began just before the repair may wait out the connect
+			// timeout of 1 s, since its packet is sent again only then. The next one follows 300 ms
+			// later, with the next request: 1.4 s, and a margin for a busy machine.
 			drtest.HealLag(2 * time.Second),
 			drtest.RTO(7 * time.Second), // the five seconds and the heal lag
 			drtest.RPO(0),

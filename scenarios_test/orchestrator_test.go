@@ -27,8 +27,8 @@ import (
 	"github.com/drtest/suite/fixtures/images"
 )
 
-// The workflows that clients ask for: six steps of which each takes the provider 300 ms, so 1.8 s in all. With a request every 75 ms
-// more than twenty are in flight at any moment.
+// The workflows that clients ask for: six steps of which each takes the provider 300 ms, so 1.8 s
+// in all. With a request every 75 ms more than twenty are in flight at any moment.
 const (
 	steps       = 6
 	stepLatency = 300 * time.Millisecond
@@ -36,9 +36,10 @@ const (
 
 var steadyLoad = drtest.Load{Every: 75 * time.Millisecond, Timeout: time.Second, Steady: 2 * time.Second}
 
-// An orchestrator is the system under test as its clients see it, through a link that stays, whatever happens to the container
-// behind it. Every other request takes a new connection, as those of new clients do, and the others one that was kept, if
-// there is one, as those of pools do: either kind can be out of service alone. Monitors keep theirs.
+// An orchestrator is the system under test as its clients see it, through a link that stays,
+// whatever happens to the container behind it. Every other request takes a new connection, as those
+// of new clients do, and the others one that was kept, if there is one, as those of pools do:
+// either kind can be out of service alone. Monitors keep theirs.
 type orchestrator struct {
 	service  *containertest.Service
 	provider *containertest.Service
@@ -57,7 +58,8 @@ type orchestrator struct {
 	version uint64
 }
 
-// A variant says in what an orchestrator differs from the one of most drills. Its zero value is that one.
+// A variant says in what an orchestrator differs from the one of most drills. Its zero value is
+// that one.
 type variant struct {
 	sabotage     string            // what is wrong with it
 	faultBuild   bool              // prompts can have markers, that make it panic or grow
@@ -69,8 +71,8 @@ type variant struct {
 	latency      time.Duration     // of the provider; 0: that of most
 }
 
-// startOrchestrator starts the provider and an orchestrator on the database's network, and returns when it is
-// ready.
+// startOrchestrator starts the provider and an orchestrator on the database's network, and returns
+// when it is ready.
 func startOrchestrator(t testing.TB, proxy *proxytest.Proxy, database containertest.Upstream, v variant) *orchestrator {
 	t.Helper()
 	services := containertest.StartAll(t, v.llm(t, database.Network()), v.orchestrator(t, database))
@@ -314,8 +316,8 @@ func (o *orchestrator) Ready(ctx context.Context) error {
 	return get(ctx, o.pooled(), o.url("/readyz"), nil)
 }
 
-// judge says what is wrong with the end of a workflow, or nothing. The provider's completion of a prompt is its
-// hash, and each is the prompt of the next step.
+// judge says what is wrong with the end of a workflow, or nothing. The provider's completion of a
+// prompt is its hash, and each is the prompt of the next step.
 func (j job) judge(id, result, failure string) string {
 	want := id + j.prompt
 	for range j.steps {
@@ -335,7 +337,8 @@ func (j job) judge(id, result, failure string) string {
 	return ""
 }
 
-// jobsEnded is reached when the requests that asked for something else than the others have ended, as they should.
+// jobsEnded is reached when the requests that asked for something else than the others have ended,
+// as they should.
 func (o *orchestrator) jobsEnded(ctx context.Context) error {
 	o.asking.Lock()
 	jobs := maps.Clone(o.jobs)
@@ -399,7 +402,8 @@ func verified(f drtest.Fault, evidence func(context.Context) (string, error)) dr
 	return f
 }
 
-// survivorsRecovered is what is left to demand where work may be lost: every other unit in flight finishes.
+// survivorsRecovered is what is left to demand where work may be lost: every other unit in flight
+// finishes.
 func survivorsRecovered() drtest.Objective {
 	return drtest.Check("survivors recovered", func(l *drtest.Ledger) error {
 		f := drtest.Measure(l)

@@ -16,8 +16,8 @@ import (
 // pageScrubInterval is the time between two readings of all stored workflows.
 const pageScrubInterval = 500 * time.Millisecond
 
-// A page of a table is damaged on the leader's disk. A scrub finds it, and the automation switches over to a standby, whose
-// page is good, and clones the damaged node from it.
+// A page of a table is damaged on the leader's disk. A scrub finds it, and the automation switches
+// over to a standby, whose page is good, and clones the damaged node from it.
 func pageCorruption(c *clustered, table string) drtest.Scenario {
 	s := c.scenario("Database corruption", c.leader.CorruptPage(table))
 	s.ID = "DR-DB-003"
@@ -31,8 +31,8 @@ func pageCorruption(c *clustered, table string) drtest.Scenario {
 	s.Proofs = append(c.proofs()[2:], c.commitsWait(), drtest.Proof{Name: "no damaged page", Examine: c.leader.Checksums})
 	s.Objectives = []drtest.Objective{
 		drtest.Detection(2 * time.Second), // a scrub begins every 500 ms and takes less than another
-		// Detection, a round until the fence is known, a planned switchover of 7.4 s at worst as in DR-DB-008, and a
-		// margin for a busy machine.
+		// Detection, a round until the fence is known, a planned switchover of 7.4 s at worst as in
+		// DR-DB-008, and a margin for a busy machine.
 		drtest.RTO(15 * time.Second),
 		drtest.RPO(0),
 		drtest.AllRecovered(15),
@@ -85,8 +85,8 @@ func workflowsCorruption(t *testing.T, c *clustered) drtest.Scenario {
 	return s
 }
 
-// A page that is written again heals on a replica, by the full image of it in the WAL. One that nobody writes any more
-// stays damaged until it is read.
+// A page that is written again heals on a replica, by the full image of it in the WAL. One that
+// nobody writes any more stays damaged until it is read.
 func TestPageCorruptionSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	c := startClustered(t, pgtest.Sync)

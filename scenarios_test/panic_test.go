@@ -13,9 +13,9 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// A workflow makes its worker dereference nil, each time that it is executed, and the process dies of it. Its supervisor
-// starts it again until the orchestrator has set that workflow aside, after three deaths, which takes no more than ten
-// seconds. All others finish.
+// A workflow makes its worker dereference nil, each time that it is executed, and the process dies
+// of it. Its supervisor starts it again until the orchestrator has set that workflow aside, after
+// three deaths, which takes no more than ten seconds. All others finish.
 func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 	poison := job{prompt: " <<panic>>", steps: steps, fails: "set aside after 3 attempts"}
 	load := steadyLoad
@@ -32,14 +32,17 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 			app.ask(poison)
 			return nil
 		}), app.panicked),
-		// The service comes back between the deaths, so the load goes on until the last one is over.
+		// The service comes back between the deaths, so the load goes on until the last one is
+		// over.
 		Stages: []drtest.Stage{{Name: "poison set aside", Reached: app.jobsEnded}},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // the poison is asked for within 100 ms and executed at once; then nobody answers
-			// Three deaths, with Docker's back-off of 100, 200 and 400 ms, and 0.5 s for each start: 2.2 s. After the
-			// second one all that were in flight are suspects, some 12, and tried one after the other, for a step of
-			// 300 ms each, so that the poison may be met after 3.6 s: 5.8 s, and two thirds of that again as a margin. It is up for a
-			// while between its deaths, so that some twenty acks in a row, one every 150 ms, have to show that no more fail: 3 s.
+			// Three deaths, with Docker's back-off of 100, 200 and 400 ms, and 0.5 s for each
+			// start: 2.2 s. After the second one all that were in flight are suspects, some 12, and
+			// tried one after the other, for a step of 300 ms each, so that the poison may be met
+			// after 3.6 s: 5.8 s, and two thirds of that again as a margin. It is up for a while
+			// between its deaths, so that some twenty acks in a row, one every 150 ms, have to show
+			// that no more fail: 3 s.
 			drtest.RTO(13 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(12 * time.Second), // the same, and steps that are done again

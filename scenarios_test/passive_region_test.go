@@ -27,8 +27,9 @@ type region struct {
 	gate    *proxytest.Link // from the world
 }
 
-// An activePassive is a service in two regions, of which one serves. The passive one has a replica of the database, and an
-// orchestrator that waits until its database takes writes. Clients, in the world outside, find the service by its name.
+// An activePassive is a service in two regions, of which one serves. The passive one has a replica
+// of the database, and an orchestrator that waits until its database takes writes. Clients, in the
+// world outside, find the service by its name.
 type activePassive struct {
 	active, passive region
 	pg              *pgtest.Pair
@@ -40,7 +41,8 @@ type activePassive struct {
 	app             *orchestrator
 }
 
-// startActivePassive starts all of it: two regions and the world, each a network. Only WAN links lead from one to another.
+// startActivePassive starts all of it: two regions and the world, each a network. Only WAN links
+// lead from one to another.
 func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	t.Helper()
 	world := containertest.NewNetwork(t)
@@ -101,8 +103,8 @@ func (r *activePassive) startServices(t *testing.T, world string) {
 	r.app = &orchestrator{service: r.second, provider: services[0], client: withoutKeepAlive, jobs: map[string]job{}}
 }
 
-// observe starts an observer in each region and a witness in the world. Each asks the service of the active region on its
-// own way.
+// observe starts an observer in each region and a witness in the world. Each asks the service of
+// the active region on its own way.
 func (r *activePassive) observe(t *testing.T, world string) {
 	t.Helper()
 	image := containertest.Build(t, observer())
@@ -154,7 +156,8 @@ func verdict(ctx context.Context, observer *containertest.Service) (string, erro
 	return string(said), err
 }
 
-// lose is the loss of the active region: each of its nodes dies, and every way to it is cut, at once.
+// lose is the loss of the active region: each of its nodes dies, and every way to it is cut, at
+// once.
 func (r *activePassive) lose() drtest.Fault {
 	return drtest.Together(
 		r.pg.Primary.Kill(), r.first.Kill(), r.observers[0].Kill(),
@@ -162,8 +165,8 @@ func (r *activePassive) lose() drtest.Fault {
 	)
 }
 
-// quorum returns once two of the three observers hold the service for down. One that does not answer has no vote: it may
-// be the one that is cut off.
+// quorum returns once two of the three observers hold the service for down. One that does not
+// answer has no vote: it may be the one that is cut off.
 func (r *activePassive) quorum(ctx context.Context) error {
 	return until(ctx, func(ctx context.Context) error {
 		said, down := r.verdicts(ctx)
@@ -189,9 +192,10 @@ func (r *activePassive) verdicts(ctx context.Context) (said map[string]string, d
 	return said, down
 }
 
-// Every node of the active region dies at once, and the ways to it are cut. Once two of three observers agree, an automation
-// promotes the replica in the passive region, whose orchestrator takes the workflows over, and changes the DNS record of the
-// service. Clients behind a caching resolver follow within its TTL. At most the last moment is lost.
+// Every node of the active region dies at once, and the ways to it are cut. Once two of three
+// observers agree, an automation promotes the replica in the passive region, whose orchestrator
+// takes the workflows over, and changes the DNS record of the service. Clients behind a caching
+// resolver follow within its TTL. At most the last moment is lost.
 func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 	load := steadyLoad
 	load.Every = 60 * time.Millisecond // thirty workflows in flight
@@ -211,12 +215,14 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 		},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
-			// Detection, three questions of an observer, the last of which runs into its timeout, a promotion of half a second
-			// and a change of the record of half a second, the TTL, and a breaker that is half open every 300 ms, whose trial
-			// takes up to a second: 3.5 s and the TTL, and a margin for a busy machine.
+			// Detection, three questions of an observer, the last of which runs into its timeout, a
+			// promotion of half a second and a change of the record of half a second, the TTL, and
+			// a breaker that is half open every 300 ms, whose trial takes up to a second: 3.5 s and
+			// the TTL, and a margin for a busy machine.
 			drtest.RTO(5*time.Second + selected.ttl),
-			// What the primary had sent and the replica had not received: the latency, the time that the walsender takes to
-			// wake up, and how long it took until all were dead; and as much again for a busy machine.
+			// What the primary had sent and the replica had not received: the latency, the time
+			// that the walsender takes to wake up, and how long it took until all were dead; and as
+			// much again for a busy machine.
 			drtest.RPO(time.Second),
 			survivorsRecovered(),
 			affected(25),

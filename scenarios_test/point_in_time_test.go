@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A mark takes the target of a restore from a server: what it had committed before, and nothing that it commits after.
+// A mark takes the target of a restore from a server: what it had committed before, and nothing
+// that it commits after.
 type mark func(context.Context, *pgx.Conn) (pgtest.Target, error)
 
 func markTime(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
@@ -34,9 +35,10 @@ func markPoint(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
 	return pgtest.AtPoint("before deploy"), err
 }
 
-// A bad deploy empties the table of workflows while at least thirty are in flight, and the database is destroyed after that. The operator
-// restores the last backup on a spare machine, replays WAL up to just before the statement, and leads the orchestrator to
-// it. Everything that was acknowledged before the statement is there, and nothing that was committed after it.
+// A bad deploy empties the table of workflows while at least thirty are in flight, and the database
+// is destroyed after that. The operator restores the last backup on a spare machine, replays WAL up
+// to just before the statement, and leads the orchestrator to it. Everything that was acknowledged
+// before the statement is there, and nothing that was committed after it.
 func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 	load := steadyLoad
 	load.Every, load.Steady = 50*time.Millisecond, 3*time.Second // longer than what can be given up
@@ -54,11 +56,12 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 		Proofs:     append(b.proofs(pgtest.Full), drtest.Proof{Name: "ends before the statement", Examine: b.endsBeforeDeploy}),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
-			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
-			// the connect timeout of 1 s.
+			// Detection, the steps of the restore, and a breaker that is half open every 300 ms,
+			// whose trial may run into the connect timeout of 1 s.
 			drtest.RTO(time.Second + selected.restore + 2*time.Second),
-			// What was acknowledged between the statement and the end of the database is given up. That comes as soon as the
-			// archive has the statement, for which any WAL has so long; that its file is closed by hand makes it sooner.
+			// What was acknowledged between the statement and the end of the database is given up.
+			// That comes as soon as the archive has the statement, for which any WAL has so long;
+			// that its file is closed by hand makes it sooner.
 			drtest.RPO(archiveLoss),
 			b.keptBefore(),
 			affected(30),
@@ -70,8 +73,8 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 	}
 }
 
-// deploy is the statement, the end of the database once the archive has the statement, and the target just before it. Clients are served
-// until that end, so the time counts from there.
+// deploy is the statement, the end of the database once the archive has the statement, and the
+// target just before it. Clients are served until that end, so the time counts from there.
 func (b *backedUp) deploy(m mark) drtest.Fault {
 	destroy := b.primary.Destroy()
 	f := destroy

@@ -17,8 +17,8 @@ import (
 // replicationDelay is how far the asynchronous replica is behind its primary.
 const replicationDelay = 250 * time.Millisecond
 
-// The primary dies and stays dead. The operator promotes the replica and redirects the orchestrator to it, which must
-// serve again within five seconds of the death.
+// The primary dies and stays dead. The operator promotes the replica and redirects the orchestrator
+// to it, which must serve again within five seconds of the death.
 func primaryFailover(t testing.TB, pg *pgtest.Pair, redirect drtest.Step, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		Title:      "Database primary failover",
@@ -34,8 +34,8 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, redirect drtest.Step, app *o
 		},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
-			// Detection, a promotion of half a second, and a breaker that is half open every 300 ms: 2 s, and
-			// a margin for a busy machine.
+			// Detection, a promotion of half a second, and a breaker that is half open every 300
+			// ms: 2 s, and a margin for a busy machine.
 			drtest.RTO(5 * time.Second),
 			drtest.NoDuplicates(),
 		},
@@ -53,21 +53,21 @@ func synchronousFailover(t testing.TB, pg *pgtest.Pair, db *proxytest.Link, app 
 	return s
 }
 
-// With an asynchronous replica that is a quarter of a second behind, at most the last second is lost. What the
-// primary had sent and the replica had not received dies with the primary's host.
+// With an asynchronous replica that is a quarter of a second behind, at most the last second is
+// lost. What the primary had sent and the replica had not received dies with the primary's host.
 func asynchronousFailover(t testing.TB, pg *pgtest.Pair, replication, db *proxytest.Link, app *orchestrator) drtest.Scenario {
 	s := primaryFailover(t, pg, db.RouteTo(pg.Replica), app)
 	s.ID = "DR-DB-004/async"
 	s.Title += ", asynchronous replica"
 	s.Fault = killWithItsHost(pg.Primary, replication)
-	// The delay, the time that the walsender takes to wake up, and how long the kill took: half a second, and as
-	// much again for a busy machine.
+	// The delay, the time that the walsender takes to wake up, and how long the kill took: half a
+	// second, and as much again for a busy machine.
 	s.Objectives = append(s.Objectives, drtest.RPO(4*replicationDelay), survivorsRecovered())
 	return s
 }
 
-// killWithItsHost is the death of a primary and of what it had sent and the replica had not received: the way between them is cut as
-// soon as the primary does not answer any more.
+// killWithItsHost is the death of a primary and of what it had sent and the replica had not
+// received: the way between them is cut as soon as the primary does not answer any more.
 func killWithItsHost(primary *pgtest.Node, replication *proxytest.Link) drtest.Fault {
 	kill, cut := primary.Kill(), replication.Cut()
 	f := drtest.Together(kill, cut)

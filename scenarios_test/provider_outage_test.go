@@ -20,7 +20,8 @@ import (
 // providerPatience is LLM_TIMEOUT: how long the orchestrator waits for a completion.
 const providerPatience = 2 * time.Second
 
-// Workflows take as long as those of most drills, with shorter calls, so that a stampede can be told from the calls of before.
+// Workflows take as long as those of most drills, with shorter calls, so that a stampede can be
+// told from the calls of before.
 const (
 	callLatency = 150 * time.Millisecond
 	callSteps   = 12
@@ -36,8 +37,8 @@ type outage struct {
 }
 
 var (
-	// The link to the provider is cut. What was under way the provider has done and charged for, and nobody
-	// got it.
+	// The link to the provider is cut. What was under way the provider has done and charged for,
+	// and nobody got it.
 	providerCutOff = outage{
 		what:      "cut off",
 		fault:     func(_ *orchestrator, link *proxytest.Link) drtest.Fault { return link.Cut() },
@@ -45,14 +46,16 @@ var (
 		detection: time.Second, // all calls fail at once, and the next poll knows
 		paidTwice: drtest.Check("paid twice", underWayOnly),
 	}
-	// What the provider refuses it does not charge for. Some calls are answered for one latency more.
+	// What the provider refuses it does not charge for. Some calls are answered for one latency
+	// more.
 	providerRateLimit = outage{
 		suffix: "/rate-limit", what: "429, with Retry-After",
 		fault: func(app *orchestrator, _ *proxytest.Link) drtest.Fault {
 			return app.providerFault("rate limit of the provider", `{"mode": "rate-limit", "retry_after": 2}`, refused(http.StatusTooManyRequests))
 		},
 		hold: 5 * time.Second,
-		// Calls that were under way are answered, and then nobody calls for the two seconds of Retry-After and an eighth.
+		// Calls that were under way are answered, and then nobody calls for the two seconds of
+		// Retry-After and an eighth.
 		detection: 3250 * time.Millisecond,
 		paidTwice: drtest.RepeatedCalls(0),
 	}
@@ -65,8 +68,8 @@ var (
 		detection: time.Second,
 		paidTwice: drtest.RepeatedCalls(0),
 	}
-	// Silence becomes a failure after the orchestrator's patience only. As it ends, the provider takes up the one call
-	// that it has, which may be given up in the same moment.
+	// Silence becomes a failure after the orchestrator's patience only. As it ends, the provider
+	// takes up the one call that it has, which may be given up in the same moment.
 	providerHang = outage{
 		suffix: "/hang", what: "silent",
 		fault: func(app *orchestrator, _ *proxytest.Link) drtest.Fault {
@@ -78,17 +81,19 @@ var (
 	}
 )
 
-// The LLM provider is gone for ten seconds (five, where it refuses calls or is silent). Clients notice nothing as they hand in work, nothing
-// that was accepted is lost, every workflow goes on within six seconds of the repair, and no call is paid for twice but those that were under
-// way as the link broke. While the provider is away it is asked about once a second, and once it is back there are no more calls than
-// before the outage, and a thirty-second more with each round of them.
+// The LLM provider is gone for ten seconds (five, where it refuses calls or is silent). Clients
+// notice nothing as they hand in work, nothing that was accepted is lost, every workflow goes on
+// within six seconds of the repair, and no call is paid for twice but those that were under way as
+// the link broke. While the provider is away it is asked about once a second, and once it is back
+// there are no more calls than before the outage, and a thirty-second more with each round of them.
 func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way outage) drtest.Scenario {
 	t.Helper()
 	began, err := app.arrivals(t.Context())
 	require.NoError(t, err)
 	load := steadyLoad
-	// The orchestrator comes back to the most calls that were under way lately, and forgets a 256th with each answer: of what was
-	// under way after the outage before a sixth is left after three seconds of load, some 450 answers.
+	// The orchestrator comes back to the most calls that were under way lately, and forgets a 256th
+	// with each answer: of what was under way after the outage before a sixth is left after three
+	// seconds of load, some 450 answers.
 	load.Steady = 3 * time.Second
 	return drtest.Scenario{
 		ID:         "DR-LLM-001" + way.suffix,
@@ -105,9 +110,10 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 			drtest.Transparent(), // work is accepted without the provider
 			drtest.RPO(0),
 			drtest.LostWork(0), // the orchestrator keeps running
-			// One call after at most LLM_BACKOFF_MAX and an eighth, 2.25 s, and it is answered. Then each of the 250
-			// workflows that have come in has its turn: 6 rounds of 0.15 s until there are thirty calls at a time, and
-			// 6 more, so 2 s: 4.3 s, and a margin for a busy machine.
+			// One call after at most LLM_BACKOFF_MAX and an eighth, 2.25 s, and it is answered.
+			// Then each of the 250 workflows that have come in has its turn: 6 rounds of 0.15 s
+			// until there are thirty calls at a time, and 6 more, so 2 s: 4.3 s, and a margin for a
+			// busy machine.
 			drtest.WorkRTO(way.hold + 6*time.Second),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
@@ -150,7 +156,8 @@ func startLinked(t *testing.T, sabotage string) (app *orchestrator, db, llm *pro
 	return app, db, llm
 }
 
-// providerFault has the provider fail until it is healed. The receipt is what a call of the drill's own met.
+// providerFault has the provider fail until it is healed. The receipt is what a call of the drill's
+// own met.
 func (o *orchestrator) providerFault(name, fault string, met func(context.Context, *orchestrator) (drtest.Receipt, error)) drtest.Fault {
 	set := func(ctx context.Context, fault string) error {
 		status, err := o.askProvider(ctx, "/v1/faults", fault)
@@ -184,8 +191,8 @@ func refused(want int) func(context.Context, *orchestrator) (drtest.Receipt, err
 	}
 }
 
-// silent wants a call to get no answer in twice the time that one takes, from a provider that is there. A call that was given
-// up is not billed.
+// silent wants a call to get no answer in twice the time that one takes, from a provider that is
+// there. A call that was given up is not billed.
 func silent(ctx context.Context, o *orchestrator) (drtest.Receipt, error) {
 	limited, cancel := context.WithTimeout(ctx, 2*callLatency)
 	defer cancel()
@@ -206,7 +213,8 @@ func silent(ctx context.Context, o *orchestrator) (drtest.Receipt, error) {
 	return drtest.Receipt(fmt.Sprintf("a call has no answer after %v, from a provider that serves", 2*callLatency)), nil
 }
 
-// askProvider posts to the provider itself, not through the link, and returns the status of the answer.
+// askProvider posts to the provider itself, not through the link, and returns the status of the
+// answer.
 func (o *orchestrator) askProvider(ctx context.Context, path, body string) (int, error) {
 	addr, err := o.provider.HostAddr(ctx)
 	if err != nil {
@@ -224,8 +232,9 @@ func (o *orchestrator) askProvider(ctx context.Context, path, body string) (int,
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// providerAnswers is what a monitor makes of the orchestrator's metrics, since its readiness does not depend on the provider: it is bad
-// from the first call that failed while none was answered, until one is.
+// providerAnswers is what a monitor makes of the orchestrator's metrics, since its readiness does
+// not depend on the provider: it is bad from the first call that failed while none was answered,
+// until one is.
 func (o *orchestrator) providerAnswers() func(context.Context) error {
 	var answered, failed float64
 	var bad error
@@ -258,8 +267,8 @@ func (o *orchestrator) providerCalls(ctx context.Context) (ok, failed float64, e
 	return ok, failed, nil
 }
 
-// underWayOnly allows for one repeated call of each workflow that was in flight, or being accepted, at the fault: each
-// makes one at a time.
+// underWayOnly allows for one repeated call of each workflow that was in flight, or being accepted,
+// at the fault: each makes one at a time.
 func underWayOnly(l *drtest.Ledger) error {
 	f := drtest.Measure(l)
 	fault, injected := l.Event(drtest.FaultInjected)
@@ -278,8 +287,9 @@ func underWayOnly(l *drtest.Ledger) error {
 	return nil
 }
 
-// counted is an outage with the provider's own record of the calls that reached it. It is read before the drill, which is began, just
-// before the fault, just before the healing and at the end, so that no two clocks are compared.
+// counted is an outage with the provider's own record of the calls that reached it. It is read
+// before the drill, which is began, just before the fault, just before the healing and at the end,
+// so that no two clocks are compared.
 func (o *orchestrator) counted(outage drtest.Fault, began arrivals) drtest.Fault {
 	var before, during arrivals
 	f := outage
@@ -304,7 +314,8 @@ func (o *orchestrator) counted(outage drtest.Fault, began arrivals) drtest.Fault
 	return f
 }
 
-// arrivals are the calls that reached the provider, by the tenths of a second in which there were any.
+// arrivals are the calls that reached the provider, by the tenths of a second in which there were
+// any.
 type arrivals []struct {
 	At    time.Time
 	Calls int
@@ -340,7 +351,8 @@ type traffic struct {
 	after int // tenths of a second from the first call after the outage to those
 }
 
-// knownAfter is when the orchestrator knows the provider to be away: a silent one only as its patience ends.
+// knownAfter is when the orchestrator knows the provider to be away: a silent one only as its
+// patience ends.
 const knownAfter = providerPatience + time.Second
 
 const tenth = 100 * time.Millisecond // in which arrivals are counted
@@ -369,9 +381,10 @@ func (a arrivals) judge(before, during arrivals) traffic {
 	return t
 }
 
-// allowed is how many calls may arrive in a tenth of a second, so many tenths after the first one. No slot can be used twice in it,
-// so they are at most as many as were under way at once before the outage, who all arrived within a fifth of a second; and a
-// thirty-second more for each round of one latency.
+// allowed is how many calls may arrive in a tenth of a second, so many tenths after the first one.
+// No slot can be used twice in it, so they are at most as many as were under way at once before the
+// outage, who all arrived within a fifth of a second; and a thirty-second more for each round of
+// one latency.
 func (t traffic) allowed(after int) float64 {
 	rounds := float64(after+1) * tenth.Seconds() / callLatency.Seconds()
 	return float64(t.usual) * math.Pow(33.0/32, rounds)
@@ -397,8 +410,8 @@ func noStampede(l *drtest.Ledger) error {
 	if t.usual == 0 || t.calls == 0 {
 		return fmt.Errorf("%w: no calls are known to have reached the provider before the outage, or after it", drtest.ErrInconclusive)
 	}
-	// One call at a time. By then LLM_BACKOFF has doubled four times, and half of a pause is random: the next one is 0.8 s at least, and
-	// all others half of LLM_BACKOFF_MAX.
+	// One call at a time. By then LLM_BACKOFF has doubled four times, and half of a pause is
+	// random: the next one is 0.8 s at least, and all others half of LLM_BACKOFF_MAX.
 	atMost := 1 + int(1.25*(l.Drill.HealAfter-knownAfter).Seconds())
 	if t.vain > atMost {
 		return fmt.Errorf("%d calls while the provider was known to be away, want at most %d", t.vain, atMost)

@@ -13,16 +13,20 @@ import (
 )
 
 const (
-	// slowSteps is the provider's latency here: a workflow takes 6 s, so that some forty are in flight.
+	// slowSteps is the provider's latency here: a workflow takes 6 s, so that some forty are in
+	// flight.
 	slowSteps = 600 * time.Millisecond
-	// crashEvery is the time between two crashes, and crashesFor between the first one and the last.
+	// crashEvery is the time between two crashes, and crashesFor between the first one and the
+	// last.
 	crashEvery = 3 * time.Second
 	crashesFor = time.Minute
 )
 
-// For a minute, one of two orchestrators on one database is killed every three seconds, at random, while at least two hundred workflows are handed in.
-// Every workflow that was accepted finishes with its right result, and is there once, also those that met several crashes. No call is paid for
-// twice but those under way at a kill and those since the last checkpoint, so no workflow is ever executed by two at once.
+// For a minute, one of two orchestrators on one database is killed every three seconds, at random,
+// while at least two hundred workflows are handed in. Every workflow that was accepted finishes
+// with its right result, and is there once, also those that met several crashes. No call is paid
+// for twice but those under way at a kill and those since the last checkpoint, so no workflow is
+// ever executed by two at once.
 func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-006",
@@ -30,8 +34,9 @@ func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 		Category:   application,
 		Durability: "the instances keep nothing on disk, so a kill takes all that they have not stored in the database, which is never hurt",
 		Workload:   app,
-		// Four hundred workflows in the minute, so that two hundred are accepted even if the supervisor is slow to
-		// start both again. A client has the time to be sent away by one instance and turn to the other.
+		// Four hundred workflows in the minute, so that two hundred are accepted even if the
+		// supervisor is slow to start both again. A client has the time to be sent away by one
+		// instance and turn to the other.
 		Load:      drtest.Load{Every: 150 * time.Millisecond, Timeout: time.Second, Steady: 5 * time.Second},
 		Health:    app.Ready,
 		Fault:     (&crashes{services: app.services(), every: crashEvery, seed: seed}).fault(),
@@ -60,8 +65,8 @@ func TestInstanceCrashesSabotaged(t *testing.T) {
 	requireFailure(t, s, "executed once", `\d+ of them repeated for \S+, want at most \d+: two for each of the \d+ resumptions`)
 }
 
-// allFinished requires that all that was accepted, in the whole drill, is held and has finished with its right result, and that it was
-// enough at every moment.
+// allFinished requires that all that was accepted, in the whole drill, is held and has finished
+// with its right result, and that it was enough at every moment.
 func allFinished(l *drtest.Ledger) error {
 	if l.Survivors == nil {
 		return fmt.Errorf("%w: the survivors are not known", drtest.ErrInconclusive)
@@ -102,8 +107,9 @@ func allFinished(l *drtest.Ledger) error {
 	return nil
 }
 
-// executedOnce allows for two repeated calls of each workflow that had to be resumed: the one under way, and the one since the last checkpoint,
-// since the interval of checkpoints is shorter than a step. No more workflows can be resumed than are in flight at a kill.
+// executedOnce allows for two repeated calls of each workflow that had to be resumed: the one under
+// way, and the one since the last checkpoint, since the interval of checkpoints is shorter than a
+// step. No more workflows can be resumed than are in flight at a kill.
 func executedOnce(l *drtest.Ledger) error {
 	f := drtest.Measure(l)
 	if f.Bill == nil {
@@ -141,8 +147,8 @@ func executedOnce(l *drtest.Ledger) error {
 	return nil
 }
 
-// inFlight returns how many accepted workflows had not finished, at least and at most, as of the samples from the first kill to the
-// last.
+// inFlight returns how many accepted workflows had not finished, at least and at most, as of the
+// samples from the first kill to the last.
 func inFlight(l *drtest.Ledger) (least, most int, err error) {
 	fault, injected := l.Event(drtest.FaultInjected)
 	healed, over := l.Event(drtest.FaultHealed)
@@ -169,9 +175,10 @@ func inFlight(l *drtest.Ledger) (least, most int, err error) {
 	return least, most, nil
 }
 
-// crashes are crashes of random services, at once and then every so often until they are healed. The supervisor starts each of them again, but waits the
-// longer the sooner it died again: Docker's back-off doubles from 100 ms with each death of a container that ran for less than ten
-// seconds. A service that is down when its turn comes is left alone.
+// crashes are crashes of random services, at once and then every so often until they are healed.
+// The supervisor starts each of them again, but waits the longer the sooner it died again: Docker's
+// back-off doubles from 100 ms with each death of a container that ran for less than ten seconds. A
+// service that is down when its turn comes is left alone.
 type crashes struct {
 	services []*containertest.Service
 	every    time.Duration
@@ -254,7 +261,8 @@ func (c *crashes) heal(context.Context) error {
 	return c.err
 }
 
-// confirm makes sure that the supervisor has restarted each service as often as it was killed, and that nothing else has ended one.
+// confirm makes sure that the supervisor has restarted each service as often as it was killed, and
+// that nothing else has ended one.
 func (c *crashes) confirm(ctx context.Context) (drtest.Receipt, error) {
 	if c.ended == nil {
 		return "", nil

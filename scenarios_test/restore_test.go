@@ -12,13 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// archiveLoss is how old acknowledged work is at most that is in no archive yet: the server counts whole seconds, so that
-// up to two pass, and it takes less than half a second to compress and store a file of WAL.
+// archiveLoss is how old acknowledged work is at most that is in no archive yet: the server counts
+// whole seconds, so that up to two pass, and it takes less than half a second to compress and store
+// a file of WAL.
 const archiveLoss = 2*pgtest.ArchiveInterval + 500*time.Millisecond
 
-// The database is destroyed with all of its storage, while at least fifty workflows are in flight. The operator restores the last full
-// backup and all WAL of the archive on a spare machine, verifies it and leads the orchestrator to it. At most what was
-// acknowledged within an archive interval is lost, and the restored server is backed up in its turn.
+// The database is destroyed with all of its storage, while at least fifty workflows are in flight.
+// The operator restores the last full backup and all WAL of the archive on a spare machine,
+// verifies it and leads the orchestrator to it. At most what was acknowledged within an archive
+// interval is lost, and the restored server is backed up in its turn.
 func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 	load := steadyLoad
 	load.Every, load.Steady = 40*time.Millisecond, 3*time.Second // longer than what can be lost
@@ -36,8 +38,8 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 		Proofs:     b.proofs(pgtest.Full),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
-			// Detection, the steps of the restore, and a breaker that is half open every 300 ms, whose trial may run into
-			// the connect timeout of 1 s.
+			// Detection, the steps of the restore, and a breaker that is half open every 300 ms,
+			// whose trial may run into the connect timeout of 1 s.
 			drtest.RTO(time.Second + selected.restore + 2*time.Second),
 			drtest.RPO(archiveLoss),
 			affected(50),
@@ -54,8 +56,8 @@ func TestFullRestore(t *testing.T) {
 	repository, network := newVolume(t)
 	b := startBackedUp(t, selected.measured, repository, network, pgtest.Full)
 	s := fullRestore(t, b)
-	// Only what has changed since is worth a backup of so much. The ratio is reported, and not judged: it is one of the machine's
-	// disk, too.
+	// Only what has changed since is worth a backup of so much. The ratio is reported, and not
+	// judged: it is one of the machine's disk, too.
 	s.Proofs = append(b.proofs(pgtest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
 		pace, err := b.spare.Pace(ctx)
 		if err != nil {

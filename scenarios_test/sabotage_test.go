@@ -13,15 +13,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// allTests is how much time go test must give to a run of all tests of this package, for those that sabotage a system to be a part
-// of it: they take a quarter of an hour where some can be played side by side, and 38 minutes one by one on a slow machine.
+// allTests is how much time go test must give to a run of all tests of this package, for those that
+// sabotage a system to be a part of it: they take a quarter of an hour where some can be played
+// side by side, and 38 minutes one by one on a slow machine.
 const allTests = 45 * time.Minute
 
 // sabotages is how the tests that sabotage a system are left out, here and by make dr.
 const sabotages = "Sabotaged$"
 
-// leaveOutSabotages has a run of all tests play the drills alone, and says so, as go test -v and reports show, where go test's
-// -timeout, of ten minutes unless something else is said, would end it halfway.
+// leaveOutSabotages has a run of all tests play the drills alone, and says so, as go test -v and
+// reports show, where go test's -timeout, of ten minutes unless something else is said, would end
+// it halfway.
 func leaveOutSabotages() {
 	flag.Parse()
 	asked := func(name string) any { return flag.Lookup("test." + name).Value.(flag.Getter).Get() }
@@ -38,19 +40,21 @@ func leaveOutSabotages() {
 // enough says whether a -timeout is, for all tests. Zero is none.
 func enough(timeout time.Duration) bool { return timeout == 0 || timeout >= allTests }
 
-// neverBack is the deadline of a drill whose system does not come back: several times its limit, so that it misses that also without what a
-// machine that does not keep up may have taken of the time. Those with a limit of ten seconds or more have a longer one.
+// neverBack is the deadline of a drill whose system does not come back: several times its limit, so
+// that it misses that also without what a machine that does not keep up may have taken of the time.
+// Those with a limit of ten seconds or more have a longer one.
 const neverBack = 30 * time.Second
 
-// requireFailure plays the scenario of a system that was broken on purpose. The drill itself must hold, and
-// the objective must fail, for the reason: anything else means that the scenario would not notice.
+// requireFailure plays the scenario of a system that was broken on purpose. The drill itself must
+// hold, and the objective must fail, for the reason: anything else means that the scenario would
+// not notice.
 func requireFailure(t *testing.T, s drtest.Scenario, objective, reason string) {
 	t.Helper()
 	requireFailed(t, playSabotaged(t, s), objective, reason)
 }
 
-// requireBroken plays the scenario of a system whose recovery was broken on purpose: the step of the runbook must fail, for
-// the reason, and with it the drill.
+// requireBroken plays the scenario of a system whose recovery was broken on purpose: the step of
+// the runbook must fail, for the reason, and with it the drill.
 func requireBroken(t *testing.T, s drtest.Scenario, step, reason string) {
 	t.Helper()
 	ledger, err := drtest.Play(t.Context(), s)
@@ -81,7 +85,8 @@ func playSabotaged(t *testing.T, s drtest.Scenario) *drtest.Report {
 	return report
 }
 
-// requireRepeatable demands that a drill that was written down and read again is judged as before: a failure must not become a pass.
+// requireRepeatable demands that a drill that was written down and read again is judged as before:
+// a failure must not become a pass.
 func requireRepeatable(t *testing.T, report *drtest.Report) {
 	t.Helper()
 	var journal bytes.Buffer

@@ -10,9 +10,9 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// The orchestrator is told to leave, as by a deployment: it finishes the steps in progress, saves all runs and ends,
-// and the operator starts a replacement. The replacement serves within three seconds. No work is done again, so nothing
-// is paid twice.
+// The orchestrator is told to leave, as by a deployment: it finishes the steps in progress, saves
+// all runs and ends, and the operator starts a replacement. The replacement serves within three
+// seconds. No work is done again, so nothing is paid twice.
 func gracefulShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-003/graceful",
@@ -26,8 +26,9 @@ func gracefulShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 		Runbook:    []drtest.Step{app.service.Resume()},
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // it says that it is shutting down before it does anything else
-			// A step of 300 ms that has just begun, a statement that saves all, 0.1 s for the engine to take the
-			// container away, and a start of 0.7 s: 1.2 s, and a margin for a busy machine.
+			// A step of 300 ms that has just begun, a statement that saves all, 0.1 s for the
+			// engine to take the container away, and a start of 0.7 s: 1.2 s, and a margin for a
+			// busy machine.
 			drtest.RTO(3 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(4 * time.Second), // the same, and a step

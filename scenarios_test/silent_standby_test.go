@@ -12,12 +12,14 @@ import (
 	"github.com/drtest/suite/drtest/proxytest"
 )
 
-// silence is how long the primary waits for a standby that does not answer: several timeouts of a statement.
+// silence is how long the primary waits for a standby that does not answer: several timeouts of a
+// statement.
 const silence = 3 * time.Second
 
-// The synchronous standby falls silent. The clients of the primary give up waiting for it, so what they have asked for is committed
-// there, for all to see, and nowhere else. Then the primary dies, with the orchestrator on its host. The operator promotes
-// the standby. Nothing that was acknowledged is lost, and nothing that was shown is taken back.
+// The synchronous standby falls silent. The clients of the primary give up waiting for it, so what
+// they have asked for is committed there, for all to see, and nowhere else. Then the primary dies,
+// with the orchestrator on its host. The operator promotes the standby. Nothing that was
+// acknowledged is lost, and nothing that was shown is taken back.
 func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orchestrator) drtest.Scenario {
 	host := drtest.Together(pg.Primary.Kill(), app.service.Crash())
 	return drtest.Scenario{
@@ -43,10 +45,12 @@ func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orches
 			db.RouteTo(pg.Replica),
 		},
 		Objectives: []drtest.Objective{
-			// No probe of half a second gets through, three times in a row, each after a pause of 100 ms.
+			// No probe of half a second gets through, three times in a row, each after a pause of
+			// 100 ms.
 			drtest.Detection(3 * time.Second),
-			// Detection, the silence, two deaths and a start of half a second each, a promotion of half a second, a breaker that
-			// is half open every 300 ms, and a margin for a busy machine.
+			// Detection, the silence, two deaths and a start of half a second each, a promotion of
+			// half a second, a breaker that is half open every 300 ms, and a margin for a busy
+			// machine.
 			drtest.RTO(12 * time.Second),
 			drtest.RPO(0),
 			drtest.AllRecovered(20),
@@ -57,7 +61,8 @@ func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orches
 	}
 }
 
-// nothingTakenBack demands that no workflow which clients saw finished was seen unfinished after that, or is gone.
+// nothingTakenBack demands that no workflow which clients saw finished was seen unfinished after
+// that, or is gone.
 func nothingTakenBack(l *drtest.Ledger) error {
 	finished, back := map[string]bool{}, map[string]bool{}
 	for _, s := range l.Samples {
@@ -89,8 +94,9 @@ func nothingTakenBack(l *drtest.Ledger) error {
 	return nil
 }
 
-// startSilentStandby starts a pair whose replication goes through a link, and an orchestrator whose circuit breaker opens late: until then it
-// saves again and again what it could not save, and sees in the end that it is there.
+// startSilentStandby starts a pair whose replication goes through a link, and an orchestrator whose
+// circuit breaker opens late: until then it saves again and again what it could not save, and sees
+// in the end that it is there.
 func startSilentStandby(t *testing.T, sabotage string) drtest.Scenario {
 	t.Helper()
 	var proxy *proxytest.Proxy

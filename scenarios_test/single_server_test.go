@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A singleServer is a database server and a provider for one orchestrator at a time, behind one link. Its drills share it, since a
-// start costs more than what most of them do. It is as strict a test as a system for each: a disaster meets one that has been
-// through others.
+// A singleServer is a database server and a provider for one orchestrator at a time, behind one
+// link. Its drills share it, since a start costs more than what most of them do. It is as strict a
+// test as a system for each: a disaster meets one that has been through others.
 type singleServer struct {
 	pg       *pgtest.Node
 	provider *containertest.Service
@@ -30,8 +30,8 @@ func startSingleServer(t *testing.T) *singleServer {
 	}
 }
 
-// orchestrator starts the one of t, which is over before that of another test starts. What a drill that failed has left to do is
-// no business of the next one.
+// orchestrator starts the one of t, which is over before that of another test starts. What a drill
+// that failed has left to do is no business of the next one.
 func (s *singleServer) orchestrator(t *testing.T, v variant) *orchestrator {
 	t.Helper()
 	conn, err := s.pg.Connect(t.Context())
@@ -43,8 +43,8 @@ func (s *singleServer) orchestrator(t *testing.T, v variant) *orchestrator {
 	return newOrchestrator(containertest.Start(t, v.orchestrator(t, s.pg)), s.provider, s.front)
 }
 
-// What ends is started again, by its supervisor or by the operator, what was cut off goes on by itself, and what was stored wrong
-// is found.
+// What ends is started again, by its supervisor or by the operator, what was cut off goes on by
+// itself, and what was stored wrong is found.
 func TestSingleServer(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	s := startSingleServer(t)
@@ -78,7 +78,8 @@ func TestSingleServer(t *testing.T) {
 	})
 }
 
-// Both ways to end recover, and the graceful one is strictly better: work that a crash has to pay again is not repeated.
+// Both ways to end recover, and the graceful one is strictly better: work that a crash has to pay
+// again is not repeated.
 func shutdown(t *testing.T, app *orchestrator) {
 	var graceful, abrupt *drtest.Report
 	t.Run("graceful", func(t *testing.T) { graceful = drtest.Run(t, gracefulShutdown(t, app)) })

@@ -10,9 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The leader is cut off from the other nodes, the store and the orchestrator, but not from all of its clients: one of
-// the pinned ones goes on asking it. It makes itself read only, a standby takes over once the lease has run out, and
-// after the repair the old leader rewinds and follows. Nothing that was acknowledged on either side is lost.
+// The leader is cut off from the other nodes, the store and the orchestrator, but not from all of
+// its clients: one of the pinned ones goes on asking it. It makes itself read only, a standby takes
+// over once the lease has run out, and after the repair the old leader rewinds and follows. Nothing
+// that was acknowledged on either side is lost.
 func splitBrain(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Split brain", c.leader.Isolate())
 	s.ID = "DR-NET-002"
@@ -28,9 +29,10 @@ func splitBrain(t *testing.T, c *clustered) drtest.Scenario {
 	return s
 }
 
-// With asynchronous replication the lease alone does not keep an old leader from acknowledging what nobody else will
-// have: not one whose agent hangs while its server goes on, until the agent goes on too, and not one that was frozen and
-// wakes up with a request in its buffers. What it took is lost, and the instruments say so, write by write.
+// With asynchronous replication the lease alone does not keep an old leader from acknowledging what
+// nobody else will have: not one whose agent hangs while its server goes on, until the agent goes
+// on too, and not one that was frozen and wakes up with a request in its buffers. What it took is
+// lost, and the instruments say so, write by write.
 func TestSplitBrainSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("asynchronous, agent hangs", func(t *testing.T) {
@@ -47,8 +49,8 @@ func TestSplitBrainSabotaged(t *testing.T) {
 	})
 }
 
-// playLoss plays a fault that ends when another member has long taken over, and demands that acked writes are lost and
-// proved to be.
+// playLoss plays a fault that ends when another member has long taken over, and demands that acked
+// writes are lost and proved to be.
 func playLoss(t *testing.T, c *clustered, id string, fault drtest.Fault) (*drtest.Report, *pgtest.WriteLog) {
 	t.Helper()
 	s := c.scenario("Split brain", fault)
@@ -64,7 +66,8 @@ func playLoss(t *testing.T, c *clustered, id string, fault drtest.Fault) (*drtes
 	return report, log
 }
 
-// requireLostAsProved demands that the WAL of the old leader tells of exactly the acked writes that the new one lacks.
+// requireLostAsProved demands that the WAL of the old leader tells of exactly the acked writes that
+// the new one lacks.
 func requireLostAsProved(t *testing.T, c *clustered, report *drtest.Report, log *pgtest.WriteLog) {
 	t.Helper()
 	survivor, err := c.Leader(t.Context())

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The node of the synchronous standby falls silent. Commits wait until the leader has named the other standby, and go on: no
-// acknowledged commit is ever on one node only.
+// The node of the synchronous standby falls silent. Commits wait until the leader has named the
+// other standby, and go on: no acknowledged commit is ever on one node only.
 func standbyLoss(t *testing.T, c *clustered) drtest.Scenario {
 	lost, err := c.Standby(t.Context())
 	require.NoError(t, err)
@@ -50,8 +50,8 @@ func standbysLoss(c *clustered, title, id string, loss func(*pgtest.Member) drte
 	return s
 }
 
-// Every standby falls silent, and the cluster prefers answers to copies: the leader goes on alone. Nothing is lost, as long as
-// it lives.
+// Every standby falls silent, and the cluster prefers answers to copies: the leader goes on alone.
+// Nothing is lost, as long as it lives.
 func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort", func(m *pgtest.Member) drtest.Fault { return m.Isolate() })
 	s.Model = standbyModel(c)
@@ -59,13 +59,13 @@ func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
 	return s
 }
 
-// Every standby dies, and the cluster prefers copies to answers: no commit is acknowledged until the operator has
-// started a standby again.
+// Every standby dies, and the cluster prefers copies to answers: no commit is acknowledged until
+// the operator has started a standby again.
 func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *pgtest.Member) drtest.Fault { return m.Kill() })
 	s.Runbook = []drtest.Step{c.Others(c.leader)[0].Resume()}
-	// Detection by timeouts within 3 s, the start of an agent and its server 5 s, two rounds until the leader names it, a
-	// second for clients to come back, and a margin for a busy machine.
+	// Detection by timeouts within 3 s, the start of an agent and its server 5 s, two rounds until
+	// the leader names it, a second for clients to come back, and a margin for a busy machine.
 	s.Objectives = append(standbyObjectives(15*time.Second), drtest.Detection(3*time.Second))
 	return s
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// The leader hands over in good order, under load, as for maintenance: it stops, and a standby that has all that it
-// wrote takes over at once.
+// The leader hands over in good order, under load, as for maintenance: it stops, and a standby that
+// has all that it wrote takes over at once.
 func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Planned switchover under load", handover(c))
 	s.ID = "DR-DB-008"
@@ -27,7 +27,8 @@ func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
 	return s
 }
 
-// handover has the leader hand over. It is in effect when the leader takes no more writes. The agent's answer comes at its end.
+// handover has the leader hand over. It is in effect when the leader takes no more writes. The
+// agent's answer comes at its end.
 func handover(c *clustered) drtest.Fault {
 	answered := make(chan error, 1)
 	inject := func(ctx context.Context) (drtest.Effect, error) {

@@ -18,9 +18,9 @@ const (
 	regions     = "Multi-Region"
 )
 
-// targets is what the service has promised for each disaster. Where the promise of an "RPO" is about work
-// that has to be done again, and not about data, it is a target of lost work; acknowledged data must not be
-// lost then.
+// targets is what the service has promised for each disaster. Where the promise of an "RPO" is
+// about work that has to be done again, and not about data, it is a target of lost work;
+// acknowledged data must not be lost then.
 func targets(t testing.TB, id string) []drtest.Objective {
 	t.Helper()
 	promised, ok := map[string][]drtest.Objective{
@@ -35,7 +35,8 @@ func targets(t testing.TB, id string) []drtest.Objective {
 		"DR-APP-005": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-NET-001": {drtest.Detection(time.Minute), drtest.RTO(time.Minute), drtest.RPO(0)},
 		"DR-NET-002": {drtest.Detection(2 * time.Minute), drtest.RTO(5 * time.Minute), drtest.RPO(time.Minute)},
-		// Service goes on while stored states are wrong: what was promised is that the workflows are restored.
+		// Service goes on while stored states are wrong: what was promised is that the workflows
+		// are restored.
 		"DR-DATA-001":   {drtest.Detection(time.Minute), drtest.WorkRTO(2 * time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-DATA-002":   {drtest.Detection(time.Minute), drtest.WorkRTO(time.Minute), drtest.RPO(time.Minute), drtest.LostWork(time.Minute)},
 		"DR-BACKUP-001": {drtest.Detection(2 * time.Minute), drtest.RTO(10 * time.Minute), drtest.RPO(time.Hour)},

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// until asks probe again and again, until it returns nil or ctx ends. Its error wraps the last one of the probe that was not
-// cut short.
+// until asks probe again and again, until it returns nil or ctx ends. Its error wraps the last one
+// of the probe that was not cut short.
 func until(ctx context.Context, probe func(context.Context) error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A clusterDrill is one of several that a cluster goes through. Each begins once the cluster is redundant again.
+// A clusterDrill is one of several that a cluster goes through. Each begins once the cluster is
+// redundant again.
 type clusterDrill struct {
 	name     string
 	mode     pgtest.Mode // of the cluster from this drill on; zero: that of the drill before
@@ -21,9 +22,10 @@ type clusterDrill struct {
 	repair   func(context.Context, *clustered) error // what the operator does after the drill; nil: nothing
 }
 
-// The drills of one test share a cluster, whose start takes longer than most of them. It is as strict a test as a cluster for
-// each: a disaster meets a cluster that has been through others. One that has not recovered from the drill before, or could not be
-// started for it, takes no other result along: the next drill has one of its own.
+// The drills of one test share a cluster, whose start takes longer than most of them. It is as
+// strict a test as a cluster for each: a disaster meets a cluster that has been through others. One
+// that has not recovered from the drill before, or could not be started for it, takes no other
+// result along: the next drill has one of its own.
 func playOneByOne(t *testing.T, opts []pgtest.Option, drills ...clusterDrill) {
 	t.Helper()
 	containertest.Parallel(t, containertest.Heavy)
@@ -100,8 +102,8 @@ func TestClusterFailover(t *testing.T) {
 	)
 }
 
-// The lease of the leader runs out. In failsafe mode it may lead on without one, as long as it reaches all others: not if it is cut off
-// from them.
+// The lease of the leader runs out. In failsafe mode it may lead on without one, as long as it
+// reaches all others: not if it is cut off from them.
 func TestClusterLease(t *testing.T) {
 	playOneByOne(t, []pgtest.Option{pgtest.Failsafe(), pgtest.StoreOfThree()},
 		clusterDrill{name: "consensus store lost, failsafe mode", scenario: consensusLossFailsafe},

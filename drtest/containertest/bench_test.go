@@ -14,9 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkService measures what a service costs a drill: until it is ready, and how long the injection of a
-// fault takes, which is the uncertainty of every time that is measured from it. A partition is seen by its
-// first packet; the clients here send one each millisecond. Run it with -benchtime=10x.
+// BenchmarkService measures what a service costs a drill: until it is ready, and how long the
+// injection of a fault takes, which is the uncertainty of every time that is measured from it. A
+// partition is seen by its first packet; the clients here send one each millisecond. Run it with
+// -benchtime=10x.
 func BenchmarkService(b *testing.B) {
 	network := containertest.NewNetwork(b)
 	took := map[string]time.Duration{}

@@ -15,8 +15,9 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// StartTimeout bounds the time from the start of a service until it is ready. Starting is no drill: time in which the machine does not keep up, as
-// far as its kernel tells, does not count, up to five times as much in all.
+// StartTimeout bounds the time from the start of a service until it is ready. Starting is no drill:
+// time in which the machine does not keep up, as far as its kernel tells, does not count, up to
+// five times as much in all.
 const StartTimeout = time.Minute
 
 // A Config describes a service to start.
@@ -27,38 +28,42 @@ type Config struct {
 	Image string
 	// Network is the name of the network to join, from [NewNetwork]. Empty: a new one.
 	Network string
-	// Aliases are further names on Network. There the service also has, always, its name with that of the network behind a
-	// dot, which tells services of one name on several networks apart.
+	// Aliases are further names on Network. There the service also has, always, its name with that
+	// of the network behind a dot, which tells services of one name on several networks apart.
 	Aliases []string
-	// Networks are further networks to join, on which the service has the same name. A service with a firewall has none.
+	// Networks are further networks to join, on which the service has the same name. A service with
+	// a firewall has none.
 	Networks []string
 	// Env is added to the image's environment.
 	Env map[string]string
-	// Volumes are the volumes to mount, from [NewVolume], by the absolute path at which the service has each. An empty name is
-	// a new one that goes with the service: files there are on the host's file system, not in the layers of the container.
+	// Volumes are the volumes to mount, from [NewVolume], by the absolute path at which the service
+	// has each. An empty name is a new one that goes with the service: files there are on the
+	// host's file system, not in the layers of the container.
 	Volumes map[string]string
 	// Cmd replaces the image's command.
 	Cmd []string
-	// Port is the TCP port that the service serves. It is published on the loopback address of the host.
-	// Zero: none.
+	// Port is the TCP port that the service serves. It is published on the loopback address of the
+	// host. Zero: none.
 	Port int
-	// ExtraPorts are further TCP ports to publish. Each adds some 15 ms to the start and 50 ms to the removal.
+	// ExtraPorts are further TCP ports to publish. Each adds some 15 ms to the start and 50 ms to
+	// the removal.
 	ExtraPorts []int
-	// Ready is polled until it returns nil, which ends Start. Nil: the service is ready when its container
-	// runs.
+	// Ready is polled until it returns nil, which ends Start. Nil: the service is ready when its
+	// container runs.
 	Ready func(ctx context.Context, s *Service) error
 	// Restart is the restart policy of the container.
 	Restart Restart
-	// Memory limits the memory of all processes of the service together, in bytes. There is no swap beside
-	// it. Zero: no limit.
+	// Memory limits the memory of all processes of the service together, in bytes. There is no swap
+	// beside it. Zero: no limit.
 	Memory int64
-	// Firewall makes [Service.Partition] and its kin possible. The service then lives in the network namespace
-	// of a small container of its own, which costs some 200 ms at the start. Rules stay in force while the
-	// service is down and when it starts again, since the namespace stays: its name resolves, its addresses,
-	// that on the host among them, stay the same, and connections to it are refused while it is down.
+	// Firewall makes [Service.Partition] and its kin possible. The service then lives in the
+	// network namespace of a small container of its own, which costs some 200 ms at the start.
+	// Rules stay in force while the service is down and when it starts again, since the namespace
+	// stays: its name resolves, its addresses, that on the host among them, stay the same, and
+	// connections to it are refused while it is down.
 	Firewall bool
-	// Resolver is the DNS server that the service's names with a dot are asked of, instead of the host's. Names
-	// without one are those of the network's containers, as ever. Zero: the host's.
+	// Resolver is the DNS server that the service's names with a dot are asked of, instead of the
+	// host's. Names without one are those of the network's containers, as ever. Zero: the host's.
 	Resolver netip.Addr
 
 	_ struct{} // keyed literals only, so that fields can be added
@@ -70,9 +75,9 @@ type Restart int
 const (
 	// NeverRestart leaves the container dead, whatever ended it.
 	NeverRestart Restart = iota
-	// RestartOnFailure starts the container again when its first process ended with a non-zero code. It is
-	// Docker's policy "on-failure": the back-off begins at 100 ms and doubles with each restart, until the
-	// container has run for 10 s.
+	// RestartOnFailure starts the container again when its first process ended with a non-zero
+	// code. It is Docker's policy "on-failure": the back-off begins at 100 ms and doubles with each
+	// restart, until the container has run for 10 s.
 	RestartOnFailure
 )
 
@@ -118,8 +123,8 @@ func (c Config) request(engine *docker.Engine, f *firewall.Firewall) testcontain
 	return r
 }
 
-// firewall describes the container whose namespace the service joins: it takes the service's place on the
-// network.
+// firewall describes the container whose namespace the service joins: it takes the service's place
+// on the network.
 func (c Config) firewall(engine *docker.Engine, image string) client.ContainerCreateOptions {
 	o := client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Labels: docker.Labels(c.Name + "-firewall"), ExposedPorts: network.PortSet{}},
@@ -140,14 +145,15 @@ func (c Config) names() []string {
 	return append([]string{c.Name, c.Name + "." + c.Network}, c.Aliases...)
 }
 
-// connect publishes the ports and sets up the DNS of the container that holds the service's network.
+// connect publishes the ports and sets up the DNS of the container that holds the service's
+// network.
 func (c Config) connect(h *container.HostConfig, engine *docker.Engine) {
 	h.PortBindings = network.PortMap{}
 	for _, p := range c.ports() {
 		h.PortBindings[tcp(p)] = []network.PortBinding{{HostIP: engine.PublishIP}}
 	}
-	// The engine's DNS would ask the outside world for the name of a container that is dead, and its
-	// clients would wait for the answer. With this it asks only for names that have a dot.
+	// The engine's DNS would ask the outside world for the name of a container that is dead, and
+	// its clients would wait for the answer. With this it asks only for names that have a dot.
 	h.DNSOptions, h.DNSSearch = []string{"ndots:1"}, []string{"."}
 	if c.Resolver.IsValid() {
 		h.DNS = []netip.Addr{c.Resolver}

@@ -18,13 +18,14 @@ import (
 
 const removalPoll = 5 * time.Millisecond
 
-// Destroy returns the loss of the service's node with its storage: the container is killed and removed with all its
-// files, except those in volumes from [NewVolume]. Peers see what they see after [Service.Kill]. Nothing brings it back;
-// Heal does nothing. Only its log is kept, for the evidence.
+// Destroy returns the loss of the service's node with its storage: the container is killed and
+// removed with all its files, except those in volumes from [NewVolume]. Peers see what they see
+// after [Service.Kill]. Nothing brings it back; Heal does nothing. Only its log is kept, for the
+// evidence.
 //
-// Inject returns when the engine does not know the container any more, so that nobody reaches its files; how long the
-// host's disk takes to free those in its volumes, up to seconds for gigabytes, is no part of the disaster. Confirm returns
-// once the engine does not know these volumes either.
+// Inject returns when the engine does not know the container any more, so that nobody reaches its
+// files; how long the host's disk takes to free those in its volumes, up to seconds for gigabytes,
+// is no part of the disaster. Confirm returns once the engine does not know these volumes either.
 func (s *Service) Destroy() drtest.Fault {
 	return drtest.Fault{Name: "destroy " + s.Name(), Inject: s.destroy, Confirm: s.gone}
 }
@@ -81,7 +82,8 @@ func (s *Service) destroy(ctx context.Context) (drtest.Effect, error) {
 	return d, nil
 }
 
-// gone waits until the engine has removed the container and its volumes, and makes sure of these: it would only log a failure.
+// gone waits until the engine has removed the container and its volumes, and makes sure of these:
+// it would only log a failure.
 func (s *Service) gone(ctx context.Context) (drtest.Receipt, error) {
 	s.mu.Lock()
 	removal := s.removal

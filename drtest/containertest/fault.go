@@ -16,26 +16,28 @@ import (
 // injectTimeout bounds the time in which a fault must be seen to have taken effect.
 const injectTimeout = 5 * time.Second
 
-// stopTimeout bounds an orderly end. It is as long as the engine waits before it kills what it was told to stop.
+// stopTimeout bounds an orderly end. It is as long as the engine waits before it kills what it was
+// told to stop.
 const stopTimeout = 10 * time.Second
 
 // newsTimeout bounds the time that the engine takes to tell of an end.
 const newsTimeout = time.Second
 
-// Crash returns the sudden end of all processes of the service by SIGKILL, under a supervisor that acts: with
-// [RestartOnFailure] the engine starts the container again. Peers see their connections closed, then, until
-// the service listens again, refused. Files survive and so does the host's page cache: what was written
-// without fsync is not lost. Heal does nothing, since recovery is the supervisor's part. Confirm tells what the
-// supervisor did.
+// Crash returns the sudden end of all processes of the service by SIGKILL, under a supervisor that
+// acts: with [RestartOnFailure] the engine starts the container again. Peers see their connections
+// closed, then, until the service listens again, refused. Files survive and so does the host's page
+// cache: what was written without fsync is not lost. Heal does nothing, since recovery is the
+// supervisor's part. Confirm tells what the supervisor did.
 func (s *Service) Crash() drtest.Fault {
 	return drtest.Fault{Name: "crash " + s.Name(), Inject: s.crash, Confirm: s.restarted}
 }
 
-// Kill returns the death of the service's node: the engine kills the container, which suspends its restart
-// policy, so that it stays dead. Peers see their connections closed; for some 100 ms, while the engine takes
-// the node apart, connection attempts get no answer, and from then on its name does not resolve. Files and the
-// host's page cache survive as with [Service.Crash]. There is nothing to heal: [Service.Resume] starts it again.
-// Confirm makes sure that nobody else has brought the service back: no supervisor, and no stranger.
+// Kill returns the death of the service's node: the engine kills the container, which suspends its
+// restart policy, so that it stays dead. Peers see their connections closed; for some 100 ms, while
+// the engine takes the node apart, connection attempts get no answer, and from then on its name
+// does not resolve. Files and the host's page cache survive as with [Service.Crash]. There is
+// nothing to heal: [Service.Resume] starts it again. Confirm makes sure that nobody else has
+// brought the service back: no supervisor, and no stranger.
 func (s *Service) Kill() drtest.Fault {
 	var lived string // when the life that was ended had begun
 	inject := func(ctx context.Context) (drtest.Effect, error) {
@@ -93,13 +95,14 @@ func (s *Service) restarted(ctx context.Context) (drtest.Receipt, error) {
 		c.RestartCount, started.Sub(died).Round(time.Millisecond))), nil
 }
 
-// Exit returns the end of the service by its own doing, with an exit code: 2 is that of a Go program that panics. The
-// caller's trigger leads it there: a request that it cannot digest. It may return before the service ends, and it may fail
-// because the service ends. Peers see what they see after [Service.Crash], and the supervisor acts in the same way, again
-// and again if the service meets the same request when it starts.
+// Exit returns the end of the service by its own doing, with an exit code: 2 is that of a Go
+// program that panics. The caller's trigger leads it there: a request that it cannot digest. It may
+// return before the service ends, and it may fail because the service ends. Peers see what they see
+// after [Service.Crash], and the supervisor acts in the same way, again and again if the service
+// meets the same request when it starts.
 //
-// Inject returns when the engine has seen the service end, at most five seconds later; another code is an error. Heal does
-// nothing. Confirm tells what the supervisor did.
+// Inject returns when the engine has seen the service end, at most five seconds later; another code
+// is an error. Heal does nothing. Confirm tells what the supervisor did.
 func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fault {
 	inject := func(ctx context.Context) (drtest.Effect, error) {
 		want := end{strconv.Itoa(code), fmt.Sprintf("by its own doing with %d", code), injectTimeout}
@@ -141,8 +144,8 @@ func (s *Service) killContainer(ctx context.Context, id string) (drtest.Effect, 
 	})
 }
 
-// stayedDead says whether all starts since the life that began at a time, which was ended, were those of the runbook. A start
-// leaves its time also where the service has ended again.
+// stayedDead says whether all starts since the life that began at a time, which was ended, were
+// those of the runbook. A start leaves its time also where the service has ended again.
 func (s *Service) stayedDead(ctx context.Context, lived string) (drtest.Receipt, error) {
 	c, err := s.inspect(ctx)
 	if err != nil {
@@ -177,9 +180,10 @@ var (
 	graceful  = end{"0", "gracefully", stopTimeout}
 )
 
-// die ends a container by act and returns its death, with the exit code as receipt, as soon as the engine has seen it end as it
-// should. That may be long before act returns, which goes on until the engine has answered: a request that is cut off as its answer
-// comes takes the next one on its connection along, whose error is then that it was canceled.
+// die ends a container by act and returns its death, with the exit code as receipt, as soon as the
+// engine has seen it end as it should. That may be long before act returns, which goes on until the
+// engine has answered: a request that is cut off as its answer comes takes the next one on its
+// connection along, whose error is then that it was canceled.
 func (s *Service) die(ctx context.Context, id string, want end, act func(context.Context) error) (drtest.Effect, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, want.within, fmt.Errorf("%s was not seen to end within %v", s.Name(), want.within))
 	defer cancel()
@@ -214,11 +218,12 @@ func (s *Service) die(ctx context.Context, id string, want end, act func(context
 	}
 }
 
-// restartPause is how long the engine waits before it starts a container again for the first time. Later pauses are longer, so that
-// nothing is told of what it takes to start then.
+// restartPause is how long the engine waits before it starts a container again for the first time.
+// Later pauses are longer, so that nothing is told of what it takes to start then.
 const restartPause = 100 * time.Millisecond
 
-// dieAndRestart is die for a service that a supervisor starts again, and tells the drill how long the engine takes for that.
+// dieAndRestart is die for a service that a supervisor starts again, and tells the drill how long
+// the engine takes for that.
 func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.Context) error) (drtest.Effect, error) {
 	if s.config.Restart == NeverRestart {
 		return s.die(ctx, s.id, want, act)
@@ -244,7 +249,8 @@ func (s *Service) dieAndRestart(ctx context.Context, want end, act func(context.
 	return d, nil
 }
 
-// deadBy returns when a container was certainly dead of whose death, after begin, the engine has just told.
+// deadBy returns when a container was certainly dead of whose death, after begin, the engine has
+// just told.
 func (s *Service) deadBy(ctx context.Context, told events.Message, begin time.Time) time.Time {
 	now := time.Now()
 	c, err := s.inspectContainer(ctx, told.Actor.ID)
@@ -257,11 +263,13 @@ func (s *Service) deadBy(ctx context.Context, told events.Message, begin time.Ti
 // clockStep is how far the wall clock may be off from the monotonic one over an injection.
 const clockStep = time.Millisecond
 
-// deadBy returns when a container was certainly dead, from when its fault began, when the news of its death came, and two
-// times of the engine's clock: when it told, which is once it has taken the container's network apart and can take a
-// second, and when the container ended. What passed between them had passed when the news came, so no two clocks are
-// compared. That the engine's clock did not step forward meanwhile is known where it is that of this machine, and taken for
-// granted elsewhere. Where the end is that of another death, before or after, the news is all that there is.
+// deadBy returns when a container was certainly dead, from when its fault began, when the news of
+// its death came, and two times of the engine's clock: when it told, which is once it has taken the
+// container's network apart and can take a second, and when the container ended. What passed
+// between them had passed when the news came, so no two clocks are compared. That the engine's
+// clock did not step forward meanwhile is known where it is that of this machine, and taken for
+// granted elsewhere. Where the end is that of another death, before or after, the news is all that
+// there is.
 func deadBy(begin, news, told time.Time, finishedAt string) time.Time {
 	finished, err := time.Parse(time.RFC3339Nano, finishedAt)
 	ago := told.Sub(finished)
@@ -272,8 +280,8 @@ func deadBy(begin, news, told time.Time, finishedAt string) time.Time {
 	return news.Add(-ago)
 }
 
-// events follows what the engine sees of a container. It is asked before the fault: that is faster than asking
-// again and again after it, and misses nothing.
+// events follows what the engine sees of a container. It is asked before the fault: that is faster
+// than asking again and again after it, and misses nothing.
 func (s *Service) events(ctx context.Context, id string, actions ...events.Action) client.EventsResult {
 	of := make(client.Filters).Add("container", id)
 	for _, a := range actions {

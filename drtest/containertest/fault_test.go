@@ -64,7 +64,8 @@ func TestKill(t *testing.T) {
 	require.ErrorContains(t, err, "is not running")
 }
 
-// No request that was sent after the onset is answered, whatever the engine does before it tells of a death.
+// No request that was sent after the onset is answered, whatever the engine does before it tells of
+// a death.
 func TestOnset(t *testing.T) {
 	c := echoService(t, "server", "")
 	c.Restart = containertest.RestartOnFailure

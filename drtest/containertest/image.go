@@ -9,34 +9,39 @@ import (
 	"github.com/drtest/suite/internal/reaper"
 )
 
-// An Image is built from a Dockerfile, the files beside it and Go programs, and named after the hash of all
-// of them. A Dockerfile that begins with "ARG BASE=debian:trixie-slim" and "FROM ${BASE}" is given a base
-// image that is there: Debian, or the image's own base.
+// An Image is built from a Dockerfile, the files beside it and Go programs, and named after the
+// hash of all of them. A Dockerfile that begins with "ARG BASE=debian:trixie-slim" and "FROM
+// ${BASE}" is given a base image that is there: Debian, or the image's own base.
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
-	// Files is the build context, with a Dockerfile at its root. Files arrive readable and executable for
-	// all, since go:embed keeps no modes.
+	// Files is the build context, with a Dockerfile at its root. Files arrive readable and
+	// executable for all, since go:embed keeps no modes.
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
-	// Base is the image to build upon, which is built first where it is missing. A change of it changes the name of
-	// this one. Nil: Debian.
+	// Base is the image to build upon, which is built first where it is missing. A change of it
+	// changes the name of this one. Nil: Debian.
 	Base *Image
 }
 
-// A Program is a Go command that becomes part of an [Image], built by the host's go tool as a static program for the engine's machine.
+// A Program is a Go command that becomes part of an [Image], built by the host's go tool as a
+// static program for the engine's machine.
 type Program struct {
 	// Name is the file's name in the build context.
 	Name string
-	// Package is the import path of the command: one of the module that the test belongs to, of this module
-	// or of a module that this one requires.
+	// Package is the import path of the command: one of the module that the test belongs to, of
+	// this module or of a module that this one requires.
 	Package string
 	// Tags is a comma-separated list of build tags.
 	Tags string
+	// Version is that of a module which none of these requires, such as "v1.8.0": the program is
+	// then built as go install Package@Version has it, with the requirements of its own module.
+	Version string
 }
 
-// FirewallImage returns the image of the firewall of a service, for [Build]. The first test that needs it builds it otherwise.
+// FirewallImage returns the image of the firewall of a service, for [Build]. The first test that
+// needs it builds it otherwise.
 func FirewallImage() Image { return published(firewall.Image) }
 
 // published is an image of this module's own as others see it.
@@ -61,9 +66,9 @@ func (i Image) recipe() images.Image {
 	return r
 }
 
-// Build returns the reference of the image, for [Config], and builds it first if the engine does not have it.
-// Test processes that want the same image build it once. What it does is told on standard error, since it may
-// take minutes. It fails t with the output of the step that failed.
+// Build returns the reference of the image, for [Config], and builds it first if the engine does
+// not have it. Test processes that want the same image build it once. What it does is told on
+// standard error, since it may take minutes. It fails t with the output of the step that failed.
 func Build(t testing.TB, i Image) string {
 	t.Helper()
 	reaper.Use(t)

@@ -15,17 +15,18 @@ import (
 // growTimeout bounds the time in which a service must reach its limit.
 const growTimeout = 30 * time.Second
 
-// OOM returns the end of the service by the kernel, because its processes together need more memory than
-// [Config.Memory] allows. The caller's trigger makes it grow: a request, a flood of work. It may return before
-// the service dies, and it may fail because the service dies. The kernel sends SIGKILL to the process that it
-// finds guiltiest; where that is the first one, all die and a supervisor acts. Peers see what they see after
-// [Service.Crash], and before it, perhaps, a service that slows down.
+// OOM returns the end of the service by the kernel, because its processes together need more memory
+// than [Config.Memory] allows. The caller's trigger makes it grow: a request, a flood of work. It
+// may return before the service dies, and it may fail because the service dies. The kernel sends
+// SIGKILL to the process that it finds guiltiest; where that is the first one, all die and a
+// supervisor acts. Peers see what they see after [Service.Crash], and before it, perhaps, a service
+// that slows down.
 //
-// Inject returns when the engine has seen the kernel act and the service end with exit code 137; it takes as
-// long as the growth, at most half a minute. A service that goes on, since only a child of its first process was
-// killed, is an error. The engine's flag OOMKilled is no evidence: it outlasts a restart, and it may miss a
-// process that is not the first. There is nothing to heal: [Service.SetMemory] gives it more. Confirm tells
-// what the supervisor did.
+// Inject returns when the engine has seen the kernel act and the service end with exit code 137; it
+// takes as long as the growth, at most half a minute. A service that goes on, since only a child of
+// its first process was killed, is an error. The engine's flag OOMKilled is no evidence: it
+// outlasts a restart, and it may miss a process that is not the first. There is nothing to heal:
+// [Service.SetMemory] gives it more. Confirm tells what the supervisor did.
 func (s *Service) OOM(trigger func(context.Context) error) drtest.Fault {
 	inject := func(ctx context.Context) (drtest.Effect, error) { return s.oom(ctx, trigger) }
 	return drtest.Fault{Name: "out of memory " + s.Name(), Inject: inject, Confirm: s.restarted}
@@ -86,8 +87,9 @@ func (s *Service) lacks(killed, died bool) error {
 	return fmt.Errorf("%s was not seen to run out of memory", s.Name())
 }
 
-// SetMemory gives the service another memory limit, in bytes, without swap as before. The service may be running or dead. With
-// a limit below what it uses, the kernel either refuses the limit, which is an error, or ends the service.
+// SetMemory gives the service another memory limit, in bytes, without swap as before. The service
+// may be running or dead. With a limit below what it uses, the kernel either refuses the limit,
+// which is an error, or ends the service.
 func (s *Service) SetMemory(bytes int64) drtest.Step {
 	return drtest.Step{Name: fmt.Sprintf("set the memory limit of %s to %d MiB", s.Name(), bytes>>20), Do: func(ctx context.Context) error {
 		_, err := s.engine.ContainerUpdate(ctx, s.id, client.ContainerUpdateOptions{

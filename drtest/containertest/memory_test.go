@@ -23,7 +23,8 @@ func grow(s *containertest.Service) func(context.Context) error {
 	}
 }
 
-// A service that needs more than its limit dies, again after each restart, until the limit is raised.
+// A service that needs more than its limit dies, again after each restart, until the limit is
+// raised.
 func TestOOM(t *testing.T) {
 	t.Parallel()
 	c := echoService(t, "server", "")

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A service on several networks is known on each, and its further names and the one with the network's on the first.
-// It leads from none of them to another.
+// A service on several networks is known on each, and its further names and the one with the
+// network's on the first. It leads from none of them to another.
 func TestNetworks(t *testing.T) {
 	near, far := containertest.NewNetwork(t), containertest.NewNetwork(t)
 	c := echoService(t, "server", near)

@@ -22,20 +22,24 @@ type Weight int
 const (
 	// Light is a drill of a few services: a database server or a pair, and what uses it.
 	Light Weight = iota + 1
-	// Heavy is a drill of a cluster, of regions, or of a restore. It begins before light ones, and beside others only on a machine
-	// that is quieter than a light one needs.
+	// Heavy is a drill of a cluster, of regions, or of a restore. It begins before light ones, and
+	// beside others only on a machine that is quieter than a light one needs.
 	Heavy
 )
 
-// Parallel marks t to run in parallel with other tests, as t.Parallel does, and has it begin when the machine has room for it. It is
-// the first call of a drill. What a machine does not get done in time is measured as a part of a recovery, so how many drills run side
-// by side follows from the machine while they run: the first begins at once, and another one beside it only after the machine has been
-// quiet for some seconds, as the kernel's pressure stall information tells of processors, disks and memory, with the time that its host has taken from it, how late the test process is woken,
-// and how long containers took to start. go test's -parallel is the most that ever run at a time. It needs no engine.
+// Parallel marks t to run in parallel with other tests, as t.Parallel does, and has it begin when
+// the machine has room for it. It is the first call of a drill. What a machine does not get done in
+// time is measured as a part of a recovery, so how many drills run side by side follows from the
+// machine while they run: the first begins at once, and another one beside it only after the
+// machine has been quiet for some seconds, as the kernel's pressure stall information tells of
+// processors, disks and memory, with the time that its host has taken from it, how late the test
+// process is woken, and how long containers took to start. go test's -parallel is the most that
+// ever run at a time. It needs no engine.
 //
-// A test whose parts call Parallel has them take its place: it waits for them. Go test counts what a drill waits in the time that it tells
-// of it; a wait of more than five seconds is logged. What has not begun when go test is about to end all tests is untrusted, so that it is not
-// ended with those that run.
+// A test whose parts call Parallel has them take its place: it waits for them. Go test counts what
+// a drill waits in the time that it tells of it; a wait of more than five seconds is logged. What
+// has not begun when go test is about to end all tests is untrusted, so that it is not ended with
+// those that run.
 func Parallel(t *testing.T, w Weight) {
 	t.Helper()
 	if w != Light && w != Heavy {
@@ -70,18 +74,20 @@ var drills = &gate{look: machine.Open().ReadAll, say: func(line string) { fmt.Fp
 const (
 	// lookEvery is how often the machine is looked at.
 	lookEvery = 250 * time.Millisecond
-	// quietFor is how long the machine must have been quiet for each drill that runs, counted from when the last one began: what that
-	// one does first is to start its system, and the more there are, the longer it takes to see each of them at work.
+	// quietFor is how long the machine must have been quiet for each drill that runs, counted from
+	// when the last one began: what that one does first is to start its system, and the more there
+	// are, the longer it takes to see each of them at work.
 	quietFor = 4 * time.Second
-	// mostWaitedHeavy is the share of the time in which some task may wait for a processor on a machine with room for a heavy
-	// drill. A light one begins on any machine that keeps up.
+	// mostWaitedHeavy is the share of the time in which some task may wait for a processor on a
+	// machine with room for a heavy drill. A light one begins on any machine that keeps up.
 	mostWaitedHeavy = 0.3
-	// mostShort is the share of the time in which some task may wait for memory: a machine that has enough never does.
+	// mostShort is the share of the time in which some task may wait for memory: a machine that has
+	// enough never does.
 	mostShort = 0.1
 	// latest is how much later than it should the test process may be woken.
 	latest = 50 * time.Millisecond
-	// slowStart is how many times as long as the fastest start of a container so far a start may take, and of those only
-	// starts of more than a second are slow.
+	// slowStart is how many times as long as the fastest start of a container so far a start may
+	// take, and of those only starts of more than a second are slow.
 	slowStart = 4
 )
 
@@ -117,7 +123,8 @@ type drill struct {
 	begin  chan struct{}
 }
 
-// enter returns when a drill may begin, how long that took, and what to call at its end; or, after a limit, why it may not.
+// enter returns when a drill may begin, how long that took, and what to call at its end; or, after
+// a limit, why it may not.
 func (g *gate) enter(w Weight, test string, limit time.Duration) (waited time.Duration, leave func(), err error) {
 	start := time.Now()
 	me := &drill{w, test, make(chan struct{})}
@@ -220,8 +227,8 @@ func (g *gate) admit(now time.Time) {
 	}
 }
 
-// room returns the index of the first waiter that may begin beside those that run, or -1 and why none may; nothing while it is too
-// early to tell. The caller holds mu.
+// room returns the index of the first waiter that may begin beside those that run, or -1 and why
+// none may; nothing while it is too early to tell. The caller holds mu.
 func (g *gate) room(now time.Time) (next int, why string) {
 	if g.starting > 0 {
 		return -1, ""
@@ -266,7 +273,8 @@ func (g *gate) room(now time.Time) (next int, why string) {
 	return light, fmt.Sprintf(how+", too much for a heavy one", 100*share(waited))
 }
 
-// heaviest returns the index of the first heavy waiter, or of the first one. What is heavy takes longest, so it comes first.
+// heaviest returns the index of the first heavy waiter, or of the first one. What is heavy takes
+// longest, so it comes first.
 func (g *gate) heaviest() int {
 	return max(0, slices.IndexFunc(g.waiting, func(w *drill) bool { return w.weight == Heavy }))
 }

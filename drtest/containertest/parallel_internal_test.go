@@ -11,7 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// plantedMachine has some task wait for a share of the time that depends on how many drills run, and on what else runs beside them.
+// plantedMachine has some task wait for a share of the time that depends on how many drills run,
+// and on what else runs beside them.
 type plantedMachine struct {
 	start  time.Time
 	waited time.Duration
@@ -139,7 +140,8 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 	}
 }
 
-// A process that was stopped for a while sees it by how late it looks, and waits until that is over.
+// A process that was stopped for a while sees it by how late it looks, and waits until that is
+// over.
 func TestParallelSeesAStop(t *testing.T) {
 	g := &gate{look: func() machine.Totals { return machine.Totals{} }, running: []*drill{{weight: Light}}, waiting: []*drill{{weight: Light}}}
 	now := time.Now()
@@ -155,8 +157,8 @@ func TestParallelSeesAStop(t *testing.T) {
 	}
 }
 
-// The parts of a test have its place, on a machine that never has room for two: it waits for them, and so does what has go test's place
-// for them meanwhile.
+// The parts of a test have its place, on a machine that never has room for two: it waits for them,
+// and so does what has go test's place for them meanwhile.
 func TestParallelParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{say: func(string) {}}
@@ -192,7 +194,8 @@ func TestParallelParts(t *testing.T) {
 	})
 }
 
-// Who waits does so no longer than go test lets it, and says why; those that run and those that come later are not disturbed.
+// Who waits does so no longer than go test lets it, and says why; those that run and those that
+// come later are not disturbed.
 func TestParallelGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{say: func(string) {}}

@@ -13,49 +13,53 @@ import (
 	"github.com/drtest/suite/internal/wait"
 )
 
-// countInterval is the time between two looks at the counters of a partition that has just been made.
+// countInterval is the time between two looks at the counters of a partition that has just been
+// made.
 const countInterval = 5 * time.Millisecond
 
-// A Peer is somebody on the network whom a service can be cut off from: another [Service], a database. It is
-// known by the host in its address, so a link stands for its whole proxy, with all other links.
+// A Peer is somebody on the network whom a service can be cut off from: another [Service], a
+// database. It is known by the host in its address, so a link stands for its whole proxy, with all
+// other links.
 type Peer interface {
 	Addr() string
 }
 
-// Partition returns a network that loses everything between the service and its peers, both ways: the service's
-// kernel drops the packets as they come and as they would go. Connections stay open and silent on both sides,
-// nothing is acknowledged, so keepalives and TCP_USER_TIMEOUT fire; new ones get no answer. Only who sends
-// datagrams is told: EPERM. Names still resolve. Packets between the service and others pass.
+// Partition returns a network that loses everything between the service and its peers, both ways:
+// the service's kernel drops the packets as they come and as they would go. Connections stay open
+// and silent on both sides, nothing is acknowledged, so keepalives and TCP_USER_TIMEOUT fire; new
+// ones get no answer. Only who sends datagrams is told: EPERM. Names still resolve. Packets between
+// the service and others pass.
 //
-// Inject returns when the first packet has been dropped, so somebody must send: it is an error when none was
-// within five seconds. A restart of the service leaves no gap. The peers' addresses are looked up at the
-// injection and then ten times a second: a peer that comes back under another address gets through until that
-// is noticed. Heal lets packets through; open connections go on when a side sends again, which TCP delays the
-// more the longer the partition was. The rules end with the test process as well. Confirm tells how many
-// packets were dropped in all.
+// Inject returns when the first packet has been dropped, so somebody must send: it is an error when
+// none was within five seconds. A restart of the service leaves no gap. The peers' addresses are
+// looked up at the injection and then ten times a second: a peer that comes back under another
+// address gets through until that is noticed. Heal lets packets through; open connections go on
+// when a side sends again, which TCP delays the more the longer the partition was. The rules end
+// with the test process as well. Confirm tells how many packets were dropped in all.
 //
 // It needs [Config.Firewall]: without, a drill with it is refused.
 func (s *Service) Partition(peers ...Peer) drtest.Fault {
 	return s.partition("partition %s from %s", firewall.Both, peers)
 }
 
-// DropInbound returns a network that loses what peers send to the service, which drops it as it comes. What the
-// service sends arrives: its datagrams are heard, while TCP, which needs the acknowledgements, stalls both ways;
-// peers receive the same segments again and again. In all else it is like [Service.Partition].
+// DropInbound returns a network that loses what peers send to the service, which drops it as it
+// comes. What the service sends arrives: its datagrams are heard, while TCP, which needs the
+// acknowledgements, stalls both ways; peers receive the same segments again and again. In all else
+// it is like [Service.Partition].
 func (s *Service) DropInbound(peers ...Peer) drtest.Fault {
 	return s.partition("drop inbound packets of %s from %s", firewall.In, peers)
 }
 
-// DropOutbound returns a network that loses what the service sends to peers. What they send arrives, so a request that
-// the service got over an open connection is executed though nobody hears of it. In all else it is like
-// [Service.Partition].
+// DropOutbound returns a network that loses what the service sends to peers. What they send
+// arrives, so a request that the service got over an open connection is executed though nobody
+// hears of it. In all else it is like [Service.Partition].
 func (s *Service) DropOutbound(peers ...Peer) drtest.Fault {
 	return s.partition("drop outbound packets of %s to %s", firewall.Out, peers)
 }
 
-// Isolate returns a partition of the service from everybody but the peers named and the host, which keeps its
-// way in through published ports, so that a drill can still see the service. In all else it is like
-// [Service.Partition].
+// Isolate returns a partition of the service from everybody but the peers named and the host, which
+// keeps its way in through published ports, so that a drill can still see the service. In all else
+// it is like [Service.Partition].
 func (s *Service) Isolate(except ...Peer) drtest.Fault {
 	name := "isolate " + s.Name()
 	if len(except) > 0 {

@@ -30,7 +30,8 @@ func startTwo(t *testing.T) (target, peer *containertest.Service) {
 	return both[0], both[1]
 }
 
-// request has one service ask another over a connection of its own, or tell it something in a datagram.
+// request has one service ask another over a connection of its own, or tell it something in a
+// datagram.
 func request(ctx context.Context, how string, from, to *containertest.Service, line string) error {
 	_, err := from.Exec(ctx, "/echo", how, to.Addr(), line)
 	return err
@@ -75,7 +76,8 @@ func requireThrough(t *testing.T, from, to *containertest.Service) {
 	eventually(t, func(ctx context.Context) error { return request(ctx, "ask", from, to, "hello") })
 }
 
-// A partition cuts what is open and what is new, between the two and nobody else, and leaves nothing behind.
+// A partition cuts what is open and what is new, between the two and nobody else, and leaves
+// nothing behind.
 func TestPartition(t *testing.T) {
 	t.Parallel()
 	target, peer := startTwo(t)
@@ -211,7 +213,8 @@ func TestOneWay(t *testing.T) {
 	requireThrough(t, target, peer)
 }
 
-// A restart does not let the service escape, not even for its first packet, and neither does one of the peer.
+// A restart does not let the service escape, not even for its first packet, and neither does one of
+// the peer.
 func TestPartitionIsKeptAcrossRestarts(t *testing.T) {
 	t.Parallel()
 	network := containertest.NewNetwork(t)
@@ -303,7 +306,8 @@ func TestKillOfPartitioned(t *testing.T) {
 	heal(t, f)
 }
 
-// Rules end with the test process, even when the reaper has died before it and leaves everything else.
+// Rules end with the test process, even when the reaper has died before it and leaves everything
+// else.
 func TestPartitionEndsWithTheProcess(t *testing.T) {
 	t.Parallel()
 	needsEngine(t)

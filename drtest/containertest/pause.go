@@ -8,14 +8,15 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Pause returns a service that stands still, as one does whose machine is suspended or that collects garbage for
-// too long: all of its processes are frozen between two instructions and know nothing of it. Its kernel lives:
-// connections stay open, what peers send is acknowledged and kept until the buffers are full, and new
-// connections open until the backlog is full. So no keepalive fires; only timeouts of the application notice.
+// Pause returns a service that stands still, as one does whose machine is suspended or that
+// collects garbage for too long: all of its processes are frozen between two instructions and know
+// nothing of it. Its kernel lives: connections stay open, what peers send is acknowledged and kept
+// until the buffers are full, and new connections open until the backlog is full. So no keepalive
+// fires; only timeouts of the application notice.
 //
-// Heal thaws it: it goes on with what it held, leases and locks that have expired meanwhile among it, and
-// executes the requests in its buffers, also those whose clients have given up. Confirm tells whether the same
-// process went on.
+// Heal thaws it: it goes on with what it held, leases and locks that have expired meanwhile among
+// it, and executes the requests in its buffers, also those whose clients have given up. Confirm
+// tells whether the same process went on.
 func (s *Service) Pause() drtest.Fault {
 	var started string // at the injection
 	inject := func(ctx context.Context) (drtest.Effect, error) {

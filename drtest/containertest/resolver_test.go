@@ -18,8 +18,8 @@ while (defined(my $from = $s->recv(my $q, 512))) {
 }
 `
 
-// Names with a dot are asked of the resolver, those without one still of the engine, which knows the containers;
-// also when a container of its own holds the network.
+// Names with a dot are asked of the resolver, those without one still of the engine, which knows
+// the containers; also when a container of its own holds the network.
 func TestResolver(t *testing.T) {
 	plain := box(t, "plain")
 	plain.Network = containertest.NewNetwork(t)

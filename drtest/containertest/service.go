@@ -18,7 +18,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// An Upstream is a place on a network that something can be routed to: a service, a database, a link, a DNS record.
+// An Upstream is a place on a network that something can be routed to: a service, a database, a
+// link, a DNS record.
 type Upstream interface {
 	// Addr is the address inside the network.
 	Addr() string
@@ -51,10 +52,11 @@ func (s *Service) Network() string { return s.config.Network }
 // Addr returns the service's address inside its network, such as "primary:5432".
 func (s *Service) Addr() string { return net.JoinHostPort(s.Name(), strconv.Itoa(s.config.Port)) }
 
-// HostAddr returns the address at which the test process reaches the service, such as "127.0.0.1:49153". A
-// restart changes it, so it is asked for anew on each call; it is an error while the container does not run.
-// With [Config.Firewall], or [NeverRestart], it stays as long as the node lives.
-// The engine accepts connections there also while nothing serves behind it, and then closes them.
+// HostAddr returns the address at which the test process reaches the service, such as
+// "127.0.0.1:49153". A restart changes it, so it is asked for anew on each call; it is an error
+// while the container does not run. With [Config.Firewall], or [NeverRestart], it stays as long as
+// the node lives. The engine accepts connections there also while nothing serves behind it, and
+// then closes them.
 func (s *Service) HostAddr(ctx context.Context) (string, error) {
 	return s.HostAddrOf(ctx, s.config.Port)
 }
@@ -78,8 +80,9 @@ func (s *Service) HostAddrOf(ctx context.Context, port int) (string, error) {
 	return "", fmt.Errorf("address of %s: port %d is not published, container is %s", s.Name(), port, status)
 }
 
-// learnPorts has the ports on the host be known until forgetPorts: whoever waits for a service asks for its address a
-// hundred times, and each question costs the engine as much as a request to the service.
+// learnPorts has the ports on the host be known until forgetPorts: whoever waits for a service asks
+// for its address a hundred times, and each question costs the engine as much as a request to the
+// service.
 func (s *Service) learnPorts(ctx context.Context) error {
 	c, err := s.inspectNode(ctx)
 	if err != nil {
@@ -117,8 +120,8 @@ func (s *Service) inspectContainer(ctx context.Context, id string) (container.In
 	return c.Container, nil
 }
 
-// Exec runs a command in the container and returns what it prints on both of its outputs, whose order to each
-// other is not kept. When the command fails, the error holds that as well.
+// Exec runs a command in the container and returns what it prints on both of its outputs, whose
+// order to each other is not kept. When the command fails, the error holds that as well.
 func (s *Service) Exec(ctx context.Context, cmd ...string) (string, error) {
 	out, err := s.exec(ctx, cmd)
 	if err != nil {
@@ -152,8 +155,8 @@ func (s *Service) exec(ctx context.Context, cmd []string) (string, error) {
 	return out.String(), nil
 }
 
-// Logs returns what the service has printed since its container was made, across restarts, also after
-// [Service.Destroy].
+// Logs returns what the service has printed since its container was made, across restarts, also
+// after [Service.Destroy].
 func (s *Service) Logs(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	last := s.lastWord

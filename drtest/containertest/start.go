@@ -30,10 +30,12 @@ const (
 	readyInterval = 100 * time.Millisecond
 	// sayEvery is the time between two lines that say what a start waits for.
 	sayEvery = 10 * time.Second
-	// yieldFor is how long a start waits for the drills of the process that are being measured. What they hold for longer, such as a
-	// network that is cut for half a minute, is not waited for, and what is started beside them has less of the processors.
+	// yieldFor is how long a start waits for the drills of the process that are being measured.
+	// What they hold for longer, such as a network that is cut for half a minute, is not waited
+	// for, and what is started beside them has less of the processors.
 	yieldFor = 10 * time.Second
-	// lighter is by how much containers weigh less that are started beside a drill that is being measured, until they are ready.
+	// lighter is by how much containers weigh less that are started beside a drill that is being
+	// measured, until they are ready.
 	lighter        = 8
 	cleanupTimeout = 30 * time.Second
 )
@@ -57,8 +59,9 @@ func NewNetwork(t testing.TB) string {
 	return name
 }
 
-// NewVolume makes a volume for one test, which removes it: files that outlive the services that have it. It returns its
-// name, for [Config]. The first service to mount it gives it what its image has at the path, with owner and mode.
+// NewVolume makes a volume for one test, which removes it: files that outlive the services that
+// have it. It returns its name, for [Config]. The first service to mount it gives it what its image
+// has at the path, with owner and mode.
 func NewVolume(t testing.TB) string {
 	t.Helper()
 	engine := reaper.Use(t)
@@ -76,19 +79,20 @@ func NewVolume(t testing.TB) string {
 	return v.Volume.Name
 }
 
-// Start starts a service and returns it when it is ready. It waits first, for up to ten seconds, until no drill of this process
-// is between its fault and the return of service, which it would disturb. It fails t when the service is not ready within
-// [StartTimeout], and at once when its container ends before; that is untrusted on a machine that did not keep up, and the report of
-// a run has t played again, alone. The container is removed with t; when t has
-// failed, its log is kept among the evidence of t.
+// Start starts a service and returns it when it is ready. It waits first, for up to ten seconds,
+// until no drill of this process is between its fault and the return of service, which it would
+// disturb. It fails t when the service is not ready within [StartTimeout], and at once when its
+// container ends before; that is untrusted on a machine that did not keep up, and the report of a
+// run has t played again, alone. The container is removed with t; when t has failed, its log is
+// kept among the evidence of t.
 func Start(t testing.TB, c Config) *Service {
 	t.Helper()
 	return StartAll(t, c)[0]
 }
 
-// StartAll starts services at the same time, each as Start does, and returns them in the order of cs when all
-// are ready. It is the way to start several at once, since Start must not be called from goroutines: it may
-// fail t.
+// StartAll starts services at the same time, each as Start does, and returns them in the order of
+// cs when all are ready. It is the way to start several at once, since Start must not be called
+// from goroutines: it may fail t.
 func StartAll(t testing.TB, cs ...Config) []*Service {
 	t.Helper()
 	engine := reaper.Use(t)
@@ -175,8 +179,8 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 	return nil
 }
 
-// awaitReady returns when the service is ready or never will be. Its error holds the end of the service's
-// log.
+// awaitReady returns when the service is ready or never will be. Its error holds the end of the
+// service's log.
 func (s *Service) awaitReady(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -213,7 +217,8 @@ func (s *Service) awaitReady(ctx context.Context) error {
 	return fmt.Errorf("%w\nlog of %s:\n%s", err, s.Name(), strings.TrimSpace(log[max(0, len(log)-most):]))
 }
 
-// ended returns nil when ctx ends, and before that, as an error, that the container has ended since it was started.
+// ended returns nil when ctx ends, and before that, as an error, that the container has ended since
+// it was started.
 func (s *Service) ended(ctx context.Context) error {
 	seen := s.events(ctx, s.id, events.ActionDie)
 	c, err := s.inspect(ctx) // it may have ended before
@@ -236,8 +241,8 @@ func (s *Service) ended(ctx context.Context) error {
 	return err
 }
 
-// cleanUp removes containers, also those that are dead, and keeps their logs if t has failed. It fails
-// nothing: the reaper removes what is left.
+// cleanUp removes containers, also those that are dead, and keeps their logs if t has failed. It
+// fails nothing: the reaper removes what is left.
 func cleanUp(t testing.TB, services []*Service) {
 	ctx, cancel := cleanupContext(t)
 	defer cancel()

@@ -11,13 +11,15 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Stop returns the orderly end of the service, as of a deployment or a node that is drained: SIGTERM to its
-// first process, which has ten seconds to finish its work and leave. What peers observe until then is the
-// service's own doing; afterwards their connections are closed and the service's name does not resolve, or, with
-// [Config.Firewall], connections are refused. The restart policy does not act.
+// Stop returns the orderly end of the service, as of a deployment or a node that is drained:
+// SIGTERM to its first process, which has ten seconds to finish its work and leave. What peers
+// observe until then is the service's own doing; afterwards their connections are closed and the
+// service's name does not resolve, or, with [Config.Firewall], connections are refused. The restart
+// policy does not act.
 //
-// Inject returns when the service has ended with exit code 0, so it takes as long as the service does. Another
-// code is an error, and so is a service that stays. There is nothing to heal: [Service.Resume] starts it again.
+// Inject returns when the service has ended with exit code 0, so it takes as long as the service
+// does. Another code is an error, and so is a service that stays. There is nothing to heal:
+// [Service.Resume] starts it again.
 func (s *Service) Stop() drtest.Fault {
 	return drtest.Fault{Name: "stop " + s.Name(), Inject: s.stop}
 }
@@ -29,8 +31,9 @@ func (s *Service) stop(ctx context.Context) (drtest.Effect, error) {
 	})
 }
 
-// Resume starts a service that has ended, after [Service.Stop] or [Service.Kill], and is done when it is ready, at most
-// [StartTimeout] later. Its files are those that it left. It is no healing of [Service.Pause].
+// Resume starts a service that has ended, after [Service.Stop] or [Service.Kill], and is done when
+// it is ready, at most [StartTimeout] later. Its files are those that it left. It is no healing of
+// [Service.Pause].
 func (s *Service) Resume() drtest.Step {
 	return drtest.Step{Name: "start " + s.Name(), Do: s.resume}
 }
@@ -70,8 +73,9 @@ func (s *Service) resume(ctx context.Context) error {
 	return s.awaitReady(ctx)
 }
 
-// noteLife takes note of when the service's present or last life began, and of whether Resume has just begun it. One
-// that began after the life that a kill had ended, and that Resume did not begin, is a stranger's.
+// noteLife takes note of when the service's present or last life began, and of whether Resume has
+// just begun it. One that began after the life that a kill had ended, and that Resume did not
+// begin, is a stranger's.
 func (s *Service) noteLife(ctx context.Context, resumed bool) error {
 	c, err := s.inspect(ctx)
 	if err != nil {

@@ -41,7 +41,8 @@ func TestStopOfServiceThatFails(t *testing.T) {
 	require.Empty(t, effect.Receipt)
 }
 
-// A service that ends by itself is started again by its supervisor. The trigger here fails since the service ends.
+// A service that ends by itself is started again by its supervisor. The trigger here fails since
+// the service ends.
 func TestExit(t *testing.T) {
 	t.Parallel()
 	c := echoService(t, "server", "")
@@ -82,7 +83,8 @@ func TestResumeAfterKill(t *testing.T) {
 	heal(t, partition)
 }
 
-// Who starts a dead node beside the runbook is found out: also where the runbook starts it after that, and where it has ended again.
+// Who starts a dead node beside the runbook is found out: also where the runbook starts it after
+// that, and where it has ended again.
 func TestKillOfWhatAStrangerStarts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -17,11 +17,11 @@ import (
 // updateTimeout bounds each change of a record.
 const updateTimeout = 10 * time.Second
 
-// A Record is a name in the zone that leads to the address of a service. It is itself a [containertest.Upstream], for
-// clients whose [containertest.Config] has the zone's resolver.
+// A Record is a name in the zone that leads to the address of a service. It is itself a
+// [containertest.Upstream], for clients whose [containertest.Config] has the zone's resolver.
 //
-// The record keeps the address that the service had when it was led to it. A container that is started again may
-// get another one, unless it has a firewall.
+// The record keeps the address that the service had when it was led to it. A container that is
+// started again may get another one, unless it has a firewall.
 type Record struct {
 	zone *Zone
 	name string // with the domain
@@ -31,8 +31,8 @@ type Record struct {
 // label is what a name may be: it becomes a line of a script of knsupdate.
 var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// Record makes the record name.dr.test, which leads to an upstream on the zone's network. The name is one label,
-// and no other record has it.
+// Record makes the record name.dr.test, which leads to an upstream on the zone's network. The name
+// is one label, and no other record has it.
 func (z *Zone) Record(t testing.TB, name string, to containertest.Upstream) *Record {
 	t.Helper()
 	r := &Record{zone: z, name: name + "." + Domain}
@@ -51,22 +51,24 @@ func (z *Zone) Record(t testing.TB, name string, to containertest.Upstream) *Rec
 	return r
 }
 
-// Addr returns the record's address for clients that use the zone's resolver, such as "database.dr.test:5432".
+// Addr returns the record's address for clients that use the zone's resolver, such as
+// "database.dr.test:5432".
 func (r *Record) Addr() string { return net.JoinHostPort(r.name, r.port) }
 
 // Network returns the name of the zone's network.
 func (r *Record) Network() string { return r.zone.authority.Network() }
 
-// PointTo points the record to another upstream, which serves the same port, and is done when the authoritative server answers
-// with its address. Connections to the old one stay, and so do answers that the resolver keeps. An upstream that is down has no address.
+// PointTo points the record to another upstream, which serves the same port, and is done when the
+// authoritative server answers with its address. Connections to the old one stay, and so do answers
+// that the resolver keeps. An upstream that is down has no address.
 func (r *Record) PointTo(to containertest.Upstream) drtest.Step {
 	return drtest.Step{Name: "point " + r.name + " to " + to.Addr(), Do: func(ctx context.Context) error {
 		return r.point(ctx, to, "yxdomain "+r.name+".")
 	}}
 }
 
-// point replaces the address of the record in one transaction, if a prerequisite in the language of knsupdate
-// holds.
+// point replaces the address of the record in one transaction, if a prerequisite in the language of
+// knsupdate holds.
 func (r *Record) point(ctx context.Context, to containertest.Upstream, prerequisite string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, updateTimeout, fmt.Errorf("the zone did not answer within %v", updateTimeout))
 	defer cancel()

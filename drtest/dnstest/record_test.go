@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A change of a record reaches clients when what the resolver keeps has expired: after the TTL, or up to a second
-// before, since the resolver counts in whole seconds.
+// A change of a record reaches clients when what the resolver keeps has expired: after the TTL, or
+// up to a second before, since the resolver counts in whole seconds.
 func TestRecordTo(t *testing.T) {
 	const ttl = 4 * time.Second // so long that a change and some questions fit into it on a busy machine
 	network := containertest.NewNetwork(t)

@@ -1,9 +1,11 @@
-// Package dnstest runs a real DNS zone for the length of a test: an authoritative server, whose records have a
-// TTL and can be changed, and the caching resolver that clients really have in front of it. Clients that find a
-// service by a record follow a change of the record only when what the resolver keeps has expired.
+// Package dnstest runs a real DNS zone for the length of a test: an authoritative server, whose
+// records have a TTL and can be changed, and the caching resolver that clients really have in front
+// of it. Clients that find a service by a record follow a change of the record only when what the
+// resolver keeps has expired.
 //
-// The resolver counts in whole seconds: it keeps an answer for its TTL or up to a second less. It answers for the
-// zone alone, and nothing here asks the outside world. The servers are Knot DNS and Unbound.
+// The resolver counts in whole seconds: it keeps an answer for its TTL or up to a second less. It
+// answers for the zone alone, and nothing here asks the outside world. The servers are Knot DNS and
+// Unbound.
 package dnstest
 
 import (
@@ -46,13 +48,14 @@ type options struct {
 	minTTL time.Duration
 }
 
-// IgnoreTTL has the resolver keep each answer for a day, whatever its TTL, as resolvers with a lower bound of
-// their own and clients that ask only once do.
+// IgnoreTTL has the resolver keep each answer for a day, whatever its TTL, as resolvers with a
+// lower bound of their own and clients that ask only once do.
 func IgnoreTTL() Option {
 	return func(o *options) { o.minTTL = maxTTL }
 }
 
-// Image returns the image of the zone's servers, for [containertest.Build]. The first test that needs it builds it otherwise.
+// Image returns the image of the zone's servers, for [containertest.Build]. The first test that
+// needs it builds it otherwise.
 func Image(t testing.TB) containertest.Image {
 	t.Helper()
 	sub, err := fs.Sub(files, "image")
@@ -62,9 +65,9 @@ func Image(t testing.TB) containertest.Image {
 	return containertest.Image{Name: "drtest/dns", Files: sub}
 }
 
-// Start starts a zone on a network, from [containertest.NewNetwork], and returns when its resolver answers from
-// it. Each record lives ttl in the caches of resolvers: whole seconds, from one second to a day. The zone ends
-// with t.
+// Start starts a zone on a network, from [containertest.NewNetwork], and returns when its resolver
+// answers from it. Each record lives ttl in the caches of resolvers: whole seconds, from one second
+// to a day. The zone ends with t.
 func Start(t testing.TB, network string, ttl time.Duration, opts ...Option) *Zone {
 	t.Helper()
 	if ttl < time.Second || ttl > maxTTL || ttl%time.Second != 0 {
@@ -107,8 +110,8 @@ func Start(t testing.TB, network string, ttl time.Duration, opts ...Option) *Zon
 // Resolver returns the address of the resolver, for [containertest.Config].
 func (z *Zone) Resolver() netip.Addr { return z.address }
 
-// answers is ready once the DNS server in the container answers from the zone. It asks for no record of a
-// service, which a resolver would keep.
+// answers is ready once the DNS server in the container answers from the zone. It asks for no
+// record of a service, which a resolver would keep.
 func answers(ctx context.Context, s *containertest.Service) error {
 	answer, err := dig(ctx, s, Domain, "SOA")
 	if err != nil {

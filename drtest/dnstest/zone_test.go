@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// With the zone's resolver a container finds the records of the zone and, as without it, the other containers by
-// their names, but nothing else; also when a container of its own holds its network.
+// With the zone's resolver a container finds the records of the zone and, as without it, the other
+// containers by their names, but nothing else; also when a container of its own holds its network.
 func TestResolver(t *testing.T) {
 	network := containertest.NewNetwork(t)
 	s := services(t, network, "a", "b")

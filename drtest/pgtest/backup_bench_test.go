@@ -6,9 +6,10 @@ import (
 	"github.com/drtest/suite/drtest/pgtest"
 )
 
-// BenchmarkRestore measures the restore of a server whose full backup has 25 MB, compressed, and compares its fetch with cp and one
-// decompression of the same bytes, which are measured in turn with it: see [pgtest.Pace]. The spares stay until the benchmark
-// ends, so few iterations tell more than many: -benchtime=5x.
+// BenchmarkRestore measures the restore of a server whose full backup has 25 MB, compressed, and
+// compares its fetch with cp and one decompression of the same bytes, which are measured in turn
+// with it: see [pgtest.Pace]. The spares stay until the benchmark ends, so few iterations tell more
+// than many: -benchtime=5x.
 func BenchmarkRestore(b *testing.B) {
 	for _, c := range []struct {
 		name       string
@@ -53,7 +54,8 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
-// fill gives a server a table of 25 MB that cannot be compressed further: half a kilobyte of digests in each row, as hexadecimal digits.
+// fill gives a server a table of 25 MB that cannot be compressed further: half a kilobyte of
+// digests in each row, as hexadecimal digits.
 func fill(b *testing.B, primary *pgtest.Node) {
 	b.Helper()
 	conn, err := primary.Connect(b.Context())

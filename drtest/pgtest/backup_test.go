@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A restore brings back what was committed before its target, and nothing after it, on a node that is backed up again.
+// A restore brings back what was committed before its target, and nothing after it, on a node that
+// is backed up again.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	for name, repository := range map[string]func(testing.TB) *pgtest.Repository{

@@ -12,9 +12,9 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 )
 
-// NewBaseBackupRepository makes a repository in a Docker volume, which is removed with t, without any tool but PostgreSQL's
-// own: pg_basebackup makes backups, pg_verifybackup examines each one that a restore needs, and pg_combinebackup puts them
-// together. Nothing is compressed.
+// NewBaseBackupRepository makes a repository in a Docker volume, which is removed with t, without
+// any tool but PostgreSQL's own: pg_basebackup makes backups, pg_verifybackup examines each one
+// that a restore needs, and pg_combinebackup puts them together. Nothing is compressed.
 func NewBaseBackupRepository(t testing.TB) *Repository {
 	t.Helper()
 	return &Repository{tool: baseBackups{}, volume: containertest.NewVolume(t)}
@@ -63,7 +63,8 @@ func (b baseBackups) backup(ctx context.Context, n *Node, kind BackupKind) (Back
 	}
 	// The label is a name, whose order is that of the backups.
 	made := Backup{Label: time.Now().UTC().Format("20060102-150405.000000") + suffix, Kind: kind}
-	// It waits until the archive has all WAL that it needs, and fails for a page with a wrong checksum.
+	// It waits until the archive has all WAL that it needs, and fails for a page with a wrong
+	// checksum.
 	command := append([]string{"pg_basebackup", "--host=127.0.0.1", "--username=postgres", "--pgdata=" + b.folder(made), "--checkpoint=fast", "--wal-method=none"}, args...)
 	if _, err := n.service.Exec(ctx, command...); err != nil {
 		return Backup{}, err
@@ -88,7 +89,8 @@ func (b baseBackups) backup(ctx context.Context, n *Node, kind BackupKind) (Back
 
 func (baseBackups) compressed(_ Backup, copied string) string { return compress(copied) }
 
-// compress is a script that writes a folder, compressed as pgBackRest does it here, to its standard output.
+// compress is a script that writes a folder, compressed as pgBackRest does it here, to its standard
+// output.
 func compress(folder string) string { return "tar -cf - " + folder + " | zstd -q -1 -T0" }
 
 func (baseBackups) folder(b Backup) string { return path.Join(baseFolder, b.Label) }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// BenchmarkStartPair measures how long a test waits for a synchronous pair, once the image is there, and what
-// for. The reaper, which the first pair of a process starts, is not counted. The containers stay until the
-// benchmark ends, so few iterations tell more than many: -benchtime=5x.
+// BenchmarkStartPair measures how long a test waits for a synchronous pair, once the image is
+// there, and what for. The reaper, which the first pair of a process starts, is not counted. The
+// containers stay until the benchmark ends, so few iterations tell more than many: -benchtime=5x.
 func BenchmarkStartPair(b *testing.B) {
 	gather(b, nil)
 	var image, boot, stream time.Duration

@@ -25,8 +25,8 @@ const (
 	wakeStep   = 250 * time.Millisecond
 )
 
-// A Cluster is members that elect their primary by themselves: Patroni 4, with its leader key in etcd. There are three of
-// them, or, with [Across], two.
+// A Cluster is members that elect their primary by themselves: Patroni 4, with its leader key in
+// etcd. There are three of them, or, with [Across], two.
 type Cluster struct {
 	Members []*Member
 	Store   *Store
@@ -34,8 +34,8 @@ type Cluster struct {
 	mode    Mode
 }
 
-// Timing is the pace of a cluster, in whole seconds. Patroni's rules hold: LoopWait + 2*RetryTimeout <= TTL, TTL at
-// least 20 s, LoopWait 1 s, RetryTimeout 3 s.
+// Timing is the pace of a cluster, in whole seconds. Patroni's rules hold: LoopWait +
+// 2*RetryTimeout <= TTL, TTL at least 20 s, LoopWait 1 s, RetryTimeout 3 s.
 type Timing struct {
 	TTL          time.Duration // of the leader's lease
 	LoopWait     time.Duration // between two rounds of an agent
@@ -61,15 +61,18 @@ func (t Timing) validate() error {
 // Paced sets the pace of a cluster, instead of the fastest that Patroni takes.
 func Paced(t Timing) Option { return func(o *options) { o.timing = t } }
 
-// Failsafe lets the leader of a cluster stay primary without the store, as long as it reaches all other members.
+// Failsafe lets the leader of a cluster stay primary without the store, as long as it reaches all
+// other members.
 func Failsafe() Option { return func(o *options) { o.failsafe = true } }
 
-// StoreOfThree gives a cluster a store of three members, which outlives the loss of one, instead of a single one.
+// StoreOfThree gives a cluster a store of three members, which outlives the loss of one, instead of
+// a single one.
 func StoreOfThree() Option { return func(o *options) { o.stores = 3 } }
 
-// Across spreads a cluster over three networks: two regions, each with a member of the cluster and one of its store, and a
-// witness, with a member of the store alone. [RegionAddrs] are what has to be reached in each from the others. Its members
-// have no firewalls: what leads from one network to another can be cut.
+// Across spreads a cluster over three networks: two regions, each with a member of the cluster and
+// one of its store, and a witness, with a member of the store alone. [RegionAddrs] are what has to
+// be reached in each from the others. Its members have no firewalls: what leads from one network to
+// another can be cut.
 func Across(first, second, witness string) Option {
 	return func(o *options) { o.regions, o.stores = []string{first, second, witness}, 3 }
 }
@@ -115,9 +118,9 @@ func (m Mode) waits(standbys string) bool {
 	return true // best effort: for whoever there is
 }
 
-// StartCluster starts the members and their store, and returns when one member is the primary and the others stream
-// from it; with synchronous replication, when the store names a synchronous standby as well: without that nobody
-// could take over. It fails t as [StartPrimary] does.
+// StartCluster starts the members and their store, and returns when one member is the primary and
+// the others stream from it; with synchronous replication, when the store names a synchronous
+// standby as well: without that nobody could take over. It fails t as [StartPrimary] does.
 func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	t.Helper()
 	o := gather(t, opts)
@@ -167,8 +170,8 @@ func StartCluster(t testing.TB, mode Mode, opts ...Option) *Cluster {
 	return c
 }
 
-// settle returns when the cluster is as its mode demands, by the store and by the agents' own word, and has the table of
-// marks.
+// settle returns when the cluster is as its mode demands, by the store and by the agents' own word,
+// and has the table of marks.
 func (c *Cluster) settle(ctx context.Context) error {
 	var woken time.Time
 	if err := wait.For(ctx, settleStep, func(ctx context.Context) error {
@@ -204,8 +207,9 @@ func (c *Cluster) settle(ctx context.Context) error {
 	return leader.exec(ctx, "CREATE TABLE IF NOT EXISTS "+markTable+" (mark bigint)")
 }
 
-// settled says what members lack: a leader, replicas that stream on its timeline, a synchronous standby that is known
-// to the store. What the agents say of themselves there is at most a round old.
+// settled says what members lack: a leader, replicas that stream on its timeline, a synchronous
+// standby that is known to the store. What the agents say of themselves there is at most a round
+// old.
 func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 	v, err := c.Store.view(ctx)
 	if err != nil {
@@ -240,7 +244,8 @@ func (c *Cluster) settled(ctx context.Context, among []*Member) error {
 	return nil
 }
 
-// Leader returns the member that holds the lease, and whose server is a primary. It is an error when there is none.
+// Leader returns the member that holds the lease, and whose server is a primary. It is an error
+// when there is none.
 func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
 	v, err := c.Store.view(ctx)
 	if err != nil {
@@ -272,8 +277,8 @@ func (c *Cluster) named(name string) *Member {
 	return nil
 }
 
-// Standby returns the member that the store names as the synchronous standby: the only one that may take over, but for
-// SyncQuorum, where it is one of several. It is an error when there is none.
+// Standby returns the member that the store names as the synchronous standby: the only one that may
+// take over, but for SyncQuorum, where it is one of several. It is an error when there is none.
 func (c *Cluster) Standby(ctx context.Context) (*Member, error) {
 	v, err := c.Store.view(ctx)
 	if err != nil {
@@ -292,8 +297,8 @@ func (c *Cluster) Others(but ...*Member) []*Member {
 	return slices.DeleteFunc(slices.Clone(c.Members), func(m *Member) bool { return slices.Contains(but, m) })
 }
 
-// DSN returns the connection string for clients inside the network: it names all members, and clients ask each until
-// one takes writes.
+// DSN returns the connection string for clients inside the network: it names all members, and
+// clients ask each until one takes writes.
 func (c *Cluster) DSN() string {
 	var hosts []string
 	for _, m := range c.Members {
@@ -302,7 +307,8 @@ func (c *Cluster) DSN() string {
 	return DSN(strings.Join(hosts, ",")) + "&target_session_attrs=read-write"
 }
 
-// Switchover has the leader hand over in good order to another member, of the cluster's choice, and is done once that is primary.
+// Switchover has the leader hand over in good order to another member, of the cluster's choice, and
+// is done once that is primary.
 func (c *Cluster) Switchover() drtest.Step { return drtest.Step{Name: "switch over", Do: c.switchover} }
 
 func (c *Cluster) switchover(ctx context.Context) error {
@@ -328,9 +334,10 @@ func (c *Cluster) switchover(ctx context.Context) error {
 	})
 }
 
-// Redundant says whether members, or all when none is named, are again what the cluster's mode demands: one is the
-// primary, the others stream on its timeline and show a row that was written just now, and with synchronous replication
-// the store names a standby that could take over. Its answer is that of a stage: nil, or what is missing.
+// Redundant says whether members, or all when none is named, are again what the cluster's mode
+// demands: one is the primary, the others stream on its timeline and show a row that was written
+// just now, and with synchronous replication the store names a standby that could take over. Its
+// answer is that of a stage: nil, or what is missing.
 func (c *Cluster) Redundant(members ...*Member) func(context.Context) error {
 	if len(members) == 0 {
 		members = c.Members
@@ -364,9 +371,10 @@ const rows = `SELECT coalesce(string_agg(format('%s %s', c.oid::regclass,
 	E'\n' ORDER BY c.oid), '') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	WHERE c.relkind = 'r' AND n.nspname = 'public'`
 
-// Identical compares the rows of all tables of the database app, in the schema public, on members, or on all when none
-// is named, and returns the evidence that no member has a row that the others lack. It asks until they are the same or
-// ctx ends: replicas may be behind, and a diverged row never goes away by itself.
+// Identical compares the rows of all tables of the database app, in the schema public, on members,
+// or on all when none is named, and returns the evidence that no member has a row that the others
+// lack. It asks until they are the same or ctx ends: replicas may be behind, and a diverged row
+// never goes away by itself.
 func (c *Cluster) Identical(ctx context.Context, members ...*Member) (string, error) {
 	if len(members) == 0 {
 		members = c.Members
@@ -392,8 +400,9 @@ func (c *Cluster) Identical(ctx context.Context, members ...*Member) (string, er
 	return evidence, err
 }
 
-// SetMode has the primary wait, from the agents' next round on, for what the mode says before it acknowledges a commit. It is done
-// when the store has the mode and the server waits as it says: for a standby, for any, or, with Async, for none.
+// SetMode has the primary wait, from the agents' next round on, for what the mode says before it
+// acknowledges a commit. It is done when the store has the mode and the server waits as it says:
+// for a standby, for any, or, with Async, for none.
 func (c *Cluster) SetMode(mode Mode) drtest.Step {
 	return drtest.Step{Name: "set the mode", Do: func(ctx context.Context) error { return c.setMode(ctx, mode) }}
 }

@@ -33,7 +33,8 @@ func TestTiming(t *testing.T) {
 	}
 }
 
-// A member that was fenced is not the one that takes over, and follows; a copy of the leader lifts the fence.
+// A member that was fenced is not the one that takes over, and follows; a copy of the leader lifts
+// the fence.
 func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")
@@ -87,8 +88,8 @@ func TestCluster(t *testing.T) {
 	require.NoError(t, wait.For(ctx, settleStep, c.Redundant()))
 }
 
-// With a quorum either standby may acknowledge, and the one that did takes over: not the one that the store names first, which has
-// missed what was written last.
+// With a quorum either standby may acknowledge, and the one that did takes over: not the one that
+// the store names first, which has missed what was written last.
 func TestQuorum(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")
@@ -101,7 +102,8 @@ func TestQuorum(t *testing.T) {
 	require.NoError(t, err)
 	ahead := c.Others(first, behind)[0]
 	require.NoError(t, first.exec(t.Context(), "CREATE TABLE letters (letter text)"))
-	// Its agent asks whether it could be rewound while its server runs: that is too early to keep its WAL.
+	// Its agent asks whether it could be rewound while its server runs: that is too early to keep
+	// its WAL.
 	_, err = first.service.Exec(t.Context(), "pg_rewind", "--help")
 	require.NoError(t, err)
 	_, err = first.service.Exec(t.Context(), "test", "!", "-e", keptDir)
@@ -131,7 +133,8 @@ func TestQuorum(t *testing.T) {
 	}
 }
 
-// Two nodes that were both primaries have rows that the other lacks, and are found to differ however long one looks.
+// Two nodes that were both primaries have rows that the other lacks, and are found to differ
+// however long one looks.
 func TestIdentical(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")

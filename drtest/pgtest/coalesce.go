@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// gathering is how long a question waits for others: the stages of a drill look at the same moments.
+	// gathering is how long a question waits for others: the stages of a drill look at the same
+	// moments.
 	gathering = 5 * time.Millisecond
 	// questionTimeout bounds a question, whoever waits for its answer.
 	questionTimeout = 5 * time.Second
@@ -25,8 +26,8 @@ type answer[T any] struct {
 	err   error
 }
 
-// get returns the answer to a question that is asked after the call, at most 5 ms later, for all who have called until then. They must not
-// change it.
+// get returns the answer to a question that is asked after the call, at most 5 ms later, for all
+// who have called until then. They must not change it.
 func (s *coalesced[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	s.mu.Lock()
 	a := s.next

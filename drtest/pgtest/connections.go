@@ -14,9 +14,9 @@ import (
 // staleTimeout is how long a connection that was kept may take to show that it still works.
 const staleTimeout = time.Second
 
-// connections are connections to a node that are kept from one look to the next: stages look twenty times a second, and each new
-// connection costs the server a process. Several looks at the same time have a connection each, since one may wait for a
-// standby while another only reads.
+// connections are connections to a node that are kept from one look to the next: stages look twenty
+// times a second, and each new connection costs the server a process. Several looks at the same
+// time have a connection each, since one may wait for a standby while another only reads.
 type connections struct {
 	mu   sync.Mutex
 	idle []*pgx.Conn

@@ -12,11 +12,13 @@ import (
 
 const corrupted = "XX001" // SQLSTATE data_corrupted
 
-// CorruptPage returns a page that is damaged on the node's disk: random bytes over rows in the first page of the table, in the database
-// app. Who reads it is told by its checksum, SQLSTATE XX001, and what is written elsewhere goes on. Replicas have a good
-// page: replication ships changes, not pages.
+// CorruptPage returns a page that is damaged on the node's disk: random bytes over rows in the
+// first page of the table, in the database app. Who reads it is told by its checksum, SQLSTATE
+// XX001, and what is written elsewhere goes on. Replicas have a good page: replication ships
+// changes, not pages.
 //
-// Inject returns when the server has read the page and refused it. Heal does nothing: no read makes it good again.
+// Inject returns when the server has read the page and refused it. Heal does nothing: no read makes
+// it good again.
 func (n *Node) CorruptPage(table string) drtest.Fault {
 	inject := func(ctx context.Context) (drtest.Effect, error) {
 		conn, err := n.Connect(ctx)
@@ -37,8 +39,8 @@ func (n *Node) CorruptPage(table string) drtest.Fault {
 	return drtest.Fault{Name: fmt.Sprintf("corrupt a page of %s on %s", table, n.Name()), Inject: inject}
 }
 
-// corruptPage writes until the page that the server reads is the damaged one: under load somebody may have it in memory, and write
-// the good one again.
+// corruptPage writes until the page that the server reads is the damaged one: under load somebody
+// may have it in memory, and write the good one again.
 func (n *Node) corruptPage(ctx context.Context, conn *pgx.Conn, table, file string) (drtest.Receipt, error) {
 	const (
 		overwrite = `open F, "+<", $ARGV[0] or die $!; seek F, 8000, 0; print F map { chr rand 256 } 1..64; close F or die $!`

@@ -16,13 +16,14 @@ import (
 
 const (
 	walDir = "/var/lib/postgresql/data/pg_wal"
-	// keptDir holds copies of a node's WAL from before pg_rewind replaced it, for each file the first one.
+	// keptDir holds copies of a node's WAL from before pg_rewind replaced it, for each file the
+	// first one.
 	keptDir     = "/var/lib/postgresql/kept"
 	segmentSize = 16 << 20 // initdb's default
 )
 
-// A Divergence is what a node committed on a timeline after the cluster had left it: the exact proof of a split
-// brain, or of its absence, read from the node's write-ahead log.
+// A Divergence is what a node committed on a timeline after the cluster had left it: the exact
+// proof of a split brain, or of its absence, read from the node's write-ahead log.
 type Divergence struct {
 	Node     string
 	Timeline int
@@ -51,13 +52,14 @@ func (d Divergence) String() string {
 	return s + fmt.Sprintf("%d acked to the writer: %s", len(d.Acked), some(d.Acked))
 }
 
-// Divergence reads what the old primary committed on the timeline of its last acked write after the cluster had left
-// that timeline, as the history of the surviving primary tells. The old primary may be dead. Its WAL is taken from
-// /var/lib/postgresql/kept, if the file with the fork was kept there, or else from the server's own directory, which
-// pg_rewind must not have changed.
+// Divergence reads what the old primary committed on the timeline of its last acked write after the
+// cluster had left that timeline, as the history of the surviving primary tells. The old primary
+// may be dead. Its WAL is taken from /var/lib/postgresql/kept, if the file with the fork was kept
+// there, or else from the server's own directory, which pg_rewind must not have changed.
 //
-// It is an error when both are on one timeline, when the WAL does not reach from the fork to each write that the
-// node has acked, and when the commits and the rows that the survivor lacks do not tell the same.
+// It is an error when both are on one timeline, when the WAL does not reach from the fork to each
+// write that the node has acked, and when the commits and the rows that the survivor lacks do not
+// tell the same.
 func (l *WriteLog) Divergence(ctx context.Context, old, survivor *Node) (*Divergence, error) {
 	d, err := l.divergence(ctx, old, survivor)
 	if err != nil {
@@ -90,8 +92,8 @@ func (l *WriteLog) divergence(ctx context.Context, old, survivor *Node) (*Diverg
 	if err := copyWAL(ctx, old, d.Timeline, d.Fork, survivor, dir); err != nil {
 		return nil, err
 	}
-	// It always ends with an error, where the WAL ends if nothing else is wrong. The two outputs must not mix: they
-	// are cut in the middle of lines.
+	// It always ends with an error, where the WAL ends if nothing else is wrong. The two outputs
+	// must not mix: they are cut in the middle of lines.
 	const waldump = `pg_waldump -p "$1" -t "$2" -s "$3" 2>"$4"; cat "$4"`
 	dump, err := survivor.service.Exec(ctx, "sh", "-c", waldump, "sh", dir, strconv.Itoa(d.Timeline), d.Fork.String(), dir+"/errors")
 	if err != nil {
@@ -145,8 +147,9 @@ func segment(timeline int, l LSN) string {
 	return fmt.Sprintf("%08X%08X%08X", timeline, uint32(l>>32), uint32(l)/segmentSize)
 }
 
-// copyWAL copies what a node has of a timeline's WAL, from the file that holds an LSN on, to a folder of another one. Others
-// of its files would only take time: many of them, of 16 MB each, are from before.
+// copyWAL copies what a node has of a timeline's WAL, from the file that holds an LSN on, to a
+// folder of another one. Others of its files would only take time: many of them, of 16 MB each, are
+// from before.
 func copyWAL(ctx context.Context, of *Node, timeline int, from LSN, to *Node, dir string) error {
 	var err error
 	for _, source := range []string{keptDir, walDir} {
@@ -169,8 +172,8 @@ func copyWAL(ctx context.Context, of *Node, timeline int, from LSN, to *Node, di
 var (
 	walCommit = regexp.MustCompile(`^rmgr: Transaction .* tx: +(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .* desc: COMMIT(_PREPARED)? `)
 	walRecord = regexp.MustCompile(`^rmgr: .* lsn: ([0-9A-F]+/[0-9A-F]+), `)
-	// The end of the WAL is a record that is none: what else stops pg_waldump, such as a file that is missing, is
-	// said in other words.
+	// The end of the WAL is a record that is none: what else stops pg_waldump, such as a file that
+	// is missing, is said in other words.
 	walEnd   = regexp.MustCompile(`^pg_waldump: error: error in WAL record at [0-9A-F]+/[0-9A-F]+: `)
 	walEmpty = regexp.MustCompile(`^pg_waldump: error: could not find a valid record after `)
 )
@@ -212,8 +215,9 @@ func commits(dump string, fork LSN) (list []Commit, end LSN, err error) {
 	return list, end, nil
 }
 
-// cross finds the writes that were acked and diverge, and holds the WAL against what clients saw: every write that the
-// node acked above the fork is among the commits, and those that were acked are the ones that are lost.
+// cross finds the writes that were acked and diverge, and holds the WAL against what clients saw:
+// every write that the node acked above the fork is among the commits, and those that were acked
+// are the ones that are lost.
 func (d *Divergence) cross(writes, lost []Write) error {
 	xids := map[uint32]bool{}
 	for _, c := range d.Commits {

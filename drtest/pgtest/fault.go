@@ -10,12 +10,13 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// Crash returns the death of the server by SIGKILL to its first process, the postmaster, which takes all
-// others along. The engine starts the container again, unless the node was started with [NoRestart], and
-// PostgreSQL recovers from its WAL. Clients see their connections closed, then connections refused, then the
-// error 57P03 until recovery has ended. A container that is killed leaves the page cache of its host alone, so
-// the drill shows that acknowledged commits were written, not that they were flushed. Heal does nothing. Confirm adds the line in
-// which the server, once it was started again, said that it had crashed.
+// Crash returns the death of the server by SIGKILL to its first process, the postmaster, which
+// takes all others along. The engine starts the container again, unless the node was started with
+// [NoRestart], and PostgreSQL recovers from its WAL. Clients see their connections closed, then
+// connections refused, then the error 57P03 until recovery has ended. A container that is killed
+// leaves the page cache of its host alone, so the drill shows that acknowledged commits were
+// written, not that they were flushed. Heal does nothing. Confirm adds the line in which the
+// server, once it was started again, said that it had crashed.
 func (n *Node) Crash() drtest.Fault {
 	f := n.answering(n.service.Crash())
 	restarted := f.Confirm
@@ -37,20 +38,21 @@ func (n *Node) Crash() drtest.Fault {
 	return f
 }
 
-// Kill returns the death of the node: the engine kills the container, which no policy then starts again.
-// Clients see their connections closed, and the name stops resolving. Heal does nothing.
+// Kill returns the death of the node: the engine kills the container, which no policy then starts
+// again. Clients see their connections closed, and the name stops resolving. Heal does nothing.
 func (n *Node) Kill() drtest.Fault { return n.answering(n.service.Kill()) }
 
-// Destroy returns the loss of the node with its data: the engine kills the container and removes it with all its files.
-// Clients see what they see after [Node.Kill]. What is left is what the node's [Repository] has, if it has one. Heal
-// does nothing.
+// Destroy returns the loss of the node with its data: the engine kills the container and removes it
+// with all its files. Clients see what they see after [Node.Kill]. What is left is what the node's
+// [Repository] has, if it has one. Heal does nothing.
 func (n *Node) Destroy() drtest.Fault { return n.answering(n.service.Destroy()) }
 
 // askEvery is the pause between two questions to a server that is about to die.
 const askEvery = 2 * time.Millisecond
 
-// answering has a fault that ends the server know until when it answered. An engine takes 50 to 200 ms to kill a container, in which clients
-// are still told of commits: without this nobody could say whether those came before the fault.
+// answering has a fault that ends the server know until when it answered. An engine takes 50 to 200
+// ms to kill a container, in which clients are still told of commits: without this nobody could say
+// whether those came before the fault.
 func (n *Node) answering(f drtest.Fault) drtest.Fault {
 	end := f.Inject
 	f.Inject = func(ctx context.Context) (drtest.Effect, error) {
@@ -85,8 +87,9 @@ func (n *Node) answering(f drtest.Fault) drtest.Fault {
 	return f
 }
 
-// recovery returns what a server says in its log, at its last start, about the crash before. It is empty when
-// the server has not been started again or has not come so far, and an error when it found a clean shutdown.
+// recovery returns what a server says in its log, at its last start, about the crash before. It is
+// empty when the server has not been started again or has not come so far, and an error when it
+// found a clean shutdown.
 func recovery(log string) (string, error) {
 	const start, crashed, ready = "starting PostgreSQL", "database system was not properly shut down", "ready to accept"
 	if strings.Count(log, start) < 2 {

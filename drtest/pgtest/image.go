@@ -11,8 +11,8 @@ import (
 //go:embed image patroni backup objects
 var files embed.FS
 
-// Images returns the images of all that this package starts, for [containertest.Build]. The first test that needs one builds it
-// otherwise, which takes a minute or more.
+// Images returns the images of all that this package starts, for [containertest.Build]. The first
+// test that needs one builds it otherwise, which takes a minute or more.
 func Images(t testing.TB) []containertest.Image {
 	t.Helper()
 	return []containertest.Image{serverImage(t), clusterImage(t), backupImage(t), objectsImage(t)}
@@ -35,10 +35,11 @@ func backupImage(t testing.TB) containertest.Image {
 	return containertest.Image{Name: "drtest/backup", Files: folder(t, "backup"), Base: &base}
 }
 
-// objectsImage is what an object store runs. Its server is a tool of this module.
+// objectsImage is what an object store runs: versitygw, whose requirements this module does not
+// carry.
 func objectsImage(t testing.TB) containertest.Image {
 	return containertest.Image{Name: "drtest/objects", Files: folder(t, "objects"), Programs: []containertest.Program{
-		{Name: "versitygw", Package: "github.com/versity/versitygw/cmd/versitygw"},
+		{Name: "versitygw", Package: "github.com/versity/versitygw/cmd/versitygw", Version: "v1.8.0"},
 	}}
 }
 

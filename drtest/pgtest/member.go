@@ -23,12 +23,14 @@ const (
 // A Member is a node of a [Cluster]: a server, and the agent that decides whether it is primary.
 type Member struct{ *Node }
 
-// Crash returns the end of all processes of the server by SIGKILL. The agent lives, gives up the lease and lets another
-// member take over; then it rewinds the server, which follows. Heal does nothing.
+// Crash returns the end of all processes of the server by SIGKILL. The agent lives, gives up the
+// lease and lets another member take over; then it rewinds the server, which follows. Heal does
+// nothing.
 //
-// They all end at once, the youngest first, which are the clients: children that outlive the first process for a moment
-// answer the agent without their walsenders, so that it takes it that nobody may take over, and what is committed after the
-// end of one walsender reaches the other standby alone, which then has to be rewound.
+// They all end at once, the youngest first, which are the clients: children that outlive the first
+// process for a moment answer the agent without their walsenders, so that it takes it that nobody
+// may take over, and what is committed after the end of one walsender reaches the other standby
+// alone, which then has to be rewound.
 func (m *Member) Crash() drtest.Fault {
 	return drtest.Fault{Name: "crash the server of " + m.Name(), Inject: func(ctx context.Context) (drtest.Effect, error) {
 		// A child that ends by itself meanwhile is no error.
@@ -44,8 +46,8 @@ func (m *Member) Crash() drtest.Fault {
 	}}
 }
 
-// HangAgent returns an agent that stands still, while its server goes on: it neither renews the lease nor makes its
-// server read only when that has expired. Heal lets it go on.
+// HangAgent returns an agent that stands still, while its server goes on: it neither renews the
+// lease nor makes its server read only when that has expired. Heal lets it go on.
 func (m *Member) HangAgent() drtest.Fault {
 	const pid = `p=$(cat /var/lib/postgresql/agent.pid) && `
 	inject := func(ctx context.Context) (drtest.Effect, error) {
@@ -70,7 +72,8 @@ func (m *Member) signal(ctx context.Context, script, receipt string) (drtest.Eff
 // Pause returns a node that stands still, agent and server: see [containertest.Service.Pause].
 func (m *Member) Pause() drtest.Fault { return m.service.Pause() }
 
-// Partition returns a network that loses everything between the node and peers: see [containertest.Service.Partition].
+// Partition returns a network that loses everything between the node and peers: see
+// [containertest.Service.Partition].
 func (m *Member) Partition(peers ...containertest.Peer) drtest.Fault {
 	return m.service.Partition(peers...)
 }
@@ -84,8 +87,8 @@ func (m *Member) Isolate(except ...containertest.Peer) drtest.Fault {
 // Resume starts a node that has been killed, and is done when its server answers.
 func (m *Member) Resume() drtest.Step { return m.service.Resume() }
 
-// Fence bars a node, from its agent's next round on, from leading and from being the synchronous standby. A leader goes on
-// leading until it is switched over. [Cluster.Clone] lifts the fence.
+// Fence bars a node, from its agent's next round on, from leading and from being the synchronous
+// standby. A leader goes on leading until it is switched over. [Cluster.Clone] lifts the fence.
 func (c *Cluster) Fence(m *Member) drtest.Step {
 	return drtest.Step{Name: "fence " + m.Name(), Do: func(ctx context.Context) error { return c.tag(ctx, m, true) }}
 }
@@ -106,8 +109,9 @@ func (c *Cluster) tag(ctx context.Context, m *Member, fenced bool) error {
 	})
 }
 
-// Clone throws the data of a replica away and copies that of the leader, and is done once the replica streams again. What is wrong
-// with its files goes with them, while a rewind keeps every page that did not change.
+// Clone throws the data of a replica away and copies that of the leader, and is done once the
+// replica streams again. What is wrong with its files goes with them, while a rewind keeps every
+// page that did not change.
 func (c *Cluster) Clone(m *Member) drtest.Step {
 	return drtest.Step{Name: "clone " + m.Name(), Do: func(ctx context.Context) error { return c.clone(ctx, m) }}
 }
@@ -131,8 +135,8 @@ func (m *Member) startTime(ctx context.Context) (string, error) {
 	return m.text(ctx, "SELECT pg_postmaster_start_time()::text")
 }
 
-// Checksums stops the server of a replica for as long as pg_checksums takes to read every page of it, and returns what that
-// says. A page whose checksum is wrong is an error.
+// Checksums stops the server of a replica for as long as pg_checksums takes to read every page of
+// it, and returns what that says. A page whose checksum is wrong is an error.
 func (m *Member) Checksums(ctx context.Context) (string, error) {
 	const check = `cd /var/lib/postgresql && p=$(cat agent.pid) && kill -STOP "$p" && trap 'kill -CONT "$p"' EXIT &&
 		pg_ctl -D data -m fast -w stop >/dev/null && pg_checksums --check -D data 2>&1`

@@ -16,7 +16,8 @@ const (
 	connectTimeout = 5 * time.Second
 )
 
-// A Node is one PostgreSQL server in a container. Its data lasts as long as the container, across restarts.
+// A Node is one PostgreSQL server in a container. Its data lasts as long as the container, across
+// restarts.
 type Node struct {
 	service *containertest.Service
 	idle    connections
@@ -37,14 +38,14 @@ func (n *Node) HostAddr(ctx context.Context) (string, error) { return n.service.
 // DSN returns the connection string for clients inside the node's network.
 func (n *Node) DSN() string { return DSN(n.Addr()) }
 
-// DSN returns the connection string of a cluster that is reached at addr, such as the address of a link. It
-// names the superuser postgres, who needs no password, and the database app.
+// DSN returns the connection string of a cluster that is reached at addr, such as the address of a
+// link. It names the superuser postgres, who needs no password, and the database app.
 func DSN(addr string) string {
 	return "postgres://postgres@" + addr + "/" + database + "?sslmode=disable"
 }
 
-// Connect opens a connection from the test process to the database app, as superuser, at the address that
-// the node has now. It takes at most five seconds.
+// Connect opens a connection from the test process to the database app, as superuser, at the
+// address that the node has now. It takes at most five seconds.
 func (n *Node) Connect(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()

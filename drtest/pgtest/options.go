@@ -58,14 +58,15 @@ func gather(t testing.TB, opts []Option) *options {
 	return o
 }
 
-// Setting sets a parameter of postgresql.conf on every node that is started, over the image's own value. A
-// name or a value that the server does not take fails the test with the server's message.
+// Setting sets a parameter of postgresql.conf on every node that is started, over the image's own
+// value. A name or a value that the server does not take fails the test with the server's message.
 func Setting(name, value string) Option {
 	return func(o *options) { o.conf.WriteString(setting(name, value)) }
 }
 
-// OnNetwork starts the nodes on a network that exists, from [containertest.NewNetwork], so that the services
-// around them can start at the same time. The nodes' names, primary and replica, must be free on it.
+// OnNetwork starts the nodes on a network that exists, from [containertest.NewNetwork], so that the
+// services around them can start at the same time. The nodes' names, primary and replica, must be
+// free on it.
 func OnNetwork(network string) Option {
 	return func(o *options) { o.network = network }
 }
@@ -75,15 +76,15 @@ func NoRestart() Option {
 	return func(o *options) { o.restart = containertest.NeverRestart }
 }
 
-// ReplicateThrough has the replica of a pair reach its primary at another address: link is called once the
-// primary is ready and returns the address, inside the network, of something that leads to it, such as a link
-// that can be cut. The nodes of the pair then start one after the other.
+// ReplicateThrough has the replica of a pair reach its primary at another address: link is called
+// once the primary is ready and returns the address, inside the network, of something that leads to
+// it, such as a link that can be cut. The nodes of the pair then start one after the other.
 func ReplicateThrough(link func(primary *Node) (addr string)) Option {
 	return func(o *options) { o.through = link }
 }
 
-// ReplicaOn starts the replica of a pair on another network than its primary, as in another region. It needs
-// [ReplicateThrough], since nothing else leads there.
+// ReplicaOn starts the replica of a pair on another network than its primary, as in another region.
+// It needs [ReplicateThrough], since nothing else leads there.
 func ReplicaOn(network string) Option {
 	return func(o *options) { o.far = network }
 }

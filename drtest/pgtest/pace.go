@@ -13,9 +13,11 @@ type Pace struct {
 	Restore Restore
 	// Fetch is what it takes to fetch the backup.
 	Fetch time.Duration
-	// Plain is what it takes to copy the files of the backup with cp and flush each of them to the disk, and to decompress
-	// them once from Zstandard, with a single process: what the repository has, or the same at pgBackRest's level here, where no
-	// single folder has all of it, compressed. One shell times both, so that what the engine takes to start it is no part of either.
+	// Plain is what it takes to copy the files of the backup with cp and flush each of them to the
+	// disk, and to decompress them once from Zstandard, with a single process: what the repository
+	// has, or the same at pgBackRest's level here, where no single folder has all of it,
+	// compressed. One shell times both, so that what the engine takes to start it is no part of
+	// either.
 	Plain time.Duration
 }
 
@@ -24,10 +26,11 @@ const (
 	paceFolder = "/var/lib/postgresql/pace"
 )
 
-// Pace fetches the backup of a server that was restored again, into a folder beside the server's, and has cp and one
-// decompression of the same bytes follow, twice in turn. The least time of either counts: whatever runs on the machine
-// meanwhile can only lengthen it. Flushing is no part of cp, and is counted with it because it is one of a restore. It needs
-// three times [Restore].Size on the server's disk, for the time that it takes.
+// Pace fetches the backup of a server that was restored again, into a folder beside the server's,
+// and has cp and one decompression of the same bytes follow, twice in turn. The least time of
+// either counts: whatever runs on the machine meanwhile can only lengthen it. Flushing is no part
+// of cp, and is counted with it because it is one of a restore. It needs three times [Restore].Size
+// on the server's disk, for the time that it takes.
 func (s *Spare) Pace(ctx context.Context) (Pace, error) {
 	p := Pace{s.restore, math.MaxInt64, math.MaxInt64}
 	defer s.service.Exec(context.WithoutCancel(ctx), "rm", "-rf", paceFolder) // what is left of it goes with the server
@@ -67,8 +70,9 @@ func (p Pace) Ratio() float64 { return p.Plain.Seconds() / p.Fetch.Seconds() }
 // extrapolated is the size for which a pace says what it would take, in bytes.
 const extrapolated = 100e9
 
-// String tells the ratio, and what it would take for 100 GB: from all of the time growing with the size,
-// which is too long, since what hundreds of small files cost does not grow, to that of cp and one decompression alone.
+// String tells the ratio, and what it would take for 100 GB: from all of the time growing with the
+// size, which is too long, since what hundreds of small files cost does not grow, to that of cp and
+// one decompression alone.
 func (p Pace) String() string {
 	scale := extrapolated / float64(p.Restore.Size)
 	most, least := p.Fetch.Minutes()*scale, p.Plain.Minutes()*scale

@@ -12,8 +12,9 @@ import (
 // stanza is pgBackRest's word for the backups of one server.
 const stanza = "app"
 
-// pgBackRest is a [tool]: https://pgbackrest.org. It compresses with Zstandard at level 1, which costs a quarter of its default
-// and saves as much in what drills write, packs small files into larger ones, and works with two processes at a time.
+// pgBackRest is a [tool]: https://pgbackrest.org. It compresses with Zstandard at level 1, which
+// costs a quarter of its default and saves as much in what drills write, packs small files into
+// larger ones, and works with two processes at a time.
 type pgBackRest struct {
 	// Of a repository that is no folder of the nodes:
 	options   map[string]string
@@ -59,8 +60,8 @@ func (p pgBackRest) backup(ctx context.Context, n *Node, kind BackupKind) (Backu
 	if !ok {
 		return Backup{}, fmt.Errorf("kind %d is neither Full nor Incremental", kind)
 	}
-	// The control file of a server that was promoted a moment ago is that of before, and pgBackRest refuses it. A backup
-	// begins with a checkpoint anyway.
+	// The control file of a server that was promoted a moment ago is that of before, and pgBackRest
+	// refuses it. A backup begins with a checkpoint anyway.
 	if err := n.exec(ctx, "CHECKPOINT"); err != nil {
 		return Backup{}, err
 	}
@@ -142,7 +143,8 @@ func (p pgBackRest) folder(b Backup) string {
 	return path.Join("/", p.under, repositoryPath, "backup", stanza, b.Label)
 }
 
-// compressed has no need of the copy where a repository is in reach that has all files of the backup: a frame for each.
+// compressed has no need of the copy where a repository is in reach that has all files of the
+// backup: a frame for each.
 func (p pgBackRest) compressed(b Backup, copied string) string {
 	if p.under != "" || b.Kind != Full {
 		return compress(copied)
@@ -150,7 +152,8 @@ func (p pgBackRest) compressed(b Backup, copied string) string {
 	return "cd " + p.folder(b) + " && find bundle pg_data -type f -exec cat {} +" // small files are bundled
 }
 
-// segmentEnd returns the LSN at which a file of WAL ends, by its name: timeline, and the number of the segment in two parts.
+// segmentEnd returns the LSN at which a file of WAL ends, by its name: timeline, and the number of
+// the segment in two parts.
 func segmentEnd(name string) (LSN, error) {
 	var timeline, high, low uint32
 	if _, err := fmt.Sscanf(name, "%8X%8X%8X", &timeline, &high, &low); err != nil {

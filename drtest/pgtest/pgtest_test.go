@@ -98,7 +98,8 @@ func TestAsyncThroughLink(t *testing.T) {
 	require.Equal(t, []int{1, 2}, rows(t, pg.Primary))
 }
 
-// TestBadSetting starts a server that cannot start, in a test process of its own, since that test has to fail.
+// TestBadSetting starts a server that cannot start, in a test process of its own, since that test
+// has to fail.
 func TestBadSetting(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	if os.Getenv("PGTEST_BAD_SETTING") != "" {
@@ -184,7 +185,8 @@ func awaitAnswer(t *testing.T, node *pgtest.Node) {
 	t.Logf("answers after %v", time.Since(start))
 }
 
-// requireDead checks that nothing starts the node again within a second, ten times Docker's first back-off.
+// requireDead checks that nothing starts the node again within a second, ten times Docker's first
+// back-off.
 func requireDead(t *testing.T, node *pgtest.Node) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -11,9 +11,10 @@ import (
 
 const promoteTimeout = time.Minute
 
-// Promote makes the replica a primary and returns once it has committed a transaction on a new timeline. All
-// that the replica has received is replayed first. Nothing stops the old primary: whoever promotes has to make
-// sure that it is dead or cut off. It fails when the replica is a primary already, and after a minute.
+// Promote makes the replica a primary and returns once it has committed a transaction on a new
+// timeline. All that the replica has received is replayed first. Nothing stops the old primary:
+// whoever promotes has to make sure that it is dead or cut off. It fails when the replica is a
+// primary already, and after a minute.
 func (p *Pair) Promote() drtest.Step {
 	return drtest.Step{Name: "promote " + p.Replica.Name(), Do: p.Replica.promote}
 }
@@ -26,7 +27,8 @@ func (n *Node) promote(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	// The control file of a standby is as old as its last restart point or its minimum recovery point.
+	// The control file of a standby is as old as its last restart point or its minimum recovery
+	// point.
 	const known = `SELECT greatest(timeline_id, min_recovery_end_timeline) FROM pg_control_checkpoint(), pg_control_recovery()`
 	var before, after int
 	if err := conn.QueryRow(ctx, known).Scan(&before); err != nil {
@@ -40,8 +42,8 @@ func (n *Node) promote(ctx context.Context) error {
 	if !promoted {
 		return errors.New("pg_promote gave up waiting for the end of recovery")
 	}
-	// A transactional message is written to the WAL and committed, and leaves nothing in any table. The control
-	// file still names the old timeline here, the WAL does not.
+	// A transactional message is written to the WAL and committed, and leaves nothing in any table.
+	// The control file still names the old timeline here, the WAL does not.
 	if _, err := conn.Exec(ctx, `SELECT pg_logical_emit_message(true, 'pgtest', 'promoted')`); err != nil {
 		return fmt.Errorf("first write: %w", err)
 	}

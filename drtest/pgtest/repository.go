@@ -12,8 +12,9 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 )
 
-// ArchiveInterval is how old the WAL of a primary with a [Repository] gets before it is handed to the archive: the
-// least that PostgreSQL takes as archive_timeout. The server counts it in whole seconds, so up to twice as long may pass.
+// ArchiveInterval is how old the WAL of a primary with a [Repository] gets before it is handed to
+// the archive: the least that PostgreSQL takes as archive_timeout. The server counts it in whole
+// seconds, so up to twice as long may pass.
 const ArchiveInterval = time.Second
 
 // repositoryPath is where nodes have the volume of their repository.
@@ -22,8 +23,8 @@ const repositoryPath = "/var/lib/pgbackrest"
 // dataFolder is that of a server.
 const dataFolder = "/var/lib/postgresql/data"
 
-// A Repository holds the backups of one database server and the archive of its WAL. It lies outside of the server's
-// node, and outlives it.
+// A Repository holds the backups of one database server and the archive of its WAL. It lies outside
+// of the server's node, and outlives it.
 type Repository struct {
 	tool   tool
 	volume string                 // that nodes mount; empty: none
@@ -40,9 +41,11 @@ type tool interface {
 	backup(context.Context, *Node, BackupKind) (Backup, error)
 	archived(context.Context, *Node) (LSN, error) // the end of the archive
 	folder(Backup) string                         // where the backup lies
-	// compressed is a script that writes a backup, compressed with Zstandard, to its standard output; copied has its files.
+	// compressed is a script that writes a backup, compressed with Zstandard, to its standard
+	// output; copied has its files.
 	compressed(b Backup, copied string) string
-	// restore is the command that fills an empty folder with what a server needs that is to recover up to the target.
+	// restore is the command that fills an empty folder with what a server needs that is to recover
+	// up to the target.
 	restore(folder string, b Backup, to Target) []string
 }
 
@@ -52,8 +55,8 @@ func NewRepository(t testing.TB) *Repository {
 	return &Repository{tool: pgBackRest{}, volume: containertest.NewVolume(t)}
 }
 
-// ArchiveTo has a server archive its WAL to a repository from its first moment on, every [ArchiveInterval] while it
-// writes.
+// ArchiveTo has a server archive its WAL to a repository from its first moment on, every
+// [ArchiveInterval] while it writes.
 func ArchiveTo(r *Repository) Option {
 	return func(o *options) { o.archive = r }
 }
@@ -82,8 +85,9 @@ type BackupKind int
 const (
 	// Full has everything.
 	Full BackupKind = iota + 1
-	// Incremental has what changed since the last backup, which is needed to restore it. PostgreSQL's own tools need a full
-	// one first on a server that was restored: it has no summaries of the WAL from before.
+	// Incremental has what changed since the last backup, which is needed to restore it.
+	// PostgreSQL's own tools need a full one first on a server that was restored: it has no
+	// summaries of the WAL from before.
 	Incremental
 )
 
@@ -107,8 +111,9 @@ func (b Backup) String() string {
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
 
-// Backup backs up a node, which is one that archives its WAL there, while it serves. It returns when the backup and all WAL
-// that it needs are in the repository. A page with a wrong checksum is an error.
+// Backup backs up a node, which is one that archives its WAL there, while it serves. It returns
+// when the backup and all WAL that it needs are in the repository. A page with a wrong checksum is
+// an error.
 func (r *Repository) Backup(ctx context.Context, n *Node, kind BackupKind) (Backup, error) {
 	begin := time.Now()
 	b, err := r.tool.backup(ctx, n, kind)
@@ -119,9 +124,9 @@ func (r *Repository) Backup(ctx context.Context, n *Node, kind BackupKind) (Back
 	return b, nil
 }
 
-// LoseFile returns a repository that loses a file of a backup: the last one, by its path, but for postgresql.auto.conf,
-// which pg_verifybackup leaves out on purpose. Nobody is told, until the backup is verified or needed. Node is one that has
-// the repository. Heal does nothing.
+// LoseFile returns a repository that loses a file of a backup: the last one, by its path, but for
+// postgresql.auto.conf, which pg_verifybackup leaves out on purpose. Nobody is told, until the
+// backup is verified or needed. Node is one that has the repository. Heal does nothing.
 func (r *Repository) LoseFile(node *Node, b Backup) drtest.Fault {
 	return drtest.Fault{Name: "lose a file of backup " + b.Label, Inject: func(ctx context.Context) (drtest.Effect, error) {
 		const lose = `f=$(find "$0" -type f ! -name '*manifest*' ! -name 'postgresql.auto.conf*' | sort | tail -n 1) && rm "$f" && echo "$f"`

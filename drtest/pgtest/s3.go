@@ -24,8 +24,9 @@ const (
 	objectsRegion = "us-east-1"
 )
 
-// StartS3Repository makes a repository of pgBackRest in an object store with the protocol of S3, a container on the
-// network: Versity's gateway. It is reached over TLS, with a certificate that is made for it and that pgBackRest verifies.
+// StartS3Repository makes a repository of pgBackRest in an object store with the protocol of S3, a
+// container on the network: Versity's gateway. It is reached over TLS, with a certificate that is
+// made for it and that pgBackRest verifies.
 func StartS3Repository(t testing.TB, network string) *Repository {
 	t.Helper()
 	pair, err := certify(objects)
@@ -41,7 +42,8 @@ func StartS3Repository(t testing.TB, network string) *Repository {
 			"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret, "CERTIFICATE": pair.certificate, "KEY": pair.key,
 			"PORT": fmt.Sprint(objectsPort), "REGION": objectsRegion, "BUCKET": objectsBucket,
 		},
-		// The gateway keeps what it knows of an object in extended attributes, which not every image's file system has.
+		// The gateway keeps what it knows of an object in extended attributes, which not every
+		// image's file system has.
 		Volumes: map[string]string{"/objects": containertest.NewVolume(t)},
 		Port:    objectsPort,
 		Ready:   pair.answers,

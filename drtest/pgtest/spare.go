@@ -19,9 +19,9 @@ const (
 	replayPoll = 10 * time.Millisecond
 )
 
-// A Spare is a machine for a server that is restored: it runs, with PostgreSQL installed and without any data. Its methods
-// Fetch, Replay, Promote and Verify are the steps of a restore, in this order. Afterwards it is the new primary, which
-// archives to the same repository.
+// A Spare is a machine for a server that is restored: it runs, with PostgreSQL installed and
+// without any data. Its methods Fetch, Replay, Promote and Verify are the steps of a restore, in
+// this order. Afterwards it is the new primary, which archives to the same repository.
 type Spare struct {
 	*Node
 	repository *Repository
@@ -38,8 +38,9 @@ type Restore struct {
 	Fetch, Replay, Promote, Verify time.Duration
 }
 
-// StartSpare starts a spare for the server of a repository, on a network of its own unless there is an option [OnNetwork]. The
-// first one of a repository has the name spare, the next ones spare-2, spare-3... It fails t as [StartPrimary] does.
+// StartSpare starts a spare for the server of a repository, on a network of its own unless there is
+// an option [OnNetwork]. The first one of a repository has the name spare, the next ones spare-2,
+// spare-3... It fails t as [StartPrimary] does.
 func StartSpare(t testing.TB, r *Repository, opts ...Option) *Spare {
 	t.Helper()
 	o := gather(t, append(opts, ArchiveTo(r)))
@@ -58,8 +59,8 @@ func StartSpare(t testing.TB, r *Repository, opts ...Option) *Spare {
 	return &Spare{Node: start(t, config)[0], repository: r}
 }
 
-// Fetch copies a backup from the repository to the spare, which has no data yet, and settles up to where WAL will be
-// replayed. A backup that is not complete and intact is an error.
+// Fetch copies a backup from the repository to the spare, which has no data yet, and settles up to
+// where WAL will be replayed. A backup that is not complete and intact is an error.
 func (s *Spare) Fetch(b Backup, to Target) drtest.Step {
 	return drtest.Step{Name: "fetch backup " + b.Label, Do: func(ctx context.Context) error {
 		begin := time.Now()
@@ -72,8 +73,9 @@ func (s *Spare) Fetch(b Backup, to Target) drtest.Step {
 	}}
 }
 
-// Replay starts the server and returns when it has replayed WAL up to the target and reads can see that; writes it takes
-// once it is promoted. It is an error when the archive ends before the target.
+// Replay starts the server and returns when it has replayed WAL up to the target and reads can see
+// that; writes it takes once it is promoted. It is an error when the archive ends before the
+// target.
 func (s *Spare) Replay() drtest.Step { return drtest.Step{Name: "replay WAL", Do: s.replay} }
 
 func (s *Spare) replay(ctx context.Context) error {
@@ -93,7 +95,8 @@ func (s *Spare) replay(ctx context.Context) error {
 	return nil
 }
 
-// replayed waits until the server has paused at its target or, where it has none, has replayed all of the archive.
+// replayed waits until the server has paused at its target or, where it has none, has replayed all
+// of the archive.
 func (s *Spare) replayed(ctx context.Context, end LSN) (at LSN, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -140,7 +143,8 @@ func (s *Spare) lastWords(ctx context.Context) (string, error) {
 	return "the server has ended", nil
 }
 
-// Promote makes the server a primary on a timeline of its own, and returns once it has committed a transaction there.
+// Promote makes the server a primary on a timeline of its own, and returns once it has committed a
+// transaction there.
 func (s *Spare) Promote() drtest.Step {
 	return drtest.Step{Name: "promote " + s.Name(), Do: func(ctx context.Context) error {
 		begin := time.Now()
@@ -150,8 +154,9 @@ func (s *Spare) Promote() drtest.Step {
 	}}
 }
 
-// Verify has pg_amcheck read every page of every table and btree index of the database app and of the catalogs that all
-// databases share, with its checksum, and look up every row in each of its indexes. Its error is the first that is wrong.
+// Verify has pg_amcheck read every page of every table and btree index of the database app and of
+// the catalogs that all databases share, with its checksum, and look up every row in each of its
+// indexes. Its error is the first that is wrong.
 func (s *Spare) Verify() drtest.Step { return drtest.Step{Name: "verify", Do: s.verify} }
 
 func (s *Spare) verify(ctx context.Context) error {
@@ -174,8 +179,8 @@ func (s *Spare) verify(ctx context.Context) error {
 // Restored returns what the steps up to now did.
 func (s *Spare) Restored() Restore { return s.restore }
 
-// String reads "fetched 31.6 MB, which are 87.7 MB of files, in 1.065s (82.3 MB/s); replayed 20.1 MB of WAL in 0.601s;
-// promoted in 0.311s; verified in 0.522s".
+// String reads "fetched 31.6 MB, which are 87.7 MB of files, in 1.065s (82.3 MB/s); replayed 20.1
+// MB of WAL in 0.601s; promoted in 0.311s; verified in 0.522s".
 func (r Restore) String() string {
 	return fmt.Sprintf("fetched %.1f MB, which are %.1f MB of files, in %.3fs (%.1f MB/s); replayed %.1f MB of WAL in %.3fs; promoted in %.3fs; verified in %.3fs",
 		megabytes(r.Stored), megabytes(r.Size), r.Fetch.Seconds(), r.rate(), megabytes(r.WAL), r.Replay.Seconds(), r.Promote.Seconds(), r.Verify.Seconds())

@@ -7,9 +7,10 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// FailoverStages returns the moments of a failover from the old leader, for a scenario: "leader lost", "promoted",
-// "rerouted" and "redundancy restored" under another leader. Clients are known by the application name of their connections. Redundancy is
-// that of [Cluster.Redundant], of the members named or of all.
+// FailoverStages returns the moments of a failover from the old leader, for a scenario: "leader
+// lost", "promoted", "rerouted" and "redundancy restored" under another leader. Clients are known
+// by the application name of their connections. Redundancy is that of [Cluster.Redundant], of the
+// members named or of all.
 func (c *Cluster) FailoverStages(old *Member, application string, redundant ...*Member) []drtest.Stage {
 	// successor returns the leader that is another. The store is asked before any server.
 	successor := func(ctx context.Context) (*Member, error) {

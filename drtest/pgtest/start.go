@@ -15,14 +15,15 @@ import (
 func (o *options) primary(mode Mode) containertest.Config {
 	conf := ""
 	if mode == Sync {
-		// In force from the first moment on: a primary that is told later acknowledges alone until then.
+		// In force from the first moment on: a primary that is told later acknowledges alone until
+		// then.
 		conf = setting("synchronous_standby_names", replica)
 	}
 	return o.node(primary, conf)
 }
 
-// replica describes a standby whose primary is at addr. It is not told of synchronous standbys: should it
-// become a primary, it has none to wait for.
+// replica describes a standby whose primary is at addr. It is not told of synchronous standbys:
+// should it become a primary, it has none to wait for.
 func (o *options) replica(t testing.TB, addr string) containertest.Config {
 	t.Helper()
 	host, port, err := net.SplitHostPort(addr)

@@ -78,7 +78,8 @@ func healthy(ctx context.Context, s *containertest.Service) error {
 	return nil
 }
 
-// A view is what the store holds of a cluster. It is asked without the agents, for whom questions are costly.
+// A view is what the store holds of a cluster. It is asked without the agents, for whom questions
+// are costly.
 type view struct {
 	Leader   string   // who holds the lease; empty when nobody does
 	Standbys []string // the synchronous one, or those of the quorum
@@ -100,10 +101,12 @@ func (a agentView) String() string {
 	return strings.TrimSuffix(a.State+", "+a.Replication, ", ") + fmt.Sprintf(" on timeline %d", a.Timeline)
 }
 
-// view returns what the store holds at a moment after the call. Others may have the same one, so it must not be changed.
+// view returns what the store holds at a moment after the call. Others may have the same one, so it
+// must not be changed.
 func (s *Store) view(ctx context.Context) (*view, error) { return s.views.get(ctx, s.read) }
 
-// read reads all keys of the cluster at one revision, from the first member of the store that answers.
+// read reads all keys of the cluster at one revision, from the first member of the store that
+// answers.
 func (s *Store) read(ctx context.Context) (*view, error) {
 	const prefix, end = "/service/" + scope + "/", "/service/" + scope + "0"
 	body, err := json.Marshal(map[string][]byte{"key": []byte(prefix), "range_end": []byte(end)})
@@ -143,9 +146,10 @@ func (s *Store) read(ctx context.Context) (*view, error) {
 	return nil, errors.Join(errs...)
 }
 
-// wake has every agent begin its next round at once, by a change of the cluster's configuration that changes nothing: a
-// blank behind it. A cluster takes several rounds until it is settled, most of which would begin with a wait. It is for a
-// cluster that starts: a change of the configuration that somebody else makes at the same moment would be undone.
+// wake has every agent begin its next round at once, by a change of the cluster's configuration
+// that changes nothing: a blank behind it. A cluster takes several rounds until it is settled, most
+// of which would begin with a wait. It is for a cluster that starts: a change of the configuration
+// that somebody else makes at the same moment would be undone.
 func (s *Store) wake(ctx context.Context) error {
 	key := []byte("/service/" + scope + "/config")
 	read, err := json.Marshal(map[string][]byte{"key": key})
@@ -200,12 +204,14 @@ func drain(r io.Reader) error {
 	return err
 }
 
-// Isolate returns a store that nobody reaches, and of which no member reaches another. Heal brings it back.
+// Isolate returns a store that nobody reaches, and of which no member reaches another. Heal brings
+// it back.
 func (s *Store) Isolate() drtest.Fault {
 	return s.each(func(m *containertest.Service) drtest.Fault { return m.Isolate() })
 }
 
-// Kill returns the death of all members of the store. Heal does nothing; [Store.Resume] starts them again.
+// Kill returns the death of all members of the store. Heal does nothing; [Store.Resume] starts them
+// again.
 func (s *Store) Kill() drtest.Fault {
 	return s.each((*containertest.Service).Kill)
 }

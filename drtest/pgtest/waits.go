@@ -15,13 +15,15 @@ import (
 // waitsLook bounds the look for a commit that waits, before the fault.
 const waitsLook = 2 * time.Second
 
-// CommitsWait proves that the commits of an application waited for a standby until the fault. Without it a drill that loses nothing may
-// only have been lucky: an asynchronous standby is behind by milliseconds. Just before the fault it looks at the primary, which takes
-// until a commit of the application is seen to wait: some ten milliseconds, and two seconds at most. It knows the sessions
-// of the application by their application_name, and its settings by those of a new session in the database app, as postgres.
+// CommitsWait proves that the commits of an application waited for a standby until the fault.
+// Without it a drill that loses nothing may only have been lucky: an asynchronous standby is behind
+// by milliseconds. Just before the fault it looks at the primary, which takes until a commit of the
+// application is seen to wait: some ten milliseconds, and two seconds at most. It knows the
+// sessions of the application by their application_name, and its settings by those of a new session
+// in the database app, as postgres.
 //
-// The proof is refuted by settings with which commits do not wait, and by a standby that is not synchronous. It is inconclusive where no
-// commit was seen to wait.
+// The proof is refuted by settings with which commits do not wait, and by a standby that is not
+// synchronous. It is inconclusive where no commit was seen to wait.
 func CommitsWait(primary *Node, application string) drtest.Proof {
 	var evidence string
 	return drtest.Proof{

@@ -28,10 +28,10 @@ const (
 	askAgain         = 250 * time.Millisecond // the engine, of a node that does not run: each question costs as much as a write
 )
 
-// Writers measure which nodes accept writes, and when. To each node is pinned one client, beside any proxy, that
-// inserts a row every 100 ms, one after the other, whether or not the node takes it. A client that runs out of
-// patience leaves without a word: it sends no request to cancel, with which a primary that waits for its
-// synchronous standby would make the commit visible.
+// Writers measure which nodes accept writes, and when. To each node is pinned one client, beside
+// any proxy, that inserts a row every 100 ms, one after the other, whether or not the node takes
+// it. A client that runs out of patience leaves without a word: it sends no request to cancel, with
+// which a primary that waits for its synchronous standby would make the commit visible.
 type Writers struct {
 	began   time.Time
 	table   string
@@ -43,10 +43,10 @@ type Writers struct {
 	log     *WriteLog
 }
 
-// StartWriters makes a table of its own in the database app, on whichever node accepts it, waits until all nodes
-// have it, and starts a writer for each node. Patience is how long a client waits for the answer to one write. The
-// writers stop with t at the latest. It fails t when the nodes do not all have the table within
-// [containertest.StartTimeout].
+// StartWriters makes a table of its own in the database app, on whichever node accepts it, waits
+// until all nodes have it, and starts a writer for each node. Patience is how long a client waits
+// for the answer to one write. The writers stop with t at the latest. It fails t when the nodes do
+// not all have the table within [containertest.StartTimeout].
 func StartWriters(t testing.TB, patience time.Duration, nodes ...*Node) *Writers {
 	t.Helper()
 	if patience <= 0 || len(nodes) == 0 {
@@ -73,8 +73,8 @@ func StartWriters(t testing.TB, patience time.Duration, nodes ...*Node) *Writers
 	return w
 }
 
-// Stop ends the writers and returns what they saw. Writes under way get one more second and are unknown after it.
-// Further calls return the same.
+// Stop ends the writers and returns what they saw. Writes under way get one more second and are
+// unknown after it. Further calls return the same.
 func (w *Writers) Stop() *WriteLog {
 	w.once.Do(func() {
 		close(w.quit)
@@ -233,8 +233,8 @@ type notSent struct{ error }
 
 func (e notSent) Unwrap() error { return e.error }
 
-// outcome says what a client may conclude from the error of a write. PostgreSQL rolls back what it answers with an
-// ERROR, and says nothing of a commit with a FATAL, the end of a session.
+// outcome says what a client may conclude from the error of a write. PostgreSQL rolls back what it
+// answers with an ERROR, and says nothing of a commit with a FATAL, the end of a session.
 func outcome(err error) drtest.Outcome {
 	var before notSent
 	var answer *pgconn.PgError

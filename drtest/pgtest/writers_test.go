@@ -85,7 +85,8 @@ func TestNaivePromotion(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("lacks %d writes that were acked after the fork", len(want)))
 }
 
-// A synchronous primary answers nobody without its replica, and what it has not answered nobody sees.
+// A synchronous primary answers nobody without its replica, and what it has not answered nobody
+// sees.
 func TestNaivePromotionOfSynchronousReplica(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := StartPair(t, Sync)
@@ -205,7 +206,8 @@ func TestFencedPromotion(t *testing.T) {
 	require.Empty(t, d.Acked)
 }
 
-// detach ends the replication of a pair, of which the primary is not told more than that its replica has gone.
+// detach ends the replication of a pair, of which the primary is not told more than that its
+// replica has gone.
 func detach(t *testing.T, pg *Pair) {
 	t.Helper()
 	require.NoError(t, pg.Replica.exec(t.Context(), "ALTER SYSTEM SET primary_conninfo = ''"))

@@ -13,18 +13,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A Write is one row that a writer tried to insert. Its instants count from the start of the writers, on the
-// monotonic clock of the test process.
+// A Write is one row that a writer tried to insert. Its instants count from the start of the
+// writers, on the monotonic clock of the test process.
 type Write struct {
 	Node       string
 	Seq        int // from 1, of the node's writer
 	Start, End time.Duration
-	// Outcome is Rejected when the transaction certainly was not committed. A commit that the server answers
-	// with the warning that it may not have been replicated is Unknown.
+	// Outcome is Rejected when the transaction certainly was not committed. A commit that the
+	// server answers with the warning that it may not have been replicated is Unknown.
 	Outcome drtest.Outcome
 	Why     string // it is not acked
 
-	// What an acked write was told by its node: its transaction, its timeline, and an LSN just below the commit's.
+	// What an acked write was told by its node: its transaction, its timeline, and an LSN just
+	// below the commit's.
 	XID      uint64
 	Timeline int
 	LSN      LSN
@@ -68,13 +69,14 @@ func acked(writes []Write, node string) []Write {
 	return list
 }
 
-// Dual returns the dual-writable time: how long two or more nodes accepted writes at once. A node accepts writes
-// from one ack to the next unless a write between them was not acked. A commit lies between the start and the end
-// of its write, so Lo counts from the end of the first ack in a row to the start of the last. Hi counts from the
-// start of the write before that row, which the node did not ack, to the start of the one after it, or to the end
-// of its last ack where that is later. With Hi zero no two nodes accepted writes at once, as far as one client of
-// each can see; writes 100 ms apart can tell no more. Two nodes can ack by turns with Lo zero when one of them acked
-// but once.
+// Dual returns the dual-writable time: how long two or more nodes accepted writes at once. A node
+// accepts writes from one ack to the next unless a write between them was not acked. A commit lies
+// between the start and the end of its write, so Lo counts from the end of the first ack in a row
+// to the start of the last. Hi counts from the start of the write before that row, which the node
+// did not ack, to the start of the one after it, or to the end of its last ack where that is later.
+// With Hi zero no two nodes accepted writes at once, as far as one client of each can see; writes
+// 100 ms apart can tell no more. Two nodes can ack by turns with Lo zero when one of them acked but
+// once.
 func (l *WriteLog) Dual() drtest.Interval {
 	var certain, possible []drtest.Interval
 	for _, node := range l.nodes {
@@ -137,8 +139,8 @@ func overlap(intervals []drtest.Interval) time.Duration {
 	return sum
 }
 
-// Lost returns the acked writes of all nodes whose rows the surviving primary does not have. It is an error to ask
-// a replica, which may yet receive them.
+// Lost returns the acked writes of all nodes whose rows the surviving primary does not have. It is
+// an error to ask a replica, which may yet receive them.
 func (l *WriteLog) Lost(ctx context.Context, survivor *Node) ([]Write, error) {
 	lost, err := l.lost(ctx, survivor)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// Cut returns a cut of the link. Connections through it are closed and new ones refused, so that peers know
-// at once. From the host, a new connection may open and is closed at once, where the engine publishes ports by
-// a process of its own. Heal lets new connections through again.
+// Cut returns a cut of the link. Connections through it are closed and new ones refused, so that
+// peers know at once. From the host, a new connection may open and is closed at once, where the
+// engine publishes ports by a process of its own. Heal lets new connections through again.
 func (l *Link) Cut() drtest.Fault {
 	return drtest.Fault{
 		Name: "cut link " + l.name,
@@ -34,19 +34,20 @@ func (l *Link) Cut() drtest.Fault {
 	}
 }
 
-// Blackhole returns a link that is open and silent. Connections stay open and new ones open, but what either
-// side sends never arrives; the proxy's kernel acknowledges it, so no keepalive or TCP_USER_TIMEOUT fires and
-// only timeouts of the application notice. When one side closes its connection, so does the other. Heal closes
-// the connections that were open, since what they sent is lost, and lets new ones through.
+// Blackhole returns a link that is open and silent. Connections stay open and new ones open, but
+// what either side sends never arrives; the proxy's kernel acknowledges it, so no keepalive or
+// TCP_USER_TIMEOUT fires and only timeouts of the application notice. When one side closes its
+// connection, so does the other. Heal closes the connections that were open, since what they sent
+// is lost, and lets new ones through.
 func (l *Link) Blackhole() drtest.Fault {
 	return l.toxics("blackhole",
 		toxiproxy.Toxic{Name: "blackhole_upstream", Type: "timeout", Stream: "upstream", Attributes: toxiproxy.Attributes{"timeout": 0}},
 		toxiproxy.Toxic{Name: "blackhole_downstream", Type: "timeout", Stream: "downstream", Attributes: toxiproxy.Attributes{"timeout": 0}})
 }
 
-// Slow returns a link whose answers come late: what the upstream sends arrives at the client after a further
-// latency, to the millisecond. Requests and the opening of connections take no longer. It is a delay, not a
-// limit of throughput. Heal ends the delay, also for what is under way.
+// Slow returns a link whose answers come late: what the upstream sends arrives at the client after
+// a further latency, to the millisecond. Requests and the opening of connections take no longer. It
+// is a delay, not a limit of throughput. Heal ends the delay, also for what is under way.
 func (l *Link) Slow(latency time.Duration) drtest.Fault {
 	return l.toxics(fmt.Sprintf("slow by %v", latency),
 		toxiproxy.Toxic{Name: "slow", Type: "latency", Stream: "downstream", Attributes: toxiproxy.Attributes{"latency": latency.Milliseconds()}})

@@ -81,8 +81,8 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// A fault that is in force already, or that the proxy does not confirm, has no receipt. Heal ends also what
-// came about by halves.
+// A fault that is in force already, or that the proxy does not confirm, has no receipt. Heal ends
+// also what came about by halves.
 func TestFaultTwice(t *testing.T) {
 	s := services(t, "a")[0]
 	l := proxytest.Start(t, s.Network()).Link(t, "db", s)

@@ -12,8 +12,9 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 )
 
-// A Gateway is a proxy that has the names and the ports of services on another network, so that those who know only the
-// names reach them there: the way over a WAN, for systems whose members tell each other their addresses.
+// A Gateway is a proxy that has the names and the ports of services on another network, so that
+// those who know only the names reach them there: the way over a WAN, for systems whose members
+// tell each other their addresses.
 type Gateway struct {
 	links []*Link // named after their addresses
 }
@@ -24,12 +25,13 @@ type Route struct {
 	Network string
 	// Of is the network of the services.
 	Of string
-	// Addrs are the addresses of the services there, such as "node-1:5432". No two have the same port.
+	// Addrs are the addresses of the services there, such as "node-1:5432". No two have the same
+	// port.
 	Addrs []string
 }
 
-// StartGateways starts a proxy for each route, all at the same time, and returns them in the order of routes. The services may
-// start later. The proxies end with t.
+// StartGateways starts a proxy for each route, all at the same time, and returns them in the order
+// of routes. The services may start later. The proxies end with t.
 func StartGateways(t testing.TB, routes ...Route) []*Gateway {
 	t.Helper()
 	var configs []containertest.Config

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who knows only a service's name reaches it on another network, also when it starts after its gateway, and only through
-// that: a cut and a delay of the gateway hold for it.
+// Who knows only a service's name reaches it on another network, also when it starts after its
+// gateway, and only through that: a cut and a delay of the gateway hold for it.
 func TestGateway(t *testing.T) {
 	client := services(t, "client")[0]
 	far, other := containertest.NewNetwork(t), containertest.NewNetwork(t)

@@ -14,8 +14,8 @@ import (
 
 // A Link is a way to a service that can be broken. It is itself a [containertest.Upstream].
 //
-// A link accepts a connection before it dials its upstream, which may take up to 250 ms: clients of an upstream
-// that is away see a connection that opens and is then closed.
+// A link accepts a connection before it dials its upstream, which may take up to 250 ms: clients of
+// an upstream that is away see a connection that opens and is then closed.
 type Link struct {
 	proxy *Proxy
 	name  string
@@ -30,11 +30,12 @@ func (l *Link) Addr() string {
 // Network returns the name of the network that the proxy was started on.
 func (l *Link) Network() string { return l.proxy.service.Network() }
 
-// HostAddr returns the address at which the test process reaches the link, such as "127.0.0.1:49153". It
-// stays for the life of the proxy.
+// HostAddr returns the address at which the test process reaches the link, such as
+// "127.0.0.1:49153". It stays for the life of the proxy.
 func (l *Link) HostAddr() string { return l.proxy.hosts[l.index] }
 
-// RouteTo routes the link to another upstream. Connections through the link are closed. A link that is cut stays cut.
+// RouteTo routes the link to another upstream. Connections through the link are closed. A link that
+// is cut stays cut.
 func (l *Link) RouteTo(to containertest.Upstream) drtest.Step {
 	return drtest.Step{Name: "route link " + l.name + " to " + to.Addr(), Do: func(ctx context.Context) error {
 		if err := l.route(ctx, to); err != nil {

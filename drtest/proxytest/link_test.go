@@ -47,7 +47,8 @@ func TestLinkAcrossNetworks(t *testing.T) {
 	require.EqualError(t, alone.RouteTo(there).Do(t.Context()), "link in: route to there:7777: it is on another network")
 }
 
-// While a node vanishes, nobody who connects through a link waits for long, and the link can be led elsewhere.
+// While a node vanishes, nobody who connects through a link waits for long, and the link can be led
+// elsewhere.
 func TestLinkToVanishingNode(t *testing.T) {
 	s := services(t, "a", "b")
 	l := proxytest.Start(t, s[0].Network()).Link(t, "db", s[0])

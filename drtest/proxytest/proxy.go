@@ -1,5 +1,5 @@
-// Package proxytest puts breakable links between services: TCP proxies, one [Toxiproxy] for all links of a
-// test, that can be cut, silenced, slowed and led elsewhere while clients use them.
+// Package proxytest puts breakable links between services: TCP proxies, one [Toxiproxy] for all
+// links of a test, that can be cut, silenced, slowed and led elsewhere while clients use them.
 //
 // [Toxiproxy]: https://github.com/Shopify/toxiproxy
 package proxytest
@@ -30,7 +30,8 @@ const (
 	// defaultLinks suffice for a way to the system and one within it.
 	defaultLinks = 2
 
-	// Inside the container, the ports of the links and those of the relays behind them follow the API's.
+	// Inside the container, the ports of the links and those of the relays behind them follow the
+	// API's.
 	apiPort        = 8474
 	firstLinkPort  = 20001
 	firstRelayPort = apiPort + 1
@@ -45,18 +46,18 @@ type options struct {
 	resolver netip.Addr
 }
 
-// Links gives the proxy room for n links, at least one, instead of two. Their ports are published at its start, so that they never change,
-// and each takes some 65 ms of a test.
+// Links gives the proxy room for n links, at least one, instead of two. Their ports are published
+// at its start, so that they never change, and each takes some 65 ms of a test.
 func Links(n int) Option { return func(o *options) { o.links = n } }
 
-// Reaching has the proxy join further networks as well, whose services its links can then be routed to: a way from one network to
-// the others, and back, since the links can be used from each.
+// Reaching has the proxy join further networks as well, whose services its links can then be routed
+// to: a way from one network to the others, and back, since the links can be used from each.
 func Reaching(networks ...string) Option {
 	return func(o *options) { o.networks = networks }
 }
 
-// Asking has the proxy ask a DNS server for names with a dot, each time that a link opens a connection: see
-// [containertest.Config.Resolver].
+// Asking has the proxy ask a DNS server for names with a dot, each time that a link opens a
+// connection: see [containertest.Config.Resolver].
 func Asking(resolver netip.Addr) Option {
 	return func(o *options) { o.resolver = resolver }
 }
@@ -94,7 +95,8 @@ func Start(t testing.TB, network string, opts ...Option) *Proxy {
 	return p
 }
 
-// Image returns the image of a proxy, for [containertest.Build]. The first test that needs it builds it otherwise.
+// Image returns the image of a proxy, for [containertest.Build]. The first test that needs it
+// builds it otherwise.
 func Image(t testing.TB) containertest.Image {
 	t.Helper()
 	sub, err := fs.Sub(files, "image")
@@ -148,8 +150,8 @@ func answers(ctx context.Context, s *containertest.Service) error {
 	})
 }
 
-// Link makes a link that leads to an upstream on a network of the proxy. Its name tells it apart in receipts and
-// in the proxy's log.
+// Link makes a link that leads to an upstream on a network of the proxy. Its name tells it apart in
+// receipts and in the proxy's log.
 func (p *Proxy) Link(t testing.TB, name string, to containertest.Upstream) *Link {
 	t.Helper()
 	n := int(p.links.Add(1)) - 1
@@ -188,7 +190,8 @@ func (p *Proxy) route(ctx context.Context, link int, addr string) error {
 // apiTimeout bounds each exchange with the proxy's API.
 const apiTimeout = 5 * time.Second
 
-// call bounds calls of the proxy's API. The client of Toxiproxy knows no context, so f may outlast call.
+// call bounds calls of the proxy's API. The client of Toxiproxy knows no context, so f may outlast
+// call.
 func call(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, apiTimeout, fmt.Errorf("the proxy did not answer within %v", apiTimeout))
 	defer cancel()

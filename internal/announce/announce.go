@@ -9,9 +9,9 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// The keys of what is told, as attributes of a test: see testing.T.Attr. Go test marks them in the output of the test
-// process by a control character. A system whose answers are logged may know that: so drreport gives the test process
-// a [Token], which is a part of each key.
+// The keys of what is told, as attributes of a test: see testing.T.Attr. Go test marks them in the
+// output of the test process by a control character. A system whose answers are logged may know
+// that: so drreport gives the test process a [Token], which is a part of each key.
 const (
 	Phase     = "drtest.phase"     // a phase of a drill, to be shown at once; the same line is logged next
 	Line      = "drtest.line"      // a line of the harness's own, which is logged next
@@ -20,8 +20,8 @@ const (
 	Untrusted = "drtest.untrusted" // why the failure of the test says nothing of the system
 )
 
-// Token is the variable of the environment that has what makes the keys of a run its own. Systems under test do not
-// see it. Without it, keys are as they are.
+// Token is the variable of the environment that has what makes the keys of a run its own. Systems
+// under test do not see it. Without it, keys are as they are.
 const Token = "DRTEST_TOKEN"
 
 // Key is a key with a token, which may be empty.
@@ -35,8 +35,8 @@ func Key(key, token string) string {
 // T is the part of testing.TB that is needed.
 type T interface{ Attr(key, value string) }
 
-// Tell tells a value. It does nothing unless go test -json, or another reader of attributes, asks for them: people
-// have no use for them.
+// Tell tells a value. It does nothing unless go test -json, or another reader of attributes, asks
+// for them: people have no use for them.
 func Tell(t T, key, value string) {
 	if v := flag.Lookup("test.v"); v != nil && v.Value.String() == "test2json" {
 		t.Attr(Key(key, os.Getenv(Token)), foreign.Text(value))

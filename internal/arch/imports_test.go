@@ -17,7 +17,8 @@ const module = "github.com/drtest/suite"
 // rules are read from the top: the first whose folder holds a package applies.
 var rules = []struct {
 	folder string
-	// allowed are the only packages of this module that may be imported; "/..." takes in those below.
+	// allowed are the only packages of this module that may be imported; "/..." takes in those
+	// below.
 	allowed []string
 	// libraries are the only modules from outside that may be imported; nil allows all.
 	libraries []string
@@ -25,9 +26,9 @@ var rules = []struct {
 	testLibraries []string
 	reason        string
 }{
-	{"drtest/report", []string{"drtest", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
+	{"internal/report", []string{"drtest", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
 		"a report is made of journals, on any machine, without an engine"},
-	{"drtest/cmd", []string{"drtest", "drtest/report", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
+	{"drtest/cmd", []string{"drtest", "internal/report", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
 		"a report is made of journals, on any machine, without an engine"},
 	{"drtest/containertest", []string{"drtest", "internal/..."}, nil, nil,
 		"a service as a container knows nothing of what runs in it"},

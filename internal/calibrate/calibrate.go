@@ -16,8 +16,8 @@ type Class struct {
 	Name string
 	// About says in a sentence what is planted.
 	About string
-	// Confidence is the share of the plants in which every truth must lie within what was measured. Where it is 1, the
-	// truth is no matter of chance, and none may be missed.
+	// Confidence is the share of the plants in which every truth must lie within what was measured.
+	// Where it is 1, the truth is no matter of chance, and none may be missed.
 	Confidence float64
 	// Plant makes one, from numbers of its own.
 	Plant func(*rand.Rand) Plant
@@ -51,8 +51,8 @@ type Truth struct {
 	Is     time.Duration
 	figure func(drtest.Figures) drtest.Figure
 	limit  func(time.Duration) drtest.Objective
-	// Stray is the service that clients were served by again, where that is the truth. What fails on a busy machine, though
-	// the service did not fail it, says that it was later.
+	// Stray is the service that clients were served by again, where that is the truth. What fails
+	// on a busy machine, though the service did not fail it, says that it was later.
 	Stray *Service
 	// Rate is the error rate that ended then, where the truth is a matter of chance.
 	Rate float64
@@ -79,8 +79,8 @@ type Finding struct {
 	WrongPass string
 	// WrongFail says that a limit that the truth meets failed.
 	WrongFail string
-	// Admitted says that the truth was missed, and that the verdict names an error rate that it does not exclude, which
-	// is no less than the true one.
+	// Admitted says that the truth was missed, and that the verdict names an error rate that it
+	// does not exclude, which is no less than the true one.
 	Admitted bool
 	// Undecided says why not even a limit passed that the upper end of the interval meets.
 	Undecided string
@@ -227,12 +227,13 @@ func (t *Tally) add(f Finding) {
 	}
 }
 
-// decided is the least share of the times of a class that a drill must tell: one that never tells anything is never wrong. A stall that is
-// written into a ledger afterwards takes evidence that the drill itself would have waited for, so not all are told.
+// decided is the least share of the times of a class that a drill must tell: one that never tells
+// anything is never wrong. A stall that is written into a ledger afterwards takes evidence that the
+// drill itself would have waited for, so not all are told.
 const decided = 0.8
 
-// Holds says whether as many are right as the class says, and enough can be told. Chance may add three standard deviations: with a
-// confidence of 95 %, 93 % of a thousand must be right.
+// Holds says whether as many are right as the class says, and enough can be told. Chance may add
+// three standard deviations: with a confidence of 95 %, 93 % of a thousand must be right.
 func (t *Tally) Holds() bool {
 	bad := 0
 	for _, f := range t.Findings {

@@ -17,7 +17,8 @@ var (
 	keep   = flag.Bool("keep", false, "write the tables and the picture that the repository keeps")
 )
 
-// TestCalibration plays plants of every class in virtual time, and compares what is measured with what is true.
+// TestCalibration plays plants of every class in virtual time, and compares what is measured with
+// what is true.
 func TestCalibration(t *testing.T) {
 	var mu sync.Mutex
 	all := map[string][]*Tally{}

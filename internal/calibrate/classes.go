@@ -104,7 +104,8 @@ func refused(r *rand.Rand) Plant {
 	c.Watch = between(r, 0, 10*time.Second)
 	return Plant{Scenario: c, Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(down)} }, Rules: []Rule{{
 		Name: "clients were served meanwhile, the longer the drill goes on", Broken: func(report *drtest.Report) string {
-			// Those at the ends of the outage may be served, and those that were due while the process stood still.
+			// Those at the ends of the outage may be served, and those that were due while the
+			// process stood still.
 			_, stopped := report.Ledger.Event(drtest.Stalled)
 			if got := report.Figures.Availability; !stopped && got > float64(5*l.Every)/float64(down) {
 				return fmt.Sprintf("an availability of %.1f %%, in an outage of %v with a request every %v", 100*got, down, l.Every)
@@ -184,7 +185,8 @@ func noFault(r *rand.Rand) Plant {
 	}}
 }
 
-// neverUnlessStopped forbids that an objective is not met. It may be inconclusive where the process that measures stood still.
+// neverUnlessStopped forbids that an objective is not met. It may be inconclusive where the process
+// that measures stood still.
 func neverUnlessStopped(name string, s *Service, o drtest.Objective) Rule {
 	return Rule{Name: name, Objectives: []drtest.Objective{o}, Broken: func(r *drtest.Report) string {
 		_, stopped := r.Ledger.Event(drtest.Stalled)
@@ -195,7 +197,8 @@ func neverUnlessStopped(name string, s *Service, o drtest.Objective) Rule {
 	}}
 }
 
-// failsBefore is down from a moment at which the drill reads the progress of work for the last time before Inject.
+// failsBefore is down from a moment at which the drill reads the progress of work for the last time
+// before Inject.
 func failsBefore(r *rand.Rand) Plant {
 	l := load(r)
 	s := service(r, l)

@@ -12,13 +12,15 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// lasting draws how long trouble lasts that a share of the requests meets: long enough for some of them to fail.
+// lasting draws how long trouble lasts that a share of the requests meets: long enough for some of
+// them to fail.
 func lasting(r *rand.Rand, l drtest.Load, rate float64) time.Duration {
 	met := between(r, 6*time.Second, 40*time.Second) / time.Second // so many requests are expected to fail
 	return time.Duration(float64(met) / rate * float64(l.Every))
 }
 
-// partial is trouble that some requests meet, at last at that rate, and that is over when none does any more.
+// partial is trouble that some requests meet, at last at that rate, and that is over when none does
+// any more.
 func partial(r *rand.Rand, l drtest.Load, rate float64, over time.Duration, fails func(Request) bool) Plant {
 	s := service(r, l)
 	s.Failure = []Failure{Refuse, Refuse, Hang}[r.IntN(3)]
@@ -38,7 +40,8 @@ func errorRate(r *rand.Rand) Plant {
 	return partial(r, l, rate, over, func(q Request) bool { return q.Since < over && q.Luck < rate })
 }
 
-// toldLate is trouble of which much is over when Inject returns: what is seen meanwhile shows the rate.
+// toldLate is trouble of which much is over when Inject returns: what is seen meanwhile shows the
+// rate.
 func toldLate(r *rand.Rand) Plant {
 	l := load(r)
 	rate := 0.05 + 0.85*r.Float64()
@@ -183,7 +186,8 @@ func askedForEver(r *rand.Rand) Plant {
 
 var excluded = regexp.MustCompile(`exclude a failure rate above ([0-9.]+) %`)
 
-// admits says whether a verdict names the error rate that it excludes, and that rate is at least this one.
+// admits says whether a verdict names the error rate that it excludes, and that rate is at least
+// this one.
 func admits(why string, rate float64) bool {
 	found := excluded.FindStringSubmatch(why)
 	if found == nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// stalled is a drill whose ledger is rewritten to what a process would have written that stood still for a while: virtual time cannot
-// stop a process. [TestStopped] does, in real time.
+// stalled is a drill whose ledger is rewritten to what a process would have written that stood
+// still for a while: virtual time cannot stop a process. [TestStopped] does, in real time.
 func stalled(r *rand.Rand) Plant {
 	l := load(r)
 	s, windows := service(r, l), windows(r, l, 1+r.IntN(3))
@@ -27,7 +27,8 @@ func stalled(r *rand.Rand) Plant {
 	}}
 }
 
-// stall has the process stand still: what was due meanwhile leaves in one burst after it, and what was under way ends after it.
+// stall has the process stand still: what was due meanwhile leaves in one burst after it, and what
+// was under way ends after it.
 func stall(l *drtest.Ledger, still drtest.Interval, down func(at time.Duration) bool) {
 	burst := still.Hi
 	for i := range l.Ops {

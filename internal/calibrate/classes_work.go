@@ -23,7 +23,8 @@ func lostWork(r *rand.Rand) Plant {
 		}
 		return 1
 	}
-	// A unit is lost whose client was told that it is kept. The answer may have come too late for that.
+	// A unit is lost whose client was told that it is kept. The answer may have come too late for
+	// that.
 	var told []*Unit
 	return Plant{Scenario: s.scenario(l), Truths: func(l *drtest.Ledger) []Truth {
 		oldest := time.Duration(0)
@@ -224,8 +225,8 @@ func waitingWork(r *rand.Rand) Plant {
 	}}
 }
 
-// billed is a service that charges twice for each unit, and that forgets at some time after the fault what was paid until then. From then
-// on it charges once.
+// billed is a service that charges twice for each unit, and that forgets at some time after the
+// fault what was paid until then. From then on it charges once.
 type billed struct {
 	*Service
 	others  int // calls that were paid before the drill

@@ -11,7 +11,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// Tables are what the page says of the tallies: of the times first, then of what must not be concluded.
+// Tables are what the page says of the tallies: of the times first, then of what must not be
+// concluded.
 func Tables(all []*Tally) string {
 	var times, rules strings.Builder
 	times.WriteString("| planted | figure | its truth | plants | in the interval | outside | of these, not excluded | no interval | passes below it | fails at it | passes at the end | width |\n" +
@@ -68,7 +69,8 @@ const (
 	shown                 = 150            // plants in a panel, beside those that are missed
 )
 
-// Picture draws each measured interval against the truth, as SVG: one panel for each figure of a class.
+// Picture draws each measured interval against the truth, as SVG: one panel for each figure of a
+// class.
 func Picture(all []*Tally) string {
 	timed := slices.DeleteFunc(slices.Clone(all), func(t *Tally) bool { return !t.Timed })
 	rows := (len(timed) + columns - 1) / columns

@@ -1,7 +1,7 @@
-// Package calibrate holds drtest against services whose truth is exactly known. A [Class] plants one kind of
-// trouble, a thousand times with other numbers; a [Truth] is what a drill must then have measured, or must not have
-// concluded. It uses what every user of drtest can use and shares no code with it, so that a mistake there is not
-// repeated here.
+// Package calibrate holds drtest against services whose truth is exactly known. A [Class] plants
+// one kind of trouble, a thousand times with other numbers; a [Truth] is what a drill must then
+// have measured, or must not have concluded. It uses what every user of drtest can use and shares
+// no code with it, so that a mistake there is not repeated here.
 package calibrate
 
 import (
@@ -16,11 +16,11 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// A Service keeps units of work, and goes wrong from the moment at which it is told to. What it does depends on the
-// time by its own clock alone, so its truth holds on a busy machine as well.
+// A Service keeps units of work, and goes wrong from the moment at which it is told to. What it
+// does depends on the time by its own clock alone, so its truth holds on a busy machine as well.
 type Service struct {
-	// Fails says whether a request fails that is looked at so long after the fault. Requests are looked at when they
-	// arrive and again when they are answered. Before the fault none fails.
+	// Fails says whether a request fails that is looked at so long after the fault. Requests are
+	// looked at when they arrive and again when they are answered. Before the fault none fails.
 	Fails func(Request) bool
 	// Failure is what a request does that fails. It defaults to Refuse.
 	Failure Failure
@@ -28,13 +28,15 @@ type Service struct {
 	Answer func(since time.Duration) time.Duration
 	// Deaf has answers come after the client has given up, and count.
 	Deaf bool
-	// InjectBefore and InjectAfter are the time between the call of Inject, the fault, and the return.
+	// InjectBefore and InjectAfter are the time between the call of Inject, the fault, and the
+	// return.
 	InjectBefore, InjectAfter time.Duration
-	// Sick says whether the service says of itself that it is unwell, at a time since the fault, which is negative
-	// before it, and at an age, which is the time since the first request. It defaults to never.
+	// Sick says whether the service says of itself that it is unwell, at a time since the fault,
+	// which is negative before it, and at an age, which is the time since the first request. It
+	// defaults to never.
 	Sick func(since, age time.Duration) bool
-	// Held says how often the service holds a unit at an age of that unit, and at a time since the survivors were
-	// first read. It defaults to once.
+	// Held says how often the service holds a unit at an age of that unit, and at a time since the
+	// survivors were first read. It defaults to once.
 	Held func(u *Unit, age, reading time.Duration) int
 
 	// Patience is how long a client waits. An answer that takes longer is the service's failure.
@@ -138,8 +140,9 @@ func (s *Service) Do(ctx context.Context, id string) error {
 	return s.failure(ctx)
 }
 
-// strays counts the requests that failed after the fault though the service did not fail them, and though the process that sent them
-// did not stand still: on a busy machine there are some. Until when they could have failed, nobody knows.
+// strays counts the requests that failed after the fault though the service did not fail them, and
+// though the process that sent them did not stand still: on a busy machine there are some. Until
+// when they could have failed, nobody knows.
 func (s *Service) strays(l *drtest.Ledger) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,7 +25,8 @@ var stops = flag.Int("stops", 8, "play so many plants over HTTP, and stop the te
 // atOnce is how many drills that are stopped run at the same time.
 const atOnce = 10
 
-// serviceAt names the environment variable with which a test process becomes one that plays a single drill.
+// serviceAt names the environment variable with which a test process becomes one that plays a
+// single drill.
 const serviceAt = "DRTEST_CALIBRATE_SERVICE"
 
 func TestMain(m *testing.M) {
@@ -59,8 +60,8 @@ func playRemote(url string) error {
 var stoppable = []string{"refused", "hanging", "late answers", "brief recoveries", "held fault", "no fault", "health", "stage",
 	"lost work", "seen late", "held twice"}
 
-// TestStopped plays plants over HTTP by a process that is stopped at a random moment of its drill, as by a machine
-// that is paused, while the service goes on.
+// TestStopped plays plants over HTTP by a process that is stopped at a random moment of its drill,
+// as by a machine that is paused, while the service goes on.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	classes := slices.DeleteFunc(Classes(), func(c Class) bool { return !slices.Contains(stoppable, c.Name) })
@@ -104,7 +105,8 @@ func TestStopped(t *testing.T) {
 	t.Logf("%d plants, in which %d times have no interval, or one without an end:\n%s", *stops, open, Tables(tallies))
 }
 
-// playStopped plays one plant and stops the player once. The service, which knows the truth, lives in this process.
+// playStopped plays one plant and stops the player once. The service, which knows the truth, lives
+// in this process.
 func playStopped(t *testing.T, c *Class, seed int) (findings []Finding, l *drtest.Ledger, stop string, err error) {
 	p := c.Seeded(seed)
 	begun, once := make(chan struct{}), sync.Once{}

@@ -1,5 +1,5 @@
-// Package docker connects to the container engine, through testcontainers, and names what this process
-// makes there.
+// Package docker connects to the container engine, through testcontainers, and names what this
+// process makes there.
 package docker
 
 import (
@@ -22,44 +22,46 @@ import (
 // connectTimeout bounds the search for an engine, so that its absence is told at once.
 const connectTimeout = 4 * time.Second
 
-// cgroupParent names the control group of all containers of drills, such as one with a quota. Empty: the engine's choice.
+// cgroupParent names the control group of all containers of drills, such as one with a quota.
+// Empty: the engine's choice.
 const cgroupParent = "DRTEST_CGROUP_PARENT"
 
 // An Engine is a container engine that has answered.
 type Engine struct {
 	*client.Client
-	// Provider makes containers. It is one for all: testcontainers' functions make one for each, which asks the engine what it
-	// is, and the engine runs three programs to answer.
+	// Provider makes containers. It is one for all: testcontainers' functions make one for each,
+	// which asks the engine what it is, and the engine runs three programs to answer.
 	Provider *testcontainers.DockerProvider
 	// Host is where the test process reaches ports that containers publish.
 	Host string
-	// PublishIP is the address of the engine's machine on which ports are published: loopback where the
-	// engine is local, so that nothing outside this machine can reach a container.
+	// PublishIP is the address of the engine's machine on which ports are published: loopback where
+	// the engine is local, so that nothing outside this machine can reach a container.
 	PublishIP netip.Addr
 	// Socket is the path of the engine's socket on the engine's machine.
 	Socket string
-	// UsualShares is the weight of a container's processors that nobody has set. 0: not known, as with cgroup v2, where it depends on
-	// the version of the runtime what a weight stands for.
+	// UsualShares is the weight of a container's processors that nobody has set. 0: not known, as
+	// with cgroup v2, where it depends on the version of the runtime what a weight stands for.
 	UsualShares int64
-	// CgroupParent is the control group that the containers of a drill are put into; empty: the engine's choice.
+	// CgroupParent is the control group that the containers of a drill are put into; empty: the
+	// engine's choice.
 	CgroupParent string
 }
 
-// Connect returns the process's connection to the container engine. The first call makes it; all calls share
-// its outcome. The error says what was tried and what to do about it.
+// Connect returns the process's connection to the container engine. The first call makes it; all
+// calls share its outcome. The error says what was tried and what to do about it.
 func Connect() (*Engine, error) { return connect() }
 
 var connect = sync.OnceValues(func() (*Engine, error) {
-	// testcontainers reads its configuration once, so these come first. The reaper of this module replaces
-	// Ryuk, whose image would have to be pulled.
+	// testcontainers reads its configuration once, so these come first. The reaper of this module
+	// replaces Ryuk, whose image would have to be pulled.
 	os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
 	os.Unsetenv("TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX") // the images of drills are local
 	log.SetDefault(log.NewNoopLogger())
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
 
-	// testcontainers falls back to the default socket when the engine that DOCKER_HOST names is away. A
-	// drill on another engine than the one asked for is worse than none.
+	// testcontainers falls back to the default socket when the engine that DOCKER_HOST names is
+	// away. A drill on another engine than the one asked for is worse than none.
 	tried := os.Getenv("DOCKER_HOST")
 	if tried != "" {
 		if err := ping(ctx, tried); err != nil {
@@ -86,8 +88,9 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 	if u.Scheme == "unix" && !desktop {
 		e.Socket = u.Path
 		if info.Info.CgroupDriver == "cgroupfs" {
-			// Such an engine puts all containers into one group, which gets as much of a busy processor as a single process
-			// outside: the systems of a drill would starve beside the engine and the test. Here each counts as one.
+			// Such an engine puts all containers into one group, which gets as much of a busy
+			// processor as a single process outside: the systems of a drill would starve beside the
+			// engine and the test. Here each counts as one.
 			e.CgroupParent = "/"
 		}
 	} else if u.Scheme != "unix" && u.Scheme != "npipe" {
@@ -123,8 +126,8 @@ func noEngine(tried string, cause error) error {
 		"go test -short ./... runs everything that needs none", tried, reason)
 }
 
-// LabelKind and LabelSession mark everything that this module makes in an engine. The first says what the
-// thing is, the second which test process it belongs to.
+// LabelKind and LabelSession mark everything that this module makes in an engine. The first says
+// what the thing is, the second which test process it belongs to.
 const (
 	LabelKind    = "drtest"
 	LabelSession = "drtest.session"

@@ -10,8 +10,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// A Helper is a container with a program of this module that takes orders. The test process holds the
-// program's standard input, so the program notices when the process is gone, however it ended.
+// A Helper is a container with a program of this module that takes orders. The test process holds
+// the program's standard input, so the program notices when the process is gone, however it ended.
 type Helper struct {
 	*orders.Client
 	ID     string

@@ -1,5 +1,6 @@
-// Package echo is a service for the tests of this module's own containers and links: it answers each line with
-// its name and that line. Its image has nothing but the program, so that nothing can rely on a shell.
+// Package echo is a service for the tests of this module's own containers and links: it answers
+// each line with its name and that line. Its image has nothing but the program, so that nothing can
+// rely on a shell.
 package echo
 
 import (
@@ -14,10 +15,11 @@ import (
 // Port is where the service listens.
 const Port = 7777
 
-// Files are those of the service's image, to which the program echo of Package belongs. The environment variable NAME names the
-// service, which logs the datagrams that it hears, needs memory for the answer to "grow <MiB>" and leaves with code 0 on SIGTERM. Its
-// arguments make it something else: "exit" ends it at once with code 3, "rude" makes it leave with code 4, and "ask <addr> <line>"
-// and "tell <addr> <line>" make it a client, over TCP or with a datagram.
+// Files are those of the service's image, to which the program echo of Package belongs. The
+// environment variable NAME names the service, which logs the datagrams that it hears, needs memory
+// for the answer to "grow <MiB>" and leaves with code 0 on SIGTERM. Its arguments make it something
+// else: "exit" ends it at once with code 3, "rude" makes it leave with code 4, and "ask <addr>
+// <line>" and "tell <addr> <line>" make it a client, over TCP or with a datagram.
 //
 //go:embed Dockerfile
 var Files embed.FS

@@ -1,6 +1,6 @@
-// Package firewall drops packets in the network namespace of one service. The firewall is a container that owns
-// the namespace and that the service joins, so the rules stay in force while the service is down and from the
-// first packet after it was started again.
+// Package firewall drops packets in the network namespace of one service. The firewall is a
+// container that owns the namespace and that the service joins, so the rules stay in force while
+// the service is down and from the first packet after it was started again.
 package firewall
 
 import (
@@ -34,8 +34,8 @@ type Firewall struct {
 	cuts atomic.Int64
 }
 
-// Create makes the container whose namespace a service can join. The options say how it is connected and
-// labelled, and name the image. It is not running yet.
+// Create makes the container whose namespace a service can join. The options say how it is
+// connected and labelled, and name the image. It is not running yet.
 func Create(ctx context.Context, engine *docker.Engine, o client.ContainerCreateOptions) (*Firewall, error) {
 	o.HostConfig.CapAdd = []string{"NET_ADMIN"}
 	h, err := engine.CreateHelper(ctx, o)
@@ -79,8 +79,8 @@ func (f *Firewall) NewCut(d Direction) *Cut {
 	return &Cut{f, fmt.Sprintf("drtest_%d", f.cuts.Add(1)), d}
 }
 
-// Make puts the rules in force and returns the addresses that the names stand for. From then on the rules follow
-// the names.
+// Make puts the rules in force and returns the addresses that the names stand for. From then on the
+// rules follow the names.
 func (c *Cut) Make(ctx context.Context, h Hosts) (addresses string, err error) {
 	return c.firewall.Order(ctx, fmt.Sprintf("cut %s %s %s %s", c.name, c.direction, h.which, strings.Join(h.names, ",")))
 }

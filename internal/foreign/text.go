@@ -1,5 +1,6 @@
-// Package foreign makes text that the project did not write itself harmless to show: what a system under test answers, what
-// its errors say, what a test logs, and what a path or a name holds that becomes a part of a command.
+// Package foreign makes text that the project did not write itself harmless to show: what a system
+// under test answers, what its errors say, what a test logs, and what a path or a name holds that
+// becomes a part of a command.
 package foreign
 
 import (
@@ -16,15 +17,16 @@ const Limit = 2000
 // room is what is kept free for saying how much was cut.
 const room = 48
 
-// Text returns s on one line and in printable characters, whatever it holds. What is not printable is shown as Go writes it
-// in a string literal: "\n", "\x1b", "\u202e", and "\xff" for a byte that is no UTF-8. That includes marks that change the
-// direction of text, and spaces other than the plain one.
+// Text returns s on one line and in printable characters, whatever it holds. What is not printable
+// is shown as Go writes it in a string literal: "\n", "\x1b", "\u202e", and "\xff" for a byte that
+// is no UTF-8. That includes marks that change the direction of text, and spaces other than the
+// plain one.
 //
-// A text that would be longer than [Limit] is cut, and says how many bytes of s were left out. Text looks at no more of s
-// than it shows, so its costs are bounded.
+// A text that would be longer than [Limit] is cut, and says how many bytes of s were left out. Text
+// looks at no more of s than it shows, so its costs are bounded.
 //
-// What Text has returned it returns unchanged, so a text may be kept and read again. For the same reason a backslash stays
-// one: the result is for people, and cannot be turned back into s.
+// What Text has returned it returns unchanged, so a text may be kept and read again. For the same
+// reason a backslash stays one: the result is for people, and cannot be turned back into s.
 func Text(s string) string {
 	if harmless(s) {
 		return s
@@ -84,7 +86,8 @@ func Word(s string) string {
 // special matches what a shell may not take for itself.
 var special = regexp.MustCompile(`[^A-Za-z0-9_@%+=:,./-]`)
 
-// printable takes a character that was decoded from so many bytes: a byte that is no UTF-8 decodes as an error of one byte.
+// printable takes a character that was decoded from so many bytes: a byte that is no UTF-8 decodes
+// as an error of one byte.
 func printable(r rune, size int) bool {
 	return strconv.IsPrint(r) && (r != utf8.RuneError || size > 1)
 }

@@ -55,8 +55,8 @@ func pull(ctx context.Context, engine *docker.Engine, ref string) error {
 	return res.Wait(ctx)
 }
 
-// make streams a minimal Debian into the engine. When mmdebstrap fails, so does the upload, and no image is
-// left.
+// make streams a minimal Debian into the engine. When mmdebstrap fails, so does the upload, and no
+// image is left.
 func (d debian) make(ctx context.Context, engine *docker.Engine) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -113,7 +113,8 @@ func TestBuildError(t *testing.T) {
 	require.ErrorContains(t, err, "FORM")
 }
 
-// containers counts the containers that a build of TestBuildError left: those made by its last step.
+// containers counts the containers that a build of TestBuildError left: those made by its last
+// step.
 func containers(t *testing.T, engine *docker.Engine) int {
 	t.Helper()
 	list, err := engine.ContainerList(t.Context(), client.ContainerListOptions{All: true})
@@ -127,7 +128,8 @@ func containers(t *testing.T, engine *docker.Engine) int {
 	return n
 }
 
-// A program of another module is built there, and one of this module in this module, as its go.sum allows.
+// A program of another module is built there, and one of this module in this module, as its go.sum
+// allows.
 func TestProgramOfOtherModule(t *testing.T) {
 	engine := mayBuild(t)
 	root, err := filepath.Abs("../..")

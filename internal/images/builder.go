@@ -30,8 +30,8 @@ func run(ctx context.Context, engine *docker.Engine, ref string, buildContext []
 	return follow(res.Body, logf)
 }
 
-// follow reads the engine's account of a build or an import: each step is told to logf, and an error holds
-// what was said since the last step began.
+// follow reads the engine's account of a build or an import: each step is told to logf, and an
+// error holds what was said since the last step began.
 func follow(r io.Reader, logf func(string, ...any)) error {
 	var step strings.Builder
 	for messages := json.NewDecoder(r); ; {

@@ -1,5 +1,5 @@
-// Package images builds the container images that drills run on, when they are missing and only then: each
-// is named after the hash of its content, with or without an image registry in reach.
+// Package images builds the container images that drills run on, when they are missing and only
+// then: each is named after the hash of its content, with or without an image registry in reach.
 package images
 
 import (
@@ -21,29 +21,29 @@ import (
 	"github.com/drtest/suite/internal/docker"
 )
 
-// An Image is built from a Dockerfile, the files beside it and Go programs, and named after the hash of all
-// of them. A Dockerfile that begins with "ARG BASE=debian:trixie-slim" and "FROM ${BASE}" is given a base
-// image that is there: Debian, or the image's own base.
+// An Image is built from a Dockerfile, the files beside it and Go programs, and named after the
+// hash of all of them. A Dockerfile that begins with "ARG BASE=debian:trixie-slim" and "FROM
+// ${BASE}" is given a base image that is there: Debian, or the image's own base.
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
-	// Files is the build context, with a Dockerfile at its root. Files arrive readable and executable for
-	// all, since go:embed keeps no modes.
+	// Files is the build context, with a Dockerfile at its root. Files arrive readable and
+	// executable for all, since go:embed keeps no modes.
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
-	// Base is the image to build upon, which is built first where it is missing. A change of it changes the name of
-	// this one. Nil: Debian.
+	// Base is the image to build upon, which is built first where it is missing. A change of it
+	// changes the name of this one. Nil: Debian.
 	Base *Image
 }
 
-// Progress tells on standard error what a build does: it may take minutes, and the log of a test is shown
-// only at its end.
+// Progress tells on standard error what a build does: it may take minutes, and the log of a test is
+// shown only at its end.
 func Progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "drtest: "+format+"\n", args...) }
 
-// Build returns the reference of the image, name and tag, and builds it first if the engine does not have it.
-// Processes that want the same image at the same time build it once. Progress goes to logf. An error of a
-// build holds the output of the step that failed.
+// Build returns the reference of the image, name and tag, and builds it first if the engine does
+// not have it. Processes that want the same image at the same time build it once. Progress goes to
+// logf. An error of a build holds the output of the step that failed.
 func (i Image) Build(ctx context.Context, logf func(format string, args ...any)) (string, error) {
 	ref, err := i.build(ctx, logf)
 	if err != nil {
@@ -78,8 +78,9 @@ func (i Image) build(ctx context.Context, logf func(string, ...any)) (string, er
 	return ref, err
 }
 
-// found holds the references of the images that this process has found or built, by what they are made of: programs are built once in the life
-// of a process, and to hash them again for each service would take longer than to start it.
+// found holds the references of the images that this process has found or built, by what they are
+// made of: programs are built once in the life of a process, and to hash them again for each
+// service would take longer than to start it.
 var found sync.Map
 
 func (i Image) buildFrom(ctx context.Context, engine *docker.Engine, files map[string][]byte, base string, logf func(string, ...any)) (string, error) {
@@ -143,8 +144,8 @@ func (i Image) files() (map[string][]byte, error) {
 	return files, err
 }
 
-// archive returns a build context as a tar archive that depends on the names and the contents of the files
-// alone, so that its hash can serve as a name.
+// archive returns a build context as a tar archive that depends on the names and the contents of
+// the files alone, so that its hash can serve as a name.
 func archive(files map[string][]byte) []byte {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)

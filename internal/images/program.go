@@ -17,22 +17,27 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// module is this module: programs outside the user's own module are built in it, so that its go.sum counts.
+// module is this module: programs outside the user's own module are built in it, so that its go.sum
+// counts.
 const module = "github.com/drtest/suite"
 
-// A Program is a Go command, built by the host's go tool as a static program for the engine's machine.
+// A Program is a Go command, built by the host's go tool as a static program for the engine's
+// machine.
 type Program struct {
 	// Name is the file's name in the build context.
 	Name string
-	// Package is the import path of the command: one of the module that the test belongs to, of this module
-	// or of a module that this one requires.
+	// Package is the import path of the command: one of the module that the test belongs to, of
+	// this module or of a module that this one requires.
 	Package string
 	// Tags is a comma-separated list of build tags.
 	Tags string
+	// Version is that of a module which none of these requires, such as "v1.8.0": the program is
+	// then built as go install Package@Version has it, with the requirements of its own module.
+	Version string
 }
 
-// buildPrograms adds the programs' bytes to files. The go tool decides what is up to date, so a changed
-// source is never missed; programs are built at the same time.
+// buildPrograms adds the programs' bytes to files. The go tool decides what is up to date, so a
+// changed source is never missed; programs are built at the same time.
 func buildPrograms(ctx context.Context, engine *docker.Engine, programs []Program, files map[string][]byte) error {
 	if len(programs) == 0 {
 		return nil
@@ -94,6 +99,9 @@ func (p Program) build(ctx context.Context, arch string) ([]byte, error) {
 
 // dir returns the folder to build in: empty for the test's own.
 func (p Program) dir(ctx context.Context) (string, error) {
+	if p.Version != "" {
+		return p.ownModule(ctx)
+	}
 	mains, err := mainModules()
 	if err != nil {
 		return "", err
@@ -104,6 +112,35 @@ func (p Program) dir(ctx context.Context) (string, error) {
 		}
 	}
 	return thisModule()
+}
+
+// ownModule returns the folder of a module that requires nothing but the program. It is made once,
+// and then kept.
+func (p Program) ownModule(ctx context.Context) (string, error) {
+	key := sha256.Sum256([]byte(p.Package + "@" + p.Version))
+	dir := filepath.Join(cacheDir(), "modules", hex.EncodeToString(key[:8]))
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", err
+	}
+	unlock, err := lock(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	making, err := os.MkdirTemp(filepath.Dir(dir), "making-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(making)
+	for _, args := range [][]string{{"mod", "init", "program"}, {"get", p.Package + "@" + p.Version}} {
+		if _, err := goTool(ctx, making, "", args...); err != nil {
+			return "", err
+		}
+	}
+	return dir, os.Rename(making, dir) // whole, or not at all
 }
 
 // mainModules returns the user's modules: one, or those of a workspace.
@@ -119,7 +156,8 @@ var thisModule = sync.OnceValues(func() (string, error) {
 	return dir, err
 })
 
-// goTool runs the go tool in dir, for a machine of that architecture or of this one, and returns what it prints.
+// goTool runs the go tool in dir, for a machine of that architecture or of this one, and returns
+// what it prints.
 func goTool(ctx context.Context, dir, arch string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir

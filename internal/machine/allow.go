@@ -9,8 +9,8 @@ import (
 	"github.com/drtest/suite/internal/announce"
 )
 
-// ErrBusy marks the end of a context from [Allow] on a machine that did not keep up: what took too long says nothing of what was
-// waited for.
+// ErrBusy marks the end of a context from [Allow] on a machine that did not keep up: what took too
+// long says nothing of what was waited for.
 var ErrBusy = errors.New("the machine did not keep up")
 
 const (
@@ -19,7 +19,8 @@ const (
 	most = 5
 )
 
-// A watch is since when a context from [Allow] has been waited for, and what the machine had done by then.
+// A watch is since when a context from [Allow] has been waited for, and what the machine had done
+// by then.
 type watch struct {
 	read  func() Totals
 	start time.Time
@@ -28,9 +29,9 @@ type watch struct {
 
 type watchKey struct{}
 
-// busy returns an error that wraps [ErrBusy] where the machine has not kept up so far, and how much of the time that has passed
-// was lost.
-func (w watch) busy() (err error, passed, lost time.Duration) {
+// busy returns how much of the time that has passed was lost, and an error that wraps [ErrBusy]
+// where the machine has not kept up so far.
+func (w watch) busy() (passed, lost time.Duration, err error) {
 	passed = time.Since(w.start)
 	now := w.read()
 	waited, stolen := now.Lost(w.first, passed)
@@ -40,12 +41,13 @@ func (w watch) busy() (err error, passed, lost time.Duration) {
 	if lost = min(passed, waited+stolen); !now.KeptUp(w.first, passed) {
 		err = fmt.Errorf("%w for %v of %v", ErrBusy, lost.Round(time.Second), passed.Round(time.Second))
 	}
-	return err, passed, lost
+	return passed, lost, err
 }
 
-// Allow returns a context that ends when limit has passed, not counting the time in which tasks waited for a processor or the
-// host of a virtual machine kept them from it, and in any case when five times the limit has passed. The cause of its end says so, and wraps
-// [ErrBusy] where the machine did not keep up.
+// Allow returns a context that ends when limit has passed, not counting the time in which tasks
+// waited for a processor or the host of a virtual machine kept them from it, and in any case when
+// five times the limit has passed. The cause of its end says so, and wraps [ErrBusy] where the
+// machine did not keep up.
 func Allow(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return allow(ctx, limit, Open().Read)
 }
@@ -62,7 +64,7 @@ func allow(ctx context.Context, limit time.Duration, read func() Totals) (contex
 				return
 			case <-tick.C:
 			}
-			busy, passed, lost := w.busy()
+			passed, lost, busy := w.busy()
 			if passed-lost < limit && passed < most*limit {
 				continue
 			}
@@ -79,20 +81,22 @@ func allow(ctx context.Context, limit time.Duration, read func() Totals) (contex
 // soon is within what time something fails for what it is, on any machine.
 const soon = time.Second
 
-// Blame returns the error of what was given a context from [Allow]. It wraps [ErrBusy] where the machine has not kept up
-// since then, whatever it was that failed: who gives up on a slow machine does so in ways of its own.
+// Blame returns the error of what was given a context from [Allow]. It wraps [ErrBusy] where the
+// machine has not kept up since then, whatever it was that failed: who gives up on a slow machine
+// does so in ways of its own.
 func Blame(ctx context.Context, err error) error {
 	w, ok := ctx.Value(watchKey{}).(watch)
 	if err == nil || !ok || errors.Is(err, ErrBusy) {
 		return err
 	}
-	if busy, passed, _ := w.busy(); busy != nil && passed > soon {
+	if passed, _, busy := w.busy(); busy != nil && passed > soon {
 		return fmt.Errorf("%w: %w", err, busy)
 	}
 	return err
 }
 
-// Fatal fails t with err, as untrusted where it wraps [ErrBusy]: the report of a run has such a test played again, alone.
+// Fatal fails t with err, as untrusted where it wraps [ErrBusy]: the report of a run has such a
+// test played again, alone.
 func Fatal(t interface {
 	Helper()
 	Attr(key, value string)

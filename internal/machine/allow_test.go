@@ -39,7 +39,8 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-// Where the kernel tells of no task that waited, all processors are in use on a machine that does not keep up.
+// Where the kernel tells of no task that waited, all processors are in use on a machine that does
+// not keep up.
 func TestAllowWithoutPressure(t *testing.T) {
 	for _, c := range []struct {
 		idle float64

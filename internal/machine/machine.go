@@ -1,5 +1,5 @@
-// Package machine reads what the machine of this process does: for how long tasks had to wait for a processor, and what the host
-// of a virtual machine took from it.
+// Package machine reads what the machine of this process does: for how long tasks had to wait for a
+// processor, and what the host of a virtual machine took from it.
 package machine
 
 import (
@@ -13,11 +13,13 @@ import (
 	"time"
 )
 
-// A machine that loses more than these shares of the time does not keep up with what it is asked for.
+// A machine that loses more than these shares of the time does not keep up with what it is asked
+// for.
 //
-// After its fault a drill by itself on an idle machine of two processors has some task wait for a seventh of the time, one of a cluster for a
-// quarter, and a restore with several processes for a third. From two fifths on, what is measured is mostly how long tasks stand in line. Time
-// that is stolen is lost whole, so a tenth of it is more than the margin of a limit.
+// After its fault a drill by itself on an idle machine of two processors has some task wait for a
+// seventh of the time, one of a cluster for a quarter, and a restore with several processes for a
+// third. From two fifths on, what is measured is mostly how long tasks stand in line. Time that is
+// stolen is lost whole, so a tenth of it is more than the margin of a limit.
 const (
 	MostWaited = 0.4
 	MostStolen = 0.1
@@ -34,14 +36,17 @@ type Totals struct {
 	Stolen     time.Duration // that the host of a virtual machine gave to others, on the average of all processors
 	// Pressure says whether the kernel tells Waited at all.
 	Pressure bool
-	// Waited is for how long some task was ready to run and had no processor. Tasks that a quota holds back count as well.
+	// Waited is for how long some task was ready to run and had no processor. Tasks that a quota
+	// holds back count as well.
 	Waited time.Duration
-	// Held is Waited for the tasks of this process's control group. Of a quota of a container on a large host, which goes on beside it, Waited
-	// shows no more than its part of all that the host does.
+	// Held is Waited for the tasks of this process's control group. Of a quota of a container on a
+	// large host, which goes on beside it, Waited shows no more than its part of all that the host
+	// does.
 	Held time.Duration
-	// Disk and Memory are for how long some task could not go on for a disk, or for memory that had to be made free first. A system that
-	// recovers waits for its disk on any machine, and one that is short of memory by its drill for that, so they tell whether there is
-	// room for another one, and nothing of its figures.
+	// Disk and Memory are for how long some task could not go on for a disk, or for memory that had
+	// to be made free first. A system that recovers waits for its disk on any machine, and one that
+	// is short of memory by its drill for that, so they tell whether there is room for another one,
+	// and nothing of its figures.
 	Disk, Memory time.Duration
 }
 
@@ -69,8 +74,9 @@ func open(root fs.FS) *Reader {
 	return r
 }
 
-// Read reads /proc/stat and /proc/uptime (see proc(5)), /proc/pressure/cpu (see the kernel's psi.rst), and the pressure of the control group of this
-// process (see its cgroup-v2.rst). Where there are none it returns zeros. Disk and Memory are zero.
+// Read reads /proc/stat and /proc/uptime (see proc(5)), /proc/pressure/cpu (see the kernel's
+// psi.rst), and the pressure of the control group of this process (see its cgroup-v2.rst). Where
+// there are none it returns zeros. Disk and Memory are zero.
 func (r *Reader) Read() Totals {
 	var t Totals
 	if stat, err := fs.ReadFile(r.root, "proc/stat"); err == nil {
@@ -147,9 +153,10 @@ func (t Totals) Busy(since Totals) float64 {
 	return 1 - (t.Idle-since.Idle)/all
 }
 
-// Lost is for how long, in the time that has passed since an earlier reading, tasks waited for a processor or its host kept the
-// processors from the machine, on the average of all processors. In virtual time, as of testing/synctest, hours pass within moments of the
-// machine: nothing is lost then.
+// Lost is for how long, in the time that has passed since an earlier reading, tasks waited for a
+// processor or its host kept the processors from the machine, on the average of all processors. In
+// virtual time, as of testing/synctest, hours pass within moments of the machine: nothing is lost
+// then.
 func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Duration) {
 	if t.Up > 0 && 2*(t.Up-since.Up+tick) < passed {
 		return 0, 0
@@ -157,18 +164,21 @@ func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Du
 	return min(passed, max(0, t.Waited-since.Waited, t.Held-since.Held)), min(passed, max(0, t.Stolen-since.Stolen))
 }
 
-// Tells says whether the kernel has told since an earlier reading for how long tasks waited. Where it has, some have, if only for a moment;
-// old kernels do not tell, nor do those that are told not to, and what stands in for a kernel may always tell the same.
+// Tells says whether the kernel has told since an earlier reading for how long tasks waited. Where
+// it has, some have, if only for a moment; old kernels do not tell, nor do those that are told not
+// to, and what stands in for a kernel may always tell the same.
 func (t Totals) Tells(since Totals) bool { return t.Waited != since.Waited || t.Held != since.Held }
 
-// Full says whether all processors were in use in the time that has passed since an earlier reading: it is what is known of tasks that waited
-// where nothing tells of them. Of a time that was not real, or in which the machine was not counting, it is not known.
+// Full says whether all processors were in use in the time that has passed since an earlier
+// reading: it is what is known of tasks that waited where nothing tells of them. Of a time that was
+// not real, or in which the machine was not counting, it is not known.
 func (t Totals) Full(since Totals, passed time.Duration) bool {
 	counted := time.Duration(t.All-since.All) * tick
 	return !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= full
 }
 
-// KeptUp says whether the machine did what it was asked for, in the time that has passed since an earlier reading.
+// KeptUp says whether the machine did what it was asked for, in the time that has passed since an
+// earlier reading.
 func (t Totals) KeptUp(since Totals, passed time.Duration) bool {
 	waited, stolen := t.Lost(since, passed)
 	return float64(waited) <= MostWaited*float64(passed) && float64(stolen) <= MostStolen*float64(passed) && !t.Full(since, passed)

@@ -1,5 +1,6 @@
-// Package measured knows which drills of this process are between their fault and the return of service: the time in which
-// whatever else the machine has to do becomes a part of their figures. Who is about to start a system can wait until none is.
+// Package measured knows which drills of this process are between their fault and the return of
+// service: the time in which whatever else the machine has to do becomes a part of their figures.
+// Who is about to start a system can wait until none is.
 package measured
 
 import (
@@ -12,7 +13,8 @@ import (
 // A Register counts the drills of a process. Its zero value has none.
 type Register struct{ open atomic.Int64 }
 
-// Drills are those of this process: what is started in it and what is measured in it are on one machine.
+// Drills are those of this process: what is started in it and what is measured in it are on one
+// machine.
 var Drills Register
 
 // Begin says that a drill is being measured, until end is called, once or more often.

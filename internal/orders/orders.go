@@ -1,5 +1,5 @@
-// Package orders is the talk between a test process and a program of this module that runs in a container for
-// it: orders and answers, a line each, over a stream that ends when either side does.
+// Package orders is the talk between a test process and a program of this module that runs in a
+// container for it: orders and answers, a line each, over a stream that ends when either side does.
 package orders
 
 import (

@@ -30,7 +30,8 @@ func TestOrders(t *testing.T) {
 	require.EqualError(t, err, "the program is gone: last words")
 }
 
-// The answer to an order that was given up is not taken for that of the next one, though they read the same.
+// The answer to an order that was given up is not taken for that of the next one, though they read
+// the same.
 func TestOrderGivenUp(t *testing.T) {
 	release, n := make(chan struct{}), 0
 	c, end := program(func(string) (string, error) {

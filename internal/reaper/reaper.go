@@ -1,6 +1,7 @@
-// Package reaper makes sure that nothing of a test process is left in the container engine, however the
-// process ends. A small container of its own holds one end of a stream whose other end the process holds; when
-// the stream ends, it removes everything that carries the process's session label, and then itself.
+// Package reaper makes sure that nothing of a test process is left in the container engine, however
+// the process ends. A small container of its own holds one end of a stream whose other end the
+// process holds; when the stream ends, it removes everything that carries the process's session
+// label, and then itself.
 package reaper
 
 import (
@@ -48,8 +49,9 @@ type Reaper struct {
 	helper *docker.Helper
 }
 
-// Use returns the container engine, guarded by this process's reaper until t and its cleanups registered
-// after this call have ended. It skips t with -short and fails it when there is no engine.
+// Use returns the container engine, guarded by this process's reaper until t and its cleanups
+// registered after this call have ended. It skips t with -short and fails it when there is no
+// engine.
 func Use(t testing.TB) *Reaper {
 	t.Helper()
 	if testing.Short() {
@@ -133,8 +135,8 @@ func start(engine *docker.Engine) (*Reaper, error) {
 	return &Reaper{Engine: engine, helper: h}, nil
 }
 
-// Kill sends SIGKILL to the first process of a container from outside, which the engine takes for a crash. The
-// process must belong to that container.
+// Kill sends SIGKILL to the first process of a container from outside, which the engine takes for a
+// crash. The process must belong to that container.
 func (r *Reaper) Kill(ctx context.Context, pid int, container string) error {
 	if _, err := r.helper.Order(ctx, fmt.Sprintf("kill %d %s", pid, container)); err != nil {
 		return fmt.Errorf("kill process %d: %w", pid, err)
@@ -142,7 +144,8 @@ func (r *Reaper) Kill(ctx context.Context, pid int, container string) error {
 	return nil
 }
 
-// stop ends the reaper, which removes what a cleanup has missed, and waits until the engine has removed it.
+// stop ends the reaper, which removes what a cleanup has missed, and waits until the engine has
+// removed it.
 func (r *Reaper) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The reaper sees all processes of the engine's machine, so it must refuse those that it was not meant to kill.
+// The reaper sees all processes of the engine's machine, so it must refuse those that it was not
+// meant to kill.
 func TestKillSparesOtherProcesses(t *testing.T) {
 	r := Use(t)
 	err := r.Kill(t.Context(), 1, r.helper.ID)

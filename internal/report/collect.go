@@ -18,20 +18,21 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// The files that describe a run of go test, beside the journals of its drills. Where there is neither, nothing
-// tells whether a journal is missing.
+// The files that describe a run of go test, beside the journals of its drills. Where there is
+// neither, nothing tells whether a journal is missing.
 const (
 	RunFile        = "run.json"    // a [Run]
 	TranscriptFile = "gotest.json" // what go test -json said
 )
 
-// AgainDir is the directory, within that of a run, of the run that played its untrusted results again. It has the same files.
+// AgainDir is the directory, within that of a run, of the run that played its untrusted results
+// again. It has the same files.
 const AgainDir = "again"
 
-// Collect makes the report of a directory: of every journal below it, and of the run of go test that wrote
-// them. Where some of it was played again, the second run decides. A journal that is damaged or missing, or
-// that no test of the run wrote, becomes a result that says so. An error means that the directory, or what
-// describes the run, cannot be read.
+// Collect makes the report of a directory: of every journal below it, and of the run of go test
+// that wrote them. Where some of it was played again, the second run decides. A journal that is
+// damaged or missing, or that no test of the run wrote, becomes a result that says so. An error
+// means that the directory, or what describes the run, cannot be read.
 func Collect(dir string) (*Report, error) {
 	dir, err := filepath.EvalSymlinks(dir) // "latest" is one
 	if err != nil {
@@ -138,8 +139,8 @@ func toSlash(dir, path string) string {
 	return filepath.ToSlash(name)
 }
 
-// claim finds the test that wrote a journal, and tells the result how it ended. It says so when no test says
-// that it wrote the journal, and when the journal is not as its test left it.
+// claim finds the test that wrote a journal, and tells the result how it ended. It says so when no
+// test says that it wrote the journal, and when the journal is not as its test left it.
 func (t *Transcript) claim(res *Result, name, sum string) *test {
 	j, owner := t.journals[name], t.owners[path.Dir(name)]
 	if j != nil {
@@ -185,8 +186,9 @@ func unreadable(name string, why error) Result {
 	return r
 }
 
-// decide puts the results of the second run in the place of those of the first one that were untrusted. What the second run says
-// beside that is left out where it passed or was skipped, such as a part of a test that had nothing to compare.
+// decide puts the results of the second run in the place of those of the first one that were
+// untrusted. What the second run says beside that is left out where it passed or was skipped, such
+// as a part of a test that had nothing to compare.
 func (c *collected) decide(again *collected) (results []Result, notes []Text) {
 	played := map[int]bool{}
 	for _, r := range c.results {
@@ -205,7 +207,8 @@ func (c *collected) decide(again *collected) (results []Result, notes []Text) {
 				}
 			}
 		}
-		// A test that leaves no journal says by passing alone that it did what it could not do before.
+		// A test that leaves no journal says by passing alone that it did what it could not do
+		// before.
 		switch passed := r.Journal == "" && again.passed[r.of.id]; {
 		case !found && passed:
 			notes = append(notes, Text(fmt.Sprintf("%s passed as it was played again, alone, since the first run was untrusted: %s", r.ID, r.untrustedWhy())))
@@ -222,8 +225,9 @@ func (c *collected) decide(again *collected) (results []Result, notes []Text) {
 	return results, notes
 }
 
-// playedAgainAs says whether a is of a later run of what r is of: the same drill, what its test says in the place of a journal, or, where
-// the test of r could not even begin its drills, each of them.
+// playedAgainAs says whether a is of a later run of what r is of: the same drill, what its test
+// says in the place of a journal, or, where the test of r could not even begin its drills, each of
+// them.
 func (r *Result) playedAgainAs(a Result) bool {
 	switch {
 	case a.pkg() != r.pkg():
@@ -299,8 +303,9 @@ func (c *collected) assemble(part string, transcript bool, sum string, failed bo
 	}
 }
 
-// doubt takes the pass from a drill whose test failed, unless another drill or a part of the test says why. What the test says itself
-// may be no more than a log where all of those are untrusted: they are played again with it.
+// doubt takes the pass from a drill whose test failed, unless another drill or a part of the test
+// says why. What the test says itself may be no more than a log where all of those are untrusted:
+// they are played again with it.
 func (c *collected) doubt() {
 	for i := range c.results {
 		x := &c.results[i]
@@ -318,8 +323,8 @@ func (c *collected) doubt() {
 	}
 }
 
-// trustAround makes untrusted what stands around parts that failed for the machine alone: what it says may be
-// no more than a log. It is played again with them.
+// trustAround makes untrusted what stands around parts that failed for the machine alone: what it
+// says may be no more than a log. It is played again with them.
 func (c *collected) trustAround() {
 	for i := range c.results {
 		x := &c.results[i]

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recorded lays out the run that testdata/gotest.json was recorded from: drills that pass, fail and are
-// killed, and tests and packages that fail in other ways.
+// recorded lays out the run that testdata/gotest.json was recorded from: drills that pass, fail and
+// are killed, and tests and packages that fail in other ways.
 func recorded(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -260,7 +260,8 @@ func TestCollectNothing(t *testing.T) {
 	}
 }
 
-// What is untrusted is played again, and then the second run decides; what failed in the first one stays failed.
+// What is untrusted is played again, and then the second run decides; what failed in the first one
+// stays failed.
 func TestCollectPlayedAgain(t *testing.T) {
 	const line = `{"Action":%q,"Package":"p","Test":%q,"Output":%q,"Path":%q}` + "\n"
 	const slow = "    start.go:80: untrusted: start primary: the machine did not keep up\n"
@@ -343,7 +344,8 @@ func TestCollectPlayedAgain(t *testing.T) {
 	}
 }
 
-// Where a test plays a scenario more than once, each time decides for itself: another one that passes again says nothing of it.
+// Where a test plays a scenario more than once, each time decides for itself: another one that
+// passes again says nothing of it.
 func TestSecondTimePlayedAgain(t *testing.T) {
 	busy := func(back int) *drtest.Report {
 		l := drill("DR-1", "DR-1", "Database Failures", back, 4000)

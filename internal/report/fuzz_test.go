@@ -23,8 +23,8 @@ func printable(t *testing.T, text string) {
 	}
 }
 
-// FuzzTranscript: whatever go test says, or seems to say, is read without a panic, each result has a name, and what comes of it
-// is harmless and no more than a few times as long.
+// FuzzTranscript: whatever go test says, or seems to say, is read without a panic, each result has
+// a name, and what comes of it is harmless and no more than a few times as long.
 func FuzzTranscript(f *testing.F) {
 	recorded, err := os.ReadFile("testdata/gotest.json")
 	if err != nil {
@@ -43,8 +43,8 @@ func FuzzTranscript(f *testing.F) {
 			t.Fatal(err)
 		}
 		printable(t, shown.String())
-		// A byte is shown as ten at most, once as it comes, and as a part of the reason of a skip. What is said of a test that
-		// failed is shown once more for each time that it fails.
+		// A byte is shown as ten at most, once as it comes, and as a part of the reason of a skip.
+		// What is said of a test that failed is shown once more for each time that it fails.
 		if most := 100*len(data) + 100*len(data)*bytes.Count(data, []byte("fail")) + 10_000; shown.Len() > most {
 			t.Fatalf("%d bytes of %d are shown", shown.Len(), len(data))
 		}
@@ -69,7 +69,8 @@ func FuzzTranscript(f *testing.F) {
 	})
 }
 
-// FuzzRender: a text from outside stays in its cell, its item or its heading, in each form of a report.
+// FuzzRender: a text from outside stays in its cell, its item or its heading, in each form of a
+// report.
 func FuzzRender(f *testing.F) {
 	f.Add(nasty)
 	for _, text := range []string{"", "|", "\\", "\\|", "a|b\\", "`", "``` x", "- x", "1. x", "# x", "> x", "---", "<!--", "&lt;", "\r", "\t|", "x\\\\|y"} {
@@ -134,12 +135,14 @@ func cells(line string) (n int) {
 	return n
 }
 
-// shape is what makes a line of the document a heading, an item or a row, with what would be one within it.
+// shape is what makes a line of the document a heading, an item or a row, with what would be one
+// within it.
 func shape(line string) string { return shapes.FindString(line) }
 
 var shapes = regexp.MustCompile(`^(\| |(#+ |[-+*>] |\d+[.)] )*)`)
 
-// markup returns what a line has of Markdown or HTML beside the report's own: code, and what is bold.
+// markup returns what a line has of Markdown or HTML beside the report's own: code, and what is
+// bold.
 func markup(line string) string {
 	for rest := line; rest != ""; {
 		i := strings.IndexAny(rest, "\\`<[")

@@ -54,7 +54,8 @@ func told(r *Report) (all []string) {
 	return all
 }
 
-// Whatever a test prints, its reason has it: no line is taken for one of the harness or of go test by how it begins.
+// Whatever a test prints, its reason has it: no line is taken for one of the harness or of go test
+// by how it begins.
 func TestReasonsThatLookLikeSomethingElse(t *testing.T) {
 	for _, reason := range []string{
 		"image drtest/postgres: no such image", "drill DR-1: it never began", "drtest: the engine is gone", "--- the rest is missing",
@@ -85,7 +86,8 @@ func TestAnnouncedLinesAreNoReason(t *testing.T) {
 	}
 }
 
-// Where the run has a token, only keys with it are the harness's own: what is logged can have a frame of go test's within it.
+// Where the run has a token, only keys with it are the harness's own: what is logged can have a
+// frame of go test's within it.
 func TestForgedAnnouncements(t *testing.T) {
 	lines := []string{Preface("SECRET"), ev("run", "p", "T", ""), attr("p", "T", "drtest.untrusted", "slow"), attr("p", "T", "drtest.untrusted.GUESS", "slow"),
 		attr("p", "T", "drtest.line", "lost"), attr("p", "T", "drtest.journal", "DR-1.ndjson"), Preface("GUESS"),
@@ -159,7 +161,8 @@ func TestNoEvents(t *testing.T) {
 	}
 }
 
-// A package whose process ends well before any of its tests has begun shows nothing, unless it has none to run.
+// A package whose process ends well before any of its tests has begun shows nothing, unless it has
+// none to run.
 func TestPackageWithoutTests(t *testing.T) {
 	const left = "p: the package ended without running a test, as if it had passed"
 	for _, c := range []struct {
@@ -226,7 +229,8 @@ func TestReasonsAroundFailedParts(t *testing.T) {
 	}
 }
 
-// What is said around parts that failed for the machine alone cannot be told from a log: it is played again with them.
+// What is said around parts that failed for the machine alone cannot be told from a log: it is
+// played again with them.
 func TestAroundUntrustedParts(t *testing.T) {
 	failing := func(more string) *Report {
 		return transcribed(t, 1, ev("run", "p", "T", ""), ev("run", "p", "T/x", ""), attr("p", "T/x", "drtest.untrusted", "slow"), ev("fail", "p", "T/x", ""),
@@ -250,7 +254,8 @@ func TestAssertionIsNotUntrusted(t *testing.T) {
 	}
 }
 
-// What a test has announced is its reason where it says nothing else: the lines of the harness are no reason by themselves.
+// What a test has announced is its reason where it says nothing else: the lines of the harness are
+// no reason by themselves.
 func TestUntrustedReason(t *testing.T) {
 	r := transcribed(t, 1, ev("run", "p", "T", ""), attr("p", "T", "drtest.untrusted", "start app: the machine did not keep up"),
 		attr("p", "T", "drtest.line", "untrusted: start app"), attr("p", "T", "drtest.line", "panic: no database"),
@@ -261,7 +266,8 @@ func TestUntrustedReason(t *testing.T) {
 	}
 }
 
-// A drill that passed keeps its pass where another drill of its test, or of a part of it, is why the test failed.
+// A drill that passed keeps its pass where another drill of its test, or of a part of it, is why
+// the test failed.
 func TestPassBesideAnotherDrill(t *testing.T) {
 	const asserts = "        \tError Trace:\ta_test.go:5\n"
 	for _, c := range []struct {
@@ -332,7 +338,8 @@ func TestAroundPlayedAgain(t *testing.T) {
 	}
 }
 
-// A journal that is not there, or that no test wrote, or that is not as its test left it, is a result that does not pass.
+// A journal that is not there, or that no test wrote, or that is not as its test left it, is a
+// result that does not pass.
 func TestJournalsOfTheRun(t *testing.T) {
 	dir := t.TempDir()
 	lay := func() (files []string) {

@@ -21,8 +21,8 @@ func at(lo, hi int) drtest.Interval {
 	return drtest.Interval{Lo: time.Duration(lo) * ms, Hi: time.Duration(hi) * ms}
 }
 
-// drill returns the ledger of a drill with a request every 100 ms, each answered within 10 ms. The fault
-// takes from 1000 ms to 1020 ms; the requests that are sent from then until back fail.
+// drill returns the ledger of a drill with a request every 100 ms, each answered within 10 ms. The
+// fault takes from 1000 ms to 1020 ms; the requests that are sent from then until back fail.
 func drill(id, title, category string, back, end int) *drtest.Ledger {
 	l := &drtest.Ledger{
 		Drill: drtest.Drill{

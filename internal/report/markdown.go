@@ -17,7 +17,8 @@ import (
 //go:embed report.md.tmpl
 var form string
 
-// Markdown returns the report as a document for people. Every sentence of it follows from a measured fact.
+// Markdown returns the report as a document for people. Every sentence of it follows from a
+// measured fact.
 func (r *Report) Markdown() ([]byte, error) {
 	t, err := template.New("report.md").Funcs(template.FuncMap{
 		"text":       func(v any) string { return escape(fmt.Sprint(v)) },
@@ -45,7 +46,8 @@ func (r *Report) Markdown() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// escape keeps text from being taken for Markdown or HTML, wherever it stands in a line: in a cell, an item or a heading.
+// escape keeps text from being taken for Markdown or HTML, wherever it stands in a line: in a cell,
+// an item or a heading.
 func escape(text string) string {
 	runes := []rune(foreign.Text(text))
 	var b strings.Builder

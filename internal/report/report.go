@@ -1,6 +1,6 @@
-// Package report makes reports of drills from the journals that they leave: JSON after a documented schema,
-// Markdown for people, and a table for the terminal. A report holds what was measured and what follows from
-// it, and nothing else.
+// Package report makes reports of drills from the journals that they leave: JSON after a documented
+// schema, Markdown for people, and a table for the terminal. A report holds what was measured and
+// what follows from it, and nothing else.
 package report
 
 import (
@@ -31,7 +31,8 @@ var Schema string
 type Report struct {
 	Version int `json:"version"`
 	*Run        // nil when the report is made of journals alone
-	// Again is the run that played the untrusted results of the first one again, alone. It is nil when there was none.
+	// Again is the run that played the untrusted results of the first one again, alone. It is nil
+	// when there was none.
 	Again      *Run `json:"again"`
 	Complete   bool `json:"complete"`
 	Incomplete Text `json:"incomplete"` // why it is not complete
@@ -53,11 +54,11 @@ type Run struct {
 	Command string    `json:"command"`
 	// Exit is the exit status of go test. It is nil when go test did not come to its own end.
 	Exit *int `json:"exit"`
-	// Trouble is what went wrong beside the tests: an interrupt, or what a go test that failed wrote to its
-	// standard error.
+	// Trouble is what went wrong beside the tests: an interrupt, or what a go test that failed
+	// wrote to its standard error.
 	Trouble Text `json:"trouble"`
-	// Transcript is the SHA-256 of what go test said, which in turn has that of each journal. It is empty as
-	// long as go test runs.
+	// Transcript is the SHA-256 of what go test said, which in turn has that of each journal. It is
+	// empty as long as go test runs.
 	Transcript Text `json:"transcript"`
 }
 
@@ -70,8 +71,8 @@ type Tally struct {
 	Untrusted    int `json:"untrusted"` // of those that are inconclusive
 	Again        int `json:"again"`     // those that were played again, alone
 	Overloaded   int `json:"overloaded"`
-	// LossKnown counts the results that show whether acked work was lost, and Lossless those in which
-	// none was.
+	// LossKnown counts the results that show whether acked work was lost, and Lossless those in
+	// which none was.
 	LossKnown int                `json:"loss_known"`
 	Lossless  int                `json:"lossless"`
 	Averages  map[string]Average `json:"averages"` // by figure
@@ -92,8 +93,9 @@ type Category struct {
 	Tally
 }
 
-// newReport orders the results and counts them. Run may be nil, and again is nil unless something was played
-// again. This is the one place where text from outside comes into a report, and is made harmless.
+// newReport orders the results and counts them. Run may be nil, and again is nil unless something
+// was played again. This is the one place where text from outside comes into a report, and is made
+// harmless.
 func newReport(run, again *Run, results []Result, incomplete string, notes []Text) *Report {
 	r := &Report{Version: Version, Run: run, Again: again, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: append([]Text{}, notes...)}
 	results = slices.SortedStableFunc(slices.Values(results), func(a, b Result) int {
@@ -117,8 +119,8 @@ func newReport(run, again *Run, results []Result, incomplete string, notes []Tex
 	return r
 }
 
-// tellApart labels the results of which there are others with the same ID: by the test, its package, or the
-// journal, whatever does it first.
+// tellApart labels the results of which there are others with the same ID: by the test, its
+// package, or the journal, whatever does it first.
 func tellApart(results []Result) {
 	same := func() map[string]int {
 		n := map[string]int{}
@@ -239,7 +241,8 @@ func tally(results []Result) Tally {
 	return t
 }
 
-// Passed says whether there are results, all of them passed, and nothing else went wrong in the run.
+// Passed says whether there are results, all of them passed, and nothing else went wrong in the
+// run.
 func (r *Report) Passed() bool {
 	return r.Complete && r.Summary.Results > 0 && r.Summary.Passed == r.Summary.Results &&
 		(r.Run == nil || *r.Run.Exit == 0 || r.Again != nil && *r.Again.Exit == 0)
@@ -250,7 +253,8 @@ func (r *Report) Untrusted() bool {
 	return r.Complete && r.Summary.Untrusted > 0 && r.Summary.Passed+r.Summary.Untrusted == r.Summary.Results
 }
 
-// UntrustedTests returns the tests whose results are untrusted, in the form that go test -run takes.
+// UntrustedTests returns the tests whose results are untrusted, in the form that go test -run
+// takes.
 func (r *Report) UntrustedTests() (pattern string) {
 	var tests []string
 	for _, x := range r.Results {

@@ -183,7 +183,8 @@ func TestLostIDsAreLimited(t *testing.T) {
 	}
 }
 
-// Where several verdicts have one name, the table and the overall compliance show the worst of them, and the strictest limit.
+// Where several verdicts have one name, the table and the overall compliance show the worst of
+// them, and the strictest limit.
 func TestVerdictsOfOneName(t *testing.T) {
 	says := func(err error) drtest.Objective {
 		return drtest.Check("sane", func(*drtest.Ledger) error { return err })

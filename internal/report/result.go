@@ -12,14 +12,15 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// A Result is what one drill showed, or a test that left no journal of a drill. In JSON, what was not
-// measured is null.
+// A Result is what one drill showed, or a test that left no journal of a drill. In JSON, what was
+// not measured is null.
 type Result struct {
 	ID       string        `json:"id"`
 	Title    string        `json:"title"`
 	Category string        `json:"category"`
 	Status   drtest.Status `json:"status"`
-	// Untrusted says of an inconclusive result that nothing but the machine stands between it and a verdict.
+	// Untrusted says of an inconclusive result that nothing but the machine stands between it and a
+	// verdict.
 	Untrusted  bool       `json:"untrusted"`
 	First      *First     `json:"first"`  // the run before this one, where the drill was played again
 	Reason     Text       `json:"reason"` // why the drill broke, was cut off, or left no journal
@@ -67,7 +68,8 @@ func (r *Result) by(t *test) { r.of, r.Test, r.Package = t, Text(t.name), Text(t
 // Label is the ID, with what tells the result from others of the same ID.
 func (r Result) Label() string { return cmp.Or(r.label, r.ID) }
 
-// First is how the first run of a drill ended that was played again, alone, since that run was untrusted.
+// First is how the first run of a drill ended that was played again, alone, since that run was
+// untrusted.
 type First struct {
 	Why     Text `json:"why"`
 	Journal Text `json:"journal"` // relative to the report
@@ -87,7 +89,8 @@ type Figures struct {
 	LostWork  *Span `json:"lost_work"`
 }
 
-// figures lists the figures in the order of reports. The key of a figure follows from its objective.
+// figures lists the figures in the order of reports. The key of a figure follows from its
+// objective.
 var figures = []struct {
 	objective, label string
 	measured         func(*drtest.Figures) *drtest.Figure
@@ -180,8 +183,8 @@ type Term struct {
 	Source string  `json:"source"`
 }
 
-// Machine is what the test machine was doing. The readings of the kernel are nil for a drill that was
-// cut off.
+// Machine is what the test machine was doing. The readings of the kernel are nil for a drill that
+// was cut off.
 type Machine struct {
 	CPUs      *int     `json:"cpus"`
 	Busy      *float64 `json:"busy"`
@@ -189,13 +192,15 @@ type Machine struct {
 	Late      int      `json:"late_requests"`
 	WorstLate Seconds  `json:"worst_lateness"`
 	LateP99   Seconds  `json:"lateness_p99"`
-	// Overloaded says that the machine could not keep up between the fault and the return of service, and Why says why.
+	// Overloaded says that the machine could not keep up between the fault and the return of
+	// service, and Why says why.
 	Overloaded bool   `json:"overloaded"`
 	Why        Text   `json:"why"`
 	Share      *Share `json:"share"` // nil for a drill without a fault, or without readings of the machine
 }
 
-// Share is what the time from the fault until service was back, or the end of the drill, was made of.
+// Share is what the time from the fault until service was back, or the end of the drill, was made
+// of.
 type Share struct {
 	Over    Seconds `json:"over"`
 	Waited  Seconds `json:"waited"`           // some task waited for a processor
@@ -386,8 +391,8 @@ func (r *Result) broke(why string) {
 	r.Reason = Text(why)
 }
 
-// verdict returns the judgement of an objective or of a target, or nil when it was not asserted. It is the worst one where several have
-// the name, such as two checks.
+// verdict returns the judgement of an objective or of a target, or nil when it was not asserted. It
+// is the worst one where several have the name, such as two checks.
 func (r *Result) verdict(objective string, target bool) (worst *Verdict) {
 	badness := []drtest.Status{drtest.Pass, drtest.Inconclusive, drtest.Fail}
 	for i := range r.Verdicts {

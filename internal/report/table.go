@@ -10,8 +10,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// Table returns the report as an aligned table for the terminal, with the strict end of each figure, and
-// below it why results did not pass.
+// Table returns the report as an aligned table for the terminal, with the strict end of each
+// figure, and below it why results did not pass.
 func (r *Report) Table() []byte {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -75,8 +75,8 @@ func cell(text string) string {
 	return text
 }
 
-// mark says how the machine did, and what that rests on. A verdict may rest on another part of the drill than
-// the figures as a whole do.
+// mark says how the machine did, and what that rests on. A verdict may rest on another part of the
+// drill than the figures as a whole do.
 func (m *Machine) mark(verdicts []Verdict) string {
 	var not []string
 	for _, v := range verdicts {

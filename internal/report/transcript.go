@@ -19,8 +19,8 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// A Transcript takes in what go test -json says: see "go doc test2json". What tests and systems under test say is made
-// harmless here, where it comes in, and what would be too much is cut.
+// A Transcript takes in what go test -json says: see "go doc test2json". What tests and systems
+// under test say is made harmless here, where it comes in, and what would be too much is cut.
 type Transcript struct {
 	tests    map[id]*test
 	order    []*test
@@ -76,7 +76,8 @@ func (t *test) ended() bool { return t.state != "" && !t.running }
 // bad says whether the test failed or did not end.
 func (t *test) bad() bool { return t.state == "fail" || !t.ended() }
 
-// vacuous says of a package that its process ended well without a test, though there were some: its TestMain may have left before.
+// vacuous says of a package that its process ended well without a test, though there were some: its
+// TestMain may have left before.
 func (t *test) vacuous() bool { return t.name == "" && t.state == "pass" && !t.tested && !t.empty }
 
 // passed returns the tests that passed.
@@ -116,7 +117,8 @@ func (t *Transcript) Read(r io.Reader, show func(text string)) error {
 	}
 }
 
-// Preface is the line before all that go test says. It tells the token of the run: see [announce.Token].
+// Preface is the line before all that go test says. It tells the token of the run: see
+// [announce.Token].
 func Preface(token string) string { return fmt.Sprintf(`{"Action":"drtest","Value":%q}`+"\n", token) }
 
 // An event is one line of what go test -json says, or the preface.
@@ -136,8 +138,8 @@ func eventOf(line []byte) (e event, known bool) {
 	return e, false
 }
 
-// Add takes in one line and returns what people should see of it at once, if anything: progress, what
-// building says, the reason of a skip, and the output of a test that failed.
+// Add takes in one line and returns what people should see of it at once, if anything: progress,
+// what building says, the reason of a skip, and the output of a test that failed.
 func (t *Transcript) Add(line []byte) string { return t.add(line, 0) }
 
 // add takes in a line of which some more bytes were left out.
@@ -386,8 +388,8 @@ func (t *test) rest() string {
 	return b.String()
 }
 
-// notes are what the harness said of the run, with the package in which it did, and what go test said beside
-// its protocol.
+// notes are what the harness said of the run, with the package in which it did, and what go test
+// said beside its protocol.
 func (t *Transcript) notes() []Text {
 	notes := []Text{}
 	for _, x := range t.order {
@@ -430,7 +432,8 @@ func tail(text string) string {
 	return text
 }
 
-// around returns the tests and packages of which a part, a subtest or any test, failed or did not end.
+// around returns the tests and packages of which a part, a subtest or any test, failed or did not
+// end.
 func (t *Transcript) around() map[id]bool {
 	around := map[id]bool{}
 	for _, x := range t.order {
@@ -445,9 +448,9 @@ func (t *Transcript) around() map[id]bool {
 	return around
 }
 
-// rows returns a result for each test that ended otherwise than by passing and has no journal to say why,
-// and for each package that failed. What stands around such a test is a result only where it says something
-// itself.
+// rows returns a result for each test that ended otherwise than by passing and has no journal to
+// say why, and for each package that failed. What stands around such a test is a result only where
+// it says something itself.
 func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 	var rows []Result
 	around, short := t.around(), t.short()

@@ -1,5 +1,5 @@
-// Package wait holds the one way in which this module waits for a condition: polling that ends with the
-// last reason why the condition did not hold.
+// Package wait holds the one way in which this module waits for a condition: polling that ends with
+// the last reason why the condition did not hold.
 package wait
 
 import (
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// For calls probe at once and then every so often until it returns nil. When ctx ends first, the error wraps
-// both the last error of a probe and the cause of ctx's end. A probe that fails because ctx ended under it
-// does not hide the reason that the probe before it gave.
+// For calls probe at once and then every so often until it returns nil. When ctx ends first, the
+// error wraps both the last error of a probe and the cause of ctx's end. A probe that fails because
+// ctx ended under it does not hide the reason that the probe before it gave.
 func For(ctx context.Context, every time.Duration, probe func(context.Context) error) error {
 	start := time.Now()
 	ticker := time.NewTicker(every)
@@ -32,7 +32,8 @@ func For(ctx context.Context, every time.Duration, probe func(context.Context) e
 	}
 }
 
-// over says whether ctx has ended, or is about to: what has a deadline of its own, such as a dial, may end first.
+// over says whether ctx has ended, or is about to: what has a deadline of its own, such as a dial,
+// may end first.
 func over(ctx context.Context) bool {
 	deadline, bounded := ctx.Deadline()
 	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)

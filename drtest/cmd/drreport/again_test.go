@@ -158,8 +158,8 @@ func (s *service) rise(context.Context) error {
 	return nil
 }
 
-// TestJudgedAgain: what Run prints for judging a drill again gives the same status, and the exit status of it, for each way not to
-// pass, and whatever a shell would make of the names.
+// TestJudgedAgain: what Run prints for judging a drill again gives the same status, and the exit
+// status of it, for each way not to pass, and whatever a shell would make of the names.
 func TestJudgedAgain(t *testing.T) {
 	fine := func(*drtest.Ledger) error { return nil }
 	asserts := func(o ...drtest.Objective) func(*service, *drtest.Scenario) {
@@ -287,7 +287,8 @@ func TestJudgedAgain(t *testing.T) {
 	}
 }
 
-// TestEveryObjectiveHasAFlag: whoever adds an objective adds its flag, and makes it one that a journal keeps.
+// TestEveryObjectiveHasAFlag: whoever adds an objective adds its flag, and makes it one that a
+// journal keeps.
 func TestEveryObjectiveHasAFlag(t *testing.T) {
 	files, err := filepath.Glob("../../*.go")
 	if err != nil {

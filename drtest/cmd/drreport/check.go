@@ -13,7 +13,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// check judges a saved journal by what its test asserted, with the limits that are given in the place of those.
+// check judges a saved journal by what its test asserted, with the limits that are given in the
+// place of those.
 func (c command) check(args []string) (int, error) {
 	var objectives []drtest.Objective
 	fs := c.flags("check", "journal.ndjson [objectives]")

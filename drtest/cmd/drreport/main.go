@@ -1,4 +1,5 @@
-// Drreport runs drills under go test, makes reports of their journals and judges a saved journal again.
+// Drreport runs drills under go test, makes reports of their journals and judges a saved journal
+// again.
 package main
 
 import (
@@ -11,8 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/drtest/suite/drtest/report"
 	"github.com/drtest/suite/internal/foreign"
+	"github.com/drtest/suite/internal/report"
 )
 
 const usage = `Drreport runs disaster-recovery drills and reports on them.
@@ -113,8 +114,8 @@ func (c command) flags(name, operands string) *flag.FlagSet {
 	return fs
 }
 
-// parse takes flags before, between and after the operands, of which there must be at least one, and at
-// most the given number unless that is zero.
+// parse takes flags before, between and after the operands, of which there must be at least one,
+// and at most the given number unless that is zero.
 func parse(fs *flag.FlagSet, args []string, most int) (operands []string, err error) {
 	for {
 		switch err := fs.Parse(args); {

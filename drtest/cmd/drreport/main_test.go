@@ -118,7 +118,8 @@ func journal(r *drtest.Report) []byte {
 	return b.Bytes()
 }
 
-// drill is one with a request every 100 ms, of which those from 1.1 s to 1.5 s failed. It asserts an RTO of a second.
+// drill is one with a request every 100 ms, of which those from 1.1 s to 1.5 s failed. It asserts
+// an RTO of a second.
 func drill(edits ...func(*drtest.Ledger)) *drtest.Report {
 	const ms = time.Millisecond
 	at := func(lo, hi int) drtest.Interval {
@@ -375,7 +376,8 @@ status: inconclusive
 	}
 }
 
-// Saved proofs, and the model, are judged again as they were, by whatever else the journal is judged.
+// Saved proofs, and the model, are judged again as they were, by whatever else the journal is
+// judged.
 func TestCheckProofsAndModel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "DR-DB-001.ndjson")
 	data := journal(drill(func(l *drtest.Ledger) {

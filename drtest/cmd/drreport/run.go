@@ -18,9 +18,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/drtest/suite/drtest/report"
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/foreign"
+	"github.com/drtest/suite/internal/report"
 )
 
 // run runs go test and reports on it.
@@ -101,7 +101,8 @@ func (c command) run(args []string) (int, error) {
 	return notPassed, nil
 }
 
-// play runs go test once, keeps what it leaves in a part of the directory of the run, and returns the report of all of it.
+// play runs go test once, keeps what it leaves in a part of the directory of the run, and returns
+// the report of all of it.
 func (c command) play(dir, part, out string, args []string) (*report.Report, error) {
 	into := filepath.Join(dir, part)
 	if err := os.MkdirAll(into, 0o755); err != nil {
@@ -141,8 +142,8 @@ func quoted(words []string) []string {
 	return words
 }
 
-// settings are those of the environment that change a run: GOFLAGS, and those that drills read, such as
-// DRTEST_PROFILE=production.
+// settings are those of the environment that change a run: GOFLAGS, and those that drills read,
+// such as DRTEST_PROFILE=production.
 func settings(environ []string) []string {
 	var ours []string
 	for _, e := range environ {
@@ -154,14 +155,14 @@ func settings(environ []string) []string {
 	return ours
 }
 
-// building are the flags that GOFLAGS may have: they change how the tests are built, and neither which of them
-// run nor what they say.
+// building are the flags that GOFLAGS may have: they change how the tests are built, and neither
+// which of them run nor what they say.
 var building = []string{"a", "asan", "asmflags", "buildmode", "buildvcs", "compiler", "cover", "covermode", "coverpkg", "gccgoflags",
 	"gcflags", "installsuffix", "ldflags", "linkshared", "mod", "modcacherw", "modfile", "msan", "overlay", "p", "pgo", "pkgdir", "race",
 	"tags", "toolexec", "trimpath", "work"}
 
-// goflags returns the setting of GOFLAGS that go test is going to heed, be it of the environment or of the go
-// command's configuration. It refuses what can change which tests run, or what they say.
+// goflags returns the setting of GOFLAGS that go test is going to heed, be it of the environment or
+// of the go command's configuration. It refuses what can change which tests run, or what they say.
 func (c command) goflags() (setting []string, err error) {
 	cmd := c.exec("go", "env", "GOFLAGS")
 	var said bytes.Buffer
@@ -210,9 +211,9 @@ func describe(dir string, about report.Run) error {
 	return err
 }
 
-// follow runs go test to its end, shows what people should see of it, keeps all of it, and notes how it
-// ended. A signal interrupts go test and its tests, and a second one kills them. They are interrupted as well when what they
-// say cannot be kept.
+// follow runs go test to its end, shows what people should see of it, keeps all of it, and notes
+// how it ended. A signal interrupts go test and its tests, and a second one kills them. They are
+// interrupted as well when what they say cannot be kept.
 func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	kept, err := os.Create(filepath.Join(dir, report.TranscriptFile))
 	if err != nil {
@@ -272,7 +273,8 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	return nil
 }
 
-// A keeper writes as long as it can, and tells once that it cannot. Its reader goes on: a drill is to end tidily.
+// A keeper writes as long as it can, and tells once that it cannot. Its reader goes on: a drill is
+// to end tidily.
 type keeper struct {
 	w      io.Writer
 	failed chan<- struct{} // closed then
@@ -288,14 +290,16 @@ func (k *keeper) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// clean is a writer of text from outside, which it passes on by lines that are harmless. It remembers the last of them.
+// clean is a writer of text from outside, which it passes on by lines that are harmless. It
+// remembers the last of them.
 type clean struct {
 	w    io.Writer
 	part []byte
 	last []string
 }
 
-// remembered is the most lines that are kept, and longest the most bytes of a line that wait for its end.
+// remembered is the most lines that are kept, and longest the most bytes of a line that wait for
+// its end.
 const (
 	remembered = 20
 	longest    = 4096
@@ -326,8 +330,8 @@ func (c *clean) flush() {
 // text is what is remembered, on one line.
 func (c *clean) text() string { return strings.TrimSpace(strings.Join(c.last, " ")) }
 
-// pointLatest lets out/latest lead to the directory name beside it: by a link, or by a copy where there are
-// no links.
+// pointLatest lets out/latest lead to the directory name beside it: by a link, or by a copy where
+// there are no links.
 func pointLatest(out, name string) error {
 	latest, fresh := filepath.Join(out, "latest"), filepath.Join(out, "latest-"+name)
 	if os.Symlink(name, fresh) != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEndOfRun: whatever ends a run, or those who watch it, the report is written and the exit status is that of the results.
+// TestEndOfRun: whatever ends a run, or those who watch it, the report is written and the exit
+// status is that of the results.
 func TestEndOfRun(t *testing.T) {
 	const cut = "DR-DB-001 did not come to its end; the journal \\_artifacts/1/DR-DB-001.ndjson is damaged; go test did not come to its end: interrupted: "
 	for _, c := range []struct {

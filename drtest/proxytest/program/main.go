@@ -1,6 +1,7 @@
-// Command program is Toxiproxy with a relay behind each link. Toxiproxy dials upstreams one after the other and
-// without a time limit: while a node vanishes, a single connection to it would block a link, and any change of
-// it, for minutes. A relay accepts at once, dials in its own time, and can be led elsewhere.
+// Command program is Toxiproxy with a relay behind each link. Toxiproxy dials upstreams one after
+// the other and without a time limit: while a node vanishes, a single connection to it would block
+// a link, and any change of it, for minutes. A relay accepts at once, dials in its own time, and
+// can be led elsewhere.
 package main
 
 import (
@@ -16,8 +17,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// The program is told its first port and the number of ports after it: the address of its API, and then those
-// of the relays. Only the API is for the outside.
+// The program is told its first port and the number of ports after it: the address of its API, and
+// then those of the relays. Only the API is for the outside.
 func main() {
 	first, err := strconv.Atoi(os.Args[1])
 	if err != nil {

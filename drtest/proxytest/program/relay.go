@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// dialTimeout is far more than a connection within one machine takes, and less than the kernel waits before it
-// sends a lost SYN again.
+// dialTimeout is far more than a connection within one machine takes, and less than the kernel
+// waits before it sends a lost SYN again.
 const dialTimeout = 250 * time.Millisecond
 
 // A relay carries connections to where it is led at the time.

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command program is the firewall of the network namespace that it runs in. On its standard input it takes
-// orders to drop packets. Once that ends, because the test process has closed it or has died, it removes all of
-// its rules.
+// Command program is the firewall of the network namespace that it runs in. On its standard input
+// it takes orders to drop packets. Once that ends, because the test process has closed it or has
+// died, it removes all of its rules.
 package main
 
 import (
@@ -60,8 +60,8 @@ type cut struct {
 //	count <name>
 //	heal <name>
 //
-// The first answers with the addresses of the hosts, the others with the packets that were dropped so far: those
-// that came in, and those that went out.
+// The first answers with the addresses of the hosts, the others with the packets that were dropped
+// so far: those that came in, and those that went out.
 func (f *firewall) obey(order string) (string, error) {
 	word := strings.Fields(order)
 	switch {
@@ -119,8 +119,8 @@ func (f *firewall) heal(name string) (string, error) {
 	return count, nil
 }
 
-// follow keeps a cut where its hosts are. A host without a name any more, for it is dead, is expected back at
-// its old address.
+// follow keeps a cut where its hosts are. A host without a name any more, for it is dead, is
+// expected back at its old address.
 func (c *cut) follow(ctx context.Context, last []netip.Addr) {
 	for tick := time.Tick(followEvery); ; {
 		select {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A table holds the rules of one cut and nothing else: the engine's DNS lives in rules of the same namespace,
-// which must stay as they are.
+// A table holds the rules of one cut and nothing else: the engine's DNS lives in rules of the same
+// namespace, which must stay as they are.
 type table struct {
 	table  *nftables.Table
 	chains []*nftables.Chain
@@ -22,8 +22,8 @@ type table struct {
 // priority comes before that of filters which a service may have of its own.
 const priority = -10
 
-// drop makes a table that drops the packets of peers, or of all but them, and counts what it drops. Packets
-// that stay inside the namespace pass.
+// drop makes a table that drops the packets of peers, or of all but them, and counts what it drops.
+// Packets that stay inside the namespace pass.
 func drop(name, direction string, except bool, peers []netip.Addr) (*table, error) {
 	c, err := nftables.New()
 	if err != nil {

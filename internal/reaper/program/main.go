@@ -1,6 +1,6 @@
-// Command program is the reaper. On its standard input it takes orders to kill single containers. Once that
-// ends, because the test process has closed it or has died, the reaper removes everything in the container
-// engine that carries its session's label.
+// Command program is the reaper. On its standard input it takes orders to kill single containers.
+// Once that ends, because the test process has closed it or has died, the reaper removes everything
+// in the container engine that carries its session's label.
 package main
 
 import (
@@ -19,8 +19,8 @@ import (
 
 const (
 	engineTimeout = 30 * time.Second
-	// An engine may still finish requests that the test process sent before it died, so the reaper looks
-	// again until it has found nothing for this long.
+	// An engine may still finish requests that the test process sent before it died, so the reaper
+	// looks again until it has found nothing for this long.
 	quiet = time.Second
 	// giveUp bounds the attempts to remove things that cannot be removed.
 	giveUp = time.Minute
@@ -71,8 +71,8 @@ func run(label string) error {
 	})
 }
 
-// kill follows the order "kill <pid> <container>": a SIGKILL from outside of the container, for the first
-// process of the container gets no SIGKILL from within.
+// kill follows the order "kill <pid> <container>": a SIGKILL from outside of the container, for the
+// first process of the container gets no SIGKILL from within.
 func kill(order string) error {
 	var pid int
 	var container string
@@ -100,8 +100,8 @@ type reaper struct {
 	filter client.Filters
 }
 
-// sweep removes what it finds, containers first, since they hold the rest, and returns how many things it
-// found.
+// sweep removes what it finds, containers first, since they hold the rest, and returns how many
+// things it found.
 func (r reaper) sweep(ctx context.Context) (found int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
