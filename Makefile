@@ -13,28 +13,20 @@ PARALLEL ?= $(if $(filter production,$(PROFILE)),1,16)
 # Tests of the drills themselves: they sabotage the system, or leave it alone.
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
-# What stands between the patterns of a test and of its subtest, each in parentheses.
-BETWEEN := )$$/^(
-
 DRREPORT := go run ./drtest/cmd/drreport
 
 # Plants of each class that make calibrate plays, and drills whose process make stopped stops.
 N     ?= 1000
 STOPS ?= 200
 
-.PHONY: dr drill which test calibrate stopped images engine lint clean help
+.PHONY: dr drill test calibrate stopped images engine lint clean help
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios and write the report to dr-results/latest
 	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
 
-drill: which images ## play one scenario: make drill RUN=TestPrimaryFailover, RUN='TestClusterLease/node death'
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -run '^($(subst /,$(BETWEEN),$(RUN)))$$' ./scenarios_test
-
-which:
-	@test -n "$(RUN)" || { echo "which one? make drill RUN=TestPrimaryFailover"; echo "there are:"; \
-		go test -list '^Test' ./scenarios_test | grep '^Test' | grep -vE '$(CHECKS)' | sed 's/^/  /'; \
-		echo "and parts of them, by the names in a report: make drill RUN='TestSingleServer/panic'"; exit 2; }
+drill: images ## play one scenario: make drill RUN=DR-DB-003, RUN=TestPrimaryFailover, RUN='TestShutdown/graceful'
+	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
 
 # The scenarios by themselves, so that no other test's containers run beside a drill, and by drreport, which plays again what the machine kept
 # from a verdict: a sabotaged system, too, has to be seen to fail.

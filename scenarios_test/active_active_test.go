@@ -359,7 +359,12 @@ func (r *activeActive) comeBack(t *testing.T) {
 		starts.Go(func() error { return start.Do(ctx) })
 	}
 	require.NoError(t, starts.Wait())
-	require.NoError(t, r.reset(t, r.mode))
+	require.NoError(t, until(ctx, r.Redundant()))
+	var err error
+	r.leader, err = r.Leader(ctx)
+	require.NoError(t, err)
+	r.writers.Stop()
+	r.writers = pgtest.StartWriters(t, patience, r.nodes()...)
 }
 
 // The region that was lost has come back and has caught up. A planned switchover gives it the

@@ -13,6 +13,14 @@ import (
 // The orchestrator is killed while it works, and its supervisor starts it again. It serves within
 // three seconds, every workflow is past its old progress within five, and no more work is done
 // twice than one checkpoint interval's.
+func TestApplicationCrash(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{})
+	drtest.Run(t, applicationCrash(t, app))
+}
+
 func applicationCrash(t testing.TB, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-001",

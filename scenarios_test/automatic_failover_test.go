@@ -13,6 +13,12 @@ import (
 // The server of the leader is killed. Its agent sees that within one round and gives up the lease,
 // the standby that has received most takes it, and the server that crashed follows. The
 // orchestrator serves again within three seconds.
+func TestCrashFailover(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncQuorum)
+	drtest.Run(t, crashFailover(t, c))
+}
+
 func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, server crash", c.leader.Crash())
 	s.ID = "DR-DB-004/crash"
@@ -32,6 +38,12 @@ func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 
 // The leader's node dies and stays dead. Nobody gives up its lease, which has to run out; then the
 // standby that has received most takes it. The orchestrator serves again within 25 seconds.
+func TestNodeFailover(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncQuorum, pgtest.Failsafe(), pgtest.StoreOfThree())
+	drtest.Run(t, nodeFailover(t, c))
+}
+
 func nodeFailover(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Database primary failover, automatic, node death", c.leader.Kill())
 	s.ID = "DR-DB-004/node"

@@ -31,7 +31,6 @@ type clustered struct {
 	app     *orchestrator
 	writers *pgtest.Writers
 	leader  *pgtest.Member // at the start
-	mode    pgtest.Mode
 	load    drtest.Load
 }
 
@@ -42,7 +41,7 @@ func startClustered(t testing.TB, mode pgtest.Mode, opts ...pgtest.Option) *clus
 
 func startWithWriters(t testing.TB, mode pgtest.Mode, patience time.Duration, opts ...pgtest.Option) *clustered {
 	t.Helper()
-	c := &clustered{Cluster: pgtest.StartCluster(t, mode, opts...), mode: mode}
+	c := &clustered{Cluster: pgtest.StartCluster(t, mode, opts...)}
 	c.start(t, patience, c.DSN())
 	return c
 }

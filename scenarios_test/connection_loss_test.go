@@ -12,6 +12,15 @@ import (
 
 // The connection to the database is cut for five seconds. The orchestrator says so within a second,
 // serves again within a second of the repair, and loses neither data nor work.
+func TestConnectionLoss(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	db := proxy.Link(t, "database", pg)
+	app := startOrchestrator(t, proxy, db, variant{})
+	drtest.Run(t, connectionLoss(t, db, app))
+}
+
 func connectionLoss(t testing.TB, db *proxytest.Link, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DB-001",

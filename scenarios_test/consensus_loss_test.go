@@ -13,6 +13,12 @@ import (
 
 // Nobody reaches the consensus store for 20 seconds. The leader cannot renew its lease: it makes
 // itself read only, and leads again after the repair.
+func TestConsensusLoss(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncQuorum)
+	drtest.Run(t, consensusLoss(t, c))
+}
+
 func consensusLoss(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Consensus store lost", c.Store.Isolate())
 	s.ID = "DR-DB-005"
@@ -47,6 +53,12 @@ func consensusLoss(_ *testing.T, c *clustered) drtest.Scenario {
 
 // In failsafe mode the leader stays primary, since it reaches every other member: clients notice
 // nothing.
+func TestConsensusLossFailsafe(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncQuorum, pgtest.Failsafe(), pgtest.StoreOfThree())
+	drtest.Run(t, consensusLossFailsafe(t, c))
+}
+
 func consensusLossFailsafe(t *testing.T, c *clustered) drtest.Scenario {
 	s := consensusLoss(t, c)
 	s.ID = "DR-DB-005/failsafe"

@@ -24,6 +24,16 @@ const scrubInterval = 200 * time.Millisecond
 // The orchestrator notices within a second, while it runs, and has caught up from the checkpoints
 // before within three. No client sees it, every result is right, and at most one and a half seconds
 // of work are done again.
+func TestCorruptedJSON(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{env: frequentScrub()})
+	drtest.Run(t, corruptedJSON(t, pg, app))
+	requireLogged(t, app, "checkpoint is corrupt.*got number, want string")
+	requireLogged(t, app, "checkpoint is corrupt.*missing propert")
+}
+
 func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DATA-002",

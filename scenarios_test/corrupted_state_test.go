@@ -20,6 +20,15 @@ import (
 // when it comes back: no JSON any more. It reports so and serves within three seconds, and goes on
 // from the last good checkpoint of each run. No more work is done twice than a crash costs anyway,
 // and every result is right.
+func TestCorruptedState(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints()})
+	drtest.Run(t, corruptedState(t, pg, app))
+	requireLogged(t, app, "checkpoint is corrupt.*checksum mismatch")
+}
+
 func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DATA-001",

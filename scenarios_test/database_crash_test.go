@@ -15,6 +15,14 @@ import (
 // The database server is killed while it commits, and its supervisor starts it again. The
 // orchestrator serves again within five seconds and has lost nothing that it acknowledged. It did
 // not crash itself, so no work is done twice.
+func TestDatabaseCrash(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{})
+	drtest.Run(t, databaseCrash(t, pg, app))
+}
+
 func databaseCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DB-002",

@@ -19,6 +19,15 @@ import (
 // accepted, and its supervisor starts it again. It serves within three seconds and has lost nothing
 // that it acknowledged. Every workflow goes on from its acceptance, so no more than its whole is
 // done again.
+func TestEarlyCrash(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints})
+	report := drtest.Run(t, earlyCrash(t, pg, app))
+	require.NotZero(t, report.Figures.LostWork.Hi, "a crash before the first checkpoint must cost work")
+}
+
 func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-002",

@@ -15,6 +15,14 @@ import (
 // The leader's node dies while one asynchronous replica is far behind, further than
 // maximum_lag_on_failover. The other replica takes over, whatever the order in which they ask for
 // the lease, and at most the last moment is lost.
+func TestLaggingReplica(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.Async)
+	far := c.Others(c.leader)[0]
+	fallBehind(t, c, far)
+	drtest.Run(t, laggingReplica(c, far))
+}
+
 func laggingReplica(c *clustered, far *pgtest.Member) drtest.Scenario {
 	s := c.scenario("Primary dies, replica far behind", c.leader.Kill())
 	s.ID = "DR-DB-007"

@@ -14,6 +14,14 @@ import (
 // nobody is told. The orchestrator gives up on its database within two seconds and serves again
 // within two seconds of the repair. Work in progress goes on in memory: neither data nor work is
 // lost.
+func TestNetworkPartition(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{firewall: true})
+	drtest.Run(t, networkPartition(t, pg, app))
+}
+
 func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-NET-001",

@@ -18,6 +18,14 @@ import (
 // orchestrator has raised the alarm before that, at four fifths of its limit. The operator gives it
 // more memory and starts it again, and it serves within eight seconds of the first growth and
 // finishes everything, those two workflows as well.
+func TestOutOfMemory(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, growing)
+	drtest.Run(t, outOfMemory(t, app))
+}
+
 func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 	grow := job{prompt: " <<grow:16>>", steps: 20} // by 16 MiB with each step of 300 ms
 	return drtest.Scenario{

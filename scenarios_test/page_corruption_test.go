@@ -18,6 +18,14 @@ const pageScrubInterval = 500 * time.Millisecond
 
 // A page of a table is damaged on the leader's disk. A scrub finds it, and the automation switches
 // over to a standby, whose page is good, and clones the damaged node from it.
+func TestPageCorruption(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncQuorum)
+	s := pageCorruption(c, "workflows")
+	s.Targets = targets(t, "DR-DB-003")
+	drtest.Run(t, s)
+}
+
 func pageCorruption(c *clustered, table string) drtest.Scenario {
 	s := c.scenario("Database corruption", c.leader.CorruptPage(table))
 	s.ID = "DR-DB-003"
@@ -77,12 +85,6 @@ func (s *pageScrub) read(ctx context.Context) error {
 		return fmt.Errorf("scrub of %s: %w", leader.Name(), err)
 	}
 	return nil
-}
-
-func workflowsCorruption(t *testing.T, c *clustered) drtest.Scenario {
-	s := pageCorruption(c, "workflows")
-	s.Targets = targets(t, "DR-DB-003")
-	return s
 }
 
 // A page that is written again heals on a replica, by the full image of it in the WAL. One that

@@ -16,6 +16,14 @@ import (
 // A workflow makes its worker dereference nil, each time that it is executed, and the process dies
 // of it. Its supervisor starts it again until the orchestrator has set that workflow aside, after
 // three deaths, which takes no more than ten seconds. All others finish.
+func TestPanic(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{faultBuild: true, env: threeLives})
+	drtest.Run(t, workerPanic(t, app))
+}
+
 func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 	poison := job{prompt: " <<panic>>", steps: steps, fails: "set aside after 3 attempts"}
 	load := steadyLoad

@@ -86,6 +86,17 @@ var (
 // within six seconds of the repair, and no call is paid for twice but those that were under way as
 // the link broke. While the provider is away it is asked about once a second, and once it is back
 // there are no more calls than before the outage, and a thirty-second more with each round of them.
+func TestProviderOutage(t *testing.T) {
+	t.Parallel()
+	for _, way := range []outage{providerCutOff, providerRateLimit, providerError, providerHang} {
+		t.Run(way.what, func(t *testing.T) {
+			containertest.Parallel(t, containertest.Light)
+			app, link := startWithProviderLink(t, "")
+			drtest.Run(t, providerOutage(t, app, link, way))
+		})
+	}
+}
+
 func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way outage) drtest.Scenario {
 	t.Helper()
 	began, err := app.arrivals(t.Context())
@@ -135,25 +146,25 @@ func TestProviderOutageSabotaged(t *testing.T) {
 	} {
 		t.Run("retry-storm, "+c.way.what, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
-			app, _, llm := startLinked(t, "retry-storm")
+			app, link := startWithProviderLink(t, "retry-storm")
 			c.way.hold = 5 * time.Second // the storm is a load on everybody's machine
-			requireFailure(t, providerOutage(t, app, llm, c.way), "no stampede", c.reason)
+			requireFailure(t, providerOutage(t, app, link, c.way), "no stampede", c.reason)
 		})
 	}
 }
 
-// startLinked starts an orchestrator that reaches its database and its provider through links.
-func startLinked(t *testing.T, sabotage string) (app *orchestrator, db, llm *proxytest.Link) {
+// startWithProviderLink starts an orchestrator that reaches its provider through a link.
+func startWithProviderLink(t *testing.T, sabotage string) (*orchestrator, *proxytest.Link) {
 	t.Helper()
 	pg := pgtest.StartPrimary(t)
-	proxy := proxytest.Start(t, pg.Network(), proxytest.Links(3))
-	db, llm = proxy.Link(t, "database", pg), proxy.Link(t, "provider", place{"llm:8080", pg.Network()})
-	app = startOrchestrator(t, proxy, db, variant{sabotage: sabotage, latency: callLatency, env: map[string]string{
-		"LLM_URL":     "http://" + llm.Addr(),
+	proxy := proxytest.Start(t, pg.Network())
+	link := proxy.Link(t, "provider", place{"llm:8080", pg.Network()})
+	app := startOrchestrator(t, proxy, pg, variant{sabotage: sabotage, latency: callLatency, env: map[string]string{
+		"LLM_URL":     "http://" + link.Addr(),
 		"LLM_TIMEOUT": providerPatience.String(),
 	}})
 	app.steps = callSteps
-	return app, db, llm
+	return app, link
 }
 
 // providerFault has the provider fail until it is healed. The receipt is what a call of the drill's

@@ -8,7 +8,26 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/stretchr/testify/require"
 )
+
+// An orchestrator that is told to leave and one that is killed both recover, and the graceful way is
+// strictly better: work that a crash has to pay again is not repeated.
+func TestShutdown(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	pg := pgtest.StartPrimary(t)
+	proxy := proxytest.Start(t, pg.Network())
+	app := startOrchestrator(t, proxy, pg, variant{})
+	var graceful, abrupt *drtest.Report
+	t.Run("graceful", func(t *testing.T) { graceful = drtest.Run(t, gracefulShutdown(t, app)) })
+	t.Run("crash", func(t *testing.T) { abrupt = drtest.Run(t, abruptShutdown(t, app)) })
+	if graceful == nil || abrupt == nil {
+		t.Skip("one way was not played, so there is nothing to compare") // or it failed, and so does this
+	}
+	require.Less(t, graceful.Figures.Bill.Repeated, abrupt.Figures.Bill.Repeated, "repeated calls")
+	// A crash just after a checkpoint loses nothing but the calls in progress.
+	require.LessOrEqual(t, graceful.Figures.LostWork.Hi, abrupt.Figures.LostWork.Hi, "lost work")
+}
 
 // The orchestrator is told to leave, as by a deployment: it finishes the steps in progress, saves
 // all runs and ends, and the operator starts a replacement. The replacement serves within three

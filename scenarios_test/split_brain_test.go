@@ -14,6 +14,12 @@ import (
 // its clients: one of the pinned ones goes on asking it. It makes itself read only, a standby takes
 // over once the lease has run out, and after the repair the old leader rewinds and follows. Nothing
 // that was acknowledged on either side is lost.
+func TestSplitBrain(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncQuorum, pgtest.Failsafe(), pgtest.StoreOfThree())
+	drtest.Run(t, splitBrain(t, c))
+}
+
 func splitBrain(t *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Split brain", c.leader.Isolate())
 	s.ID = "DR-NET-002"

@@ -12,6 +12,12 @@ import (
 
 // The node of the synchronous standby falls silent. Commits wait until the leader has named the
 // other standby, and go on: no acknowledged commit is ever on one node only.
+func TestStandbyLoss(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.Sync)
+	drtest.Run(t, standbyLoss(t, c))
+}
+
 func standbyLoss(t *testing.T, c *clustered) drtest.Scenario {
 	lost, err := c.Standby(t.Context())
 	require.NoError(t, err)
@@ -52,6 +58,12 @@ func standbysLoss(c *clustered, title, id string, loss func(*pgtest.Member) drte
 
 // Every standby falls silent, and the cluster prefers answers to copies: the leader goes on alone.
 // Nothing is lost, as long as it lives.
+func TestStandbysLossBestEffort(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncBestEffort)
+	drtest.Run(t, standbysLossBestEffort(t, c))
+}
+
 func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort", func(m *pgtest.Member) drtest.Fault { return m.Isolate() })
 	s.Model = standbyModel(c)
@@ -61,6 +73,12 @@ func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
 
 // Every standby dies, and the cluster prefers copies to answers: no commit is acknowledged until
 // the operator has started a standby again.
+func TestStandbysLossStrict(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.Sync)
+	drtest.Run(t, standbysLossStrict(t, c))
+}
+
 func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *pgtest.Member) drtest.Fault { return m.Kill() })
 	s.Runbook = []drtest.Step{c.Others(c.leader)[0].Resume()}

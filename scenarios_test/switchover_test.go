@@ -7,10 +7,18 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
 )
 
 // The leader hands over in good order, under load, as for maintenance: it stops, and a standby that
 // has all that it wrote takes over at once.
+func TestSwitchover(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	c := startClustered(t, pgtest.SyncQuorum)
+	drtest.Run(t, plannedSwitchover(t, c))
+}
+
 func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Planned switchover under load", handover(c))
 	s.ID = "DR-DB-008"

@@ -25,7 +25,7 @@ import (
 
 // run runs go test and reports on it.
 func (c command) run(args []string) (int, error) {
-	fs := c.flags("run", "[-out dir] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...")
+	fs := c.flags("run", "[-out dir] [-drill name] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...")
 	out := fs.String("out", "dr-results", "the `directory` that gets a directory for each run")
 	var only, skip string
 	matching := func(pattern *string) func(string) error { // of a wrong one, go test says that every package failed
@@ -36,6 +36,7 @@ func (c command) run(args []string) (int, error) {
 		}
 	}
 	fs.Func("run", "run only tests that match `regexp`", matching(&only))
+	drill := fs.String("drill", "", "run only the drill of that `name`: the ID of its scenario, or its test and subtest")
 	fs.Func("skip", "leave out tests that match `regexp`", matching(&skip))
 	timeout := fs.Duration("timeout", time.Hour, "the `limit` of each package's tests")
 	parallel := fs.Uint("parallel", 0, "play at most `n` tests of a package at a time, where the machine carries them; 0 is one for each processor")
@@ -51,6 +52,14 @@ func (c command) run(args []string) (int, error) {
 		return trouble, err
 	}
 	c.environ = append(slices.DeleteFunc(slices.Clone(c.environ), func(e string) bool { return strings.HasPrefix(e, "GOFLAGS=") }), goflags...)
+	switch {
+	case *drill != "" && only != "":
+		return trouble, errors.New("-drill and -run both say what to run")
+	case *drill != "":
+		if only, err = c.drillPattern(*drill, packages); err != nil {
+			return trouble, err
+		}
+	}
 	now := time.Now().UTC()
 	name := now.Format("20060102T150405.000Z")
 	dir, err := filepath.Abs(filepath.Join(*out, name))
