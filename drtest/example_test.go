@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/drtest/suite/drtest"
@@ -34,6 +35,29 @@ func (c *counter) Do(_ context.Context, id string) error {
 }
 
 func (c *counter) Survivors(context.Context) ([]string, error) { return c.kept, nil }
+
+// A drill as a test: it fails where an objective is not met, and says why, with what happened.
+func ExampleRun() {
+	var t *testing.T // that of the test
+	service := new(counter)
+
+	drtest.Run(t, drtest.Scenario{
+		ID:       "DR-1",
+		Workload: service,
+		Load:     drtest.Load{Every: 50 * time.Millisecond, Timeout: time.Second, Steady: 2 * time.Second},
+		Fault: drtest.Fault{
+			Name: "cut",
+			Inject: func(context.Context) (drtest.Effect, error) {
+				service.set(true)
+				return drtest.Effect{Receipt: "it is cut"}, nil
+			},
+			Heal: func(context.Context) error { service.set(false); return nil },
+		},
+		HealAfter:  5 * time.Second,
+		Objectives: []drtest.Objective{drtest.RTO(10 * time.Second), drtest.RPO(0), drtest.NoDuplicates()},
+		Deadline:   time.Minute,
+	})
+}
 
 // A service is cut off for a tenth of a second, and must be back within two.
 func ExamplePlay() {

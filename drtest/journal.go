@@ -13,7 +13,8 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// Version is the version of the journal's format. A reader refuses any other.
+// Version is the version of the journal's format, which JOURNAL.md describes. A reader refuses any
+// other.
 const Version = 2
 
 // A record is what one line of a journal says: a JSON object with exactly one field, which a

@@ -34,7 +34,7 @@ type backedUp struct {
 	next       pgtest.Backup // of the restored server
 	grown      byte          // how often the history grew
 	target     pgtest.Target
-	statement  time.Time // when that of the bad deploy began
+	targeted   time.Time // just before the target of the recovery was noted
 	history    string    // what the history has to be after the restore
 	db         *proxytest.Link
 	app        *orchestrator

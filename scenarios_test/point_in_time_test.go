@@ -37,8 +37,8 @@ func markPoint(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
 
 // A bad deploy empties the table of workflows while at least thirty are in flight, and the database
 // is destroyed after that. The operator restores the last backup on a spare machine, replays WAL up
-// to just before the statement, and leads the orchestrator to it. Everything that was acknowledged
-// before the statement is there, and nothing that was committed after it.
+// to a target just before the statement, and redirects the orchestrator to it. Everything that was
+// acknowledged before the target is there, and nothing that was committed after it.
 func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 	load := steadyLoad
 	load.Every, load.Steady = 50*time.Millisecond, 3*time.Second // longer than what can be given up
@@ -59,7 +59,7 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms,
 			// whose trial may run into the connect timeout of 1 s.
 			drtest.RTO(time.Second + selected.restore + 2*time.Second),
-			// What was acknowledged between the statement and the end of the database is given up.
+			// What was acknowledged between the target and the end of the database is given up.
 			// That comes as soon as the archive has the statement, for which any WAL has so long;
 			// that its file is closed by hand makes it sooner.
 			drtest.RPO(archiveLoss),
@@ -88,6 +88,7 @@ func (b *backedUp) deploy(m mark) drtest.Fault {
 		if _, err := conn.Exec(ctx, "DROP TABLE IF EXISTS deploys; CREATE TABLE deploys AS SELECT '"+b.planned()+"' AS state"); err != nil {
 			return e, err
 		}
+		b.targeted = time.Now() // what is acknowledged by then is before the target; between that and the statement anything may come
 		if b.target, err = m(ctx, conn); err != nil {
 			return e, err
 		}
@@ -98,7 +99,6 @@ func (b *backedUp) deploy(m mark) drtest.Fault {
 		if err := conn.QueryRow(ctx, "SELECT count(*) FROM workflows").Scan(&rows); err != nil {
 			return e, err
 		}
-		b.statement = time.Now()
 		if _, err := conn.Exec(ctx, "TRUNCATE workflows"); err != nil {
 			return e, err
 		}
@@ -130,9 +130,9 @@ func (b *backedUp) endsBeforeDeploy(ctx context.Context) (string, error) {
 	return fmt.Sprintf("the restored deploy is %s, as it was at %v", state, b.target), err
 }
 
-// keptBefore demands that everything acknowledged before the statement is held.
+// keptBefore demands that everything acknowledged before the target is held.
 func (b *backedUp) keptBefore() drtest.Objective {
-	return drtest.Check("kept before the statement", func(l *drtest.Ledger) error {
+	return drtest.Check("kept before the target", func(l *drtest.Ledger) error {
 		if l.Survivors == nil {
 			return fmt.Errorf("%w: survivors are not known", drtest.ErrInconclusive)
 		}
@@ -145,7 +145,7 @@ func (b *backedUp) keptBefore() drtest.Objective {
 		}
 		acked, lost := 0, 0
 		for _, op := range l.Ops {
-			if op.Outcome == drtest.Acked && !l.Drill.Began.Add(op.End).After(b.statement) {
+			if op.Outcome == drtest.Acked && !l.Drill.Began.Add(op.End).After(b.targeted) {
 				acked++
 				if !held[op.ID] {
 					lost++
@@ -156,7 +156,7 @@ func (b *backedUp) keptBefore() drtest.Objective {
 		case acked == 0:
 			return fmt.Errorf("%w: nothing was acked before", drtest.ErrInconclusive)
 		case lost > 0:
-			return fmt.Errorf("lost %d of %d acked before the statement", lost, acked)
+			return fmt.Errorf("lost %d of %d acked before the target", lost, acked)
 		}
 		return nil
 	})
@@ -203,7 +203,7 @@ func TestPointInTimeSabotaged(t *testing.T) {
 			return fetch(ctx)
 		}
 		report := playSabotaged(t, s)
-		requireFailed(t, report, "kept before the statement", `lost \d+ of \d+ acked`)
+		requireFailed(t, report, "kept before the target", `lost \d+ of \d+ acked`)
 		requireFailed(t, report, "ends before the statement", "the restored deploy is begun")
 	})
 	t.Run("too early", func(t *testing.T) {
@@ -217,6 +217,6 @@ func TestPointInTimeSabotaged(t *testing.T) {
 		s := pointInTime(t, b, func(context.Context, *pgx.Conn) (pgtest.Target, error) { return early, nil })
 		report := playSabotaged(t, s)
 		requireFailed(t, report, "RPO", `lost \d+ of \d+ acked`)
-		requireFailed(t, report, "kept before the statement", `lost \d+ of \d+ acked`)
+		requireFailed(t, report, "kept before the target", `lost \d+ of \d+ acked`)
 	})
 }

@@ -1,4 +1,5 @@
-// Package arch holds the rules of who may import whom, as a test.
+// Package arch tests what no compiler does: who may import whom, and that the Go of the README
+// compiles.
 package arch
 
 import (
