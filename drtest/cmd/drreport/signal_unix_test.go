@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,6 +21,9 @@ import (
 // TestEndOfRun: whatever ends a run, or those who watch it, the report is written and the exit
 // status is that of the results.
 func TestEndOfRun(t *testing.T) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // or tests that are run with nohup would hand that on
+	defer signal.Stop(hangup)
 	const cut = "DR-DB-001 did not come to its end; the journal \\_artifacts/1/DR-DB-001.ndjson is damaged; go test did not come to its end: interrupted: "
 	for _, c := range []struct {
 		reason string
