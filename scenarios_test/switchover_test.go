@@ -9,6 +9,7 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // The leader hands over in good order, under load, as for maintenance: it stops, and a standby that
@@ -46,7 +47,16 @@ func handover(c *clustered) drtest.Fault {
 			answered <- c.Switchover().Do(ctx)
 		}()
 		for ctx.Err() == nil {
-			if err := writable(ctx, c.leader.Node); err != nil {
+			select {
+			case err := <-answered:
+				if err != nil { // it is refused: a busy machine leaves no standby fit to take over
+					return drtest.Effect{}, err
+				}
+				answered <- nil // for later
+			default:
+			}
+			// A server that is slow has refused nothing.
+			if err := writable(ctx, c.leader.Node); err != nil && !pgconn.Timeout(err) {
 				return drtest.Effect{Receipt: drtest.Receipt(c.leader.Name() + " takes no write: " + err.Error())}, nil
 			}
 		}
