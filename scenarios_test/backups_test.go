@@ -31,8 +31,7 @@ type backedUp struct {
 	primary    *pgtest.Node
 	spare      *pgtest.Spare
 	backup     pgtest.Backup
-	next       pgtest.Backup // of the restored server
-	grown      byte          // how often the history grew
+	grown      byte // how often the history grew
 	target     pgtest.Target
 	targeted   time.Time // just before the target of the recovery was noted
 	history    string    // what the history has to be after the restore
@@ -76,14 +75,6 @@ func (b *backedUp) prepare(t *testing.T, size int64) {
 	b.history, err = digest(t.Context(), conn)
 	require.NoError(t, err)
 	require.NoError(t, archived(t.Context(), conn))
-}
-
-// useRestored makes the server that was restored, and its backup, those of the next drill.
-func (b *backedUp) useRestored(t *testing.T) {
-	t.Helper()
-	require.NotEmpty(t, b.next.Label, "the drill before has left no server with a backup")
-	b.primary, b.backup, b.next = b.spare.Node, b.next, pgtest.Backup{}
-	b.prepare(t, 1e6) // not much more, so that the drills are of one size
 }
 
 // parts is how many tables the history is spread over. PostgreSQL keeps a table in files of at most
@@ -204,9 +195,8 @@ func (b *backedUp) verify(ctx context.Context) error {
 func (b *backedUp) proofs(next pgtest.BackupKind) []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
-			var err error
-			b.next, err = b.repository.Backup(ctx, b.spare.Node, next)
-			return fmt.Sprintf("%v; the restore %v", b.next, b.spare.Restored()), err
+			backup, err := b.repository.Backup(ctx, b.spare.Node, next)
+			return fmt.Sprintf("%v; the restore %v", backup, b.spare.Restored()), err
 		}},
 	}
 }

@@ -162,12 +162,9 @@ func (b *backedUp) keptBefore() drtest.Objective {
 	})
 }
 
-// Each server that was restored is the next one to be lost.
+// The target is a time, a place in the WAL, or a name that was given to one.
 func TestPointInTime(t *testing.T) {
-	containertest.Parallel(t, containertest.Heavy)
-	repository, network := newVolume(t)
-	b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
-	lost := false // the server, in the drill before
+	t.Parallel()
 	for _, way := range []struct {
 		id, name string
 		mark     mark
@@ -176,12 +173,10 @@ func TestPointInTime(t *testing.T) {
 		{"DR-BACKUP-002/lsn", "by LSN", markLSN},
 		{"DR-BACKUP-002/restore-point", "by restore point", markPoint},
 	} {
-		if lost {
-			b.useRestored(t)
-		}
-		lost = false
 		t.Run(way.name, func(t *testing.T) {
-			lost = true
+			containertest.Parallel(t, containertest.Heavy)
+			repository, network := newVolume(t)
+			b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
 			s := pointInTime(t, b, way.mark)
 			s.ID = way.id
 			s.Title += ", " + way.name
