@@ -24,8 +24,10 @@ func TestLongLoad(t *testing.T) {
 	alone := processorTime(t, func(t *testing.T) { // what the system under test and the virtual clock take without a drill
 		var requests sync.WaitGroup
 		workload := client.scenario(func(*drtest.Scenario) {}).Workload
+		due := time.NewTicker(ms)
+		defer due.Stop()
 		for n := range *operations {
-			time.Sleep(ms)
+			<-due.C
 			requests.Go(func() { _ = workload.Do(t.Context(), fmt.Sprintf("%06d", n)) })
 		}
 		requests.Wait()

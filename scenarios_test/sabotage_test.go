@@ -14,8 +14,8 @@ import (
 )
 
 // allTests is how much time go test must give to a run of all tests of this package, for those that
-// sabotage a system to be a part of it: they take a quarter of an hour where some can be played
-// side by side, and 38 minutes one by one on a slow machine.
+// sabotage a system to be a part of it: 39 minutes were seen on a machine that was so slow that it
+// carried one or two drills at a time.
 const allTests = 45 * time.Minute
 
 // sabotages is how the tests that sabotage a system are left out, here and by make dr.
