@@ -169,12 +169,16 @@ func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Du
 // to, and what stands in for a kernel may always tell the same.
 func (t Totals) Tells(since Totals) bool { return t.Waited != since.Waited || t.Held != since.Held }
 
+// shortest is the least time of which ticks tell what share of it the processors were in use.
+const shortest = 10 * tick
+
 // Full says whether all processors were in use in the time that has passed since an earlier
 // reading: it is what is known of tasks that waited where nothing tells of them. Of a time that was
-// not real, or in which the machine was not counting, it is not known.
+// not real, or in which the machine was not counting, or that is only some ticks long, it is not
+// known.
 func (t Totals) Full(since Totals, passed time.Duration) bool {
 	counted := time.Duration(t.All-since.All) * tick
-	return !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= full
+	return passed >= shortest && !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= full
 }
 
 // KeptUp says whether the machine did what it was asked for, in the time that has passed since an

@@ -219,7 +219,10 @@ func TestJudgedAgain(t *testing.T) {
 			sc.Model = drtest.Model{{Name: "light", Worst: time.Second, Source: "the switch"}}
 		}, "model", drtest.Fail},
 		{"it breaks", &service{}, func(_ *service, sc *drtest.Scenario) {
-			sc.Runbook = []drtest.Step{{Name: "switch", Do: func(context.Context) error { return errors.New("no switch") }}}
+			sc.Runbook = []drtest.Step{{Name: "switch", Do: func(context.Context) error {
+				<-time.After(time.Second) // of virtual time: what the real machine did counts in a shorter one
+				return errors.New("no switch")
+			}}}
 		}, "heal lag", drtest.Inconclusive},
 		{"it takes too long", &service{}, func(_ *service, sc *drtest.Scenario) { sc.HealAfter, sc.Deadline = 7*time.Second, 9*time.Second }, "heal lag", drtest.Inconclusive},
 	} {
