@@ -56,6 +56,7 @@ const askEvery = 2 * time.Millisecond
 func (n *Node) answering(f drtest.Fault) drtest.Fault {
 	end := f.Inject
 	f.Inject = func(ctx context.Context) (drtest.Effect, error) {
+		answered := time.Now() // when the last question was asked that had an answer: the first is to connect
 		asking, stop := context.WithTimeout(ctx, connectTimeout)
 		conn, err := n.Connect(asking)
 		stop()
@@ -63,7 +64,6 @@ func (n *Node) answering(f drtest.Fault) drtest.Fault {
 			return end(ctx)
 		}
 		asking, stop = context.WithCancel(context.WithoutCancel(ctx))
-		var answered time.Time // when the last question was asked that had an answer
 		var questions sync.WaitGroup
 		questions.Go(func() {
 			defer conn.Close(context.WithoutCancel(ctx))
