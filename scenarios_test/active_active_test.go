@@ -12,8 +12,9 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/drtest/suite/drtest/splitbraintest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 )
@@ -44,7 +45,7 @@ type activeActive struct {
 
 // startActiveActive starts all of it. Members and instances know each other by their names; over
 // the WAN a gateway answers to them.
-func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
+func startActiveActive(t *testing.T, settings map[string]string) *activeActive {
 	t.Helper()
 	r := &activeActive{}
 	for i := range r.networks {
@@ -55,7 +56,7 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 	for i, here := range r.networks {
 		for j, there := range r.networks {
 			if i != j {
-				routes = append(routes, proxytest.Route{Network: here, Of: there, Addrs: pgtest.RegionAddrs(j)})
+				routes = append(routes, proxytest.Route{Network: here, Of: there, Addrs: patronitest.RegionAddrs(j)})
 				ways = append(ways, &r.ways[i][j])
 			}
 		}
@@ -64,8 +65,10 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 		*ways[i] = s
 		inject(t, s.Slow(wanLatency))
 	}
-	r.clustered = &clustered{load: calmLoad, Cluster: pgtest.StartCluster(t, pgtest.SyncBestEffort,
-		append(opts, pgtest.Across(r.networks[regionA], r.networks[regionB], r.networks[witness]))...)}
+	r.clustered = &clustered{load: calmLoad, Cluster: patronitest.StartRegions(t, patronitest.RegionsConfig{
+		First: r.networks[regionA], Second: r.networks[regionB], Witness: r.networks[witness],
+		Replication: patronitest.SyncBestEffort, Settings: settings,
+	})}
 	var err error
 	r.leader, err = r.Leader(t.Context())
 	require.NoError(t, err)
@@ -73,7 +76,7 @@ func startActiveActive(t *testing.T, opts ...pgtest.Option) *activeActive {
 		r.lost = regionB
 	}
 	r.startInstances(t)
-	r.writers = pgtest.StartWriters(t, patience, r.nodes()...)
+	r.writers = splitbraintest.StartWriters(t, splitbraintest.Config{Nodes: r.nodes()})
 	return r
 }
 
@@ -313,7 +316,7 @@ func (r *activeActive) drained() func(context.Context) error {
 // A region is lost, and after that it comes back.
 func TestActiveActive(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	r := startActiveActive(t)
+	r := startActiveActive(t, nil)
 	lost := false
 	t.Run("failover", func(t *testing.T) {
 		lost = true
@@ -336,13 +339,13 @@ func TestActiveActiveFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("nobody scales out", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		s := activeActiveFailover(t, startActiveActive(t))
+		s := activeActiveFailover(t, startActiveActive(t, nil))
 		s.Runbook, s.Deadline, s.Proofs = nil, 90*time.Second, nil
 		requireFailure(t, s, "backlog gone", "never reached")
 	})
 	t.Run("commits do not wait for the other region", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		s := activeActiveFailover(t, startActiveActive(t, pgtest.Setting("synchronous_commit", "off"), pgtest.Setting("wal_writer_delay", "10s")))
+		s := activeActiveFailover(t, startActiveActive(t, map[string]string{"synchronous_commit": "off", "wal_writer_delay": "10s"}))
 		s.Proofs = nil
 		requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
 	})
@@ -364,13 +367,13 @@ func (r *activeActive) comeBack(t *testing.T) {
 	r.leader, err = r.Leader(ctx)
 	require.NoError(t, err)
 	r.writers.Stop()
-	r.writers = pgtest.StartWriters(t, patience, r.nodes()...)
+	r.writers = splitbraintest.StartWriters(t, splitbraintest.Config{Nodes: r.nodes()})
 }
 
 // The region that was lost has come back and has caught up. A planned switchover gives it the
 // database again, under load, as any other: for the few seconds that the leader takes to stop and
 // its standby to take over. Nothing is lost.
-func failback(t *testing.T, r *activeActive, home *pgtest.Member) drtest.Scenario {
+func failback(t *testing.T, r *activeActive, home *patronitest.Member) drtest.Scenario {
 	s := plannedSwitchover(t, r.clustered)
 	s.ID, s.Title, s.Category = "DR-REGION-003", "Failback to the region that was lost", regions
 	s.Workload, s.Health = r.app, r.each.Ready
@@ -391,7 +394,7 @@ func failback(t *testing.T, r *activeActive, home *pgtest.Member) drtest.Scenari
 // it: the way there breaks as soon as the leader has stopped.
 func TestFailbackSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	r := startActiveActive(t) // to fail back to the other region, none has to be lost before
+	r := startActiveActive(t, nil) // to fail back to the other region, none has to be lost before
 	inject(t, r.app.each[1].service.Kill())
 	r.each = &instances{each: r.app.each[:1]}
 	s := failback(t, r, r.Others(r.leader)[0])

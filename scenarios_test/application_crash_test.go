@@ -15,7 +15,7 @@ import (
 // twice than one checkpoint interval's.
 func TestApplicationCrash(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{})
 	drtest.Run(t, applicationCrash(t, app))
@@ -58,7 +58,7 @@ func TestApplicationCrashSabotaged(t *testing.T) {
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
-			pg := pgtest.StartPrimary(t)
+			pg := pgtest.StartPrimary(t, pgtest.Config{})
 			proxy := proxytest.Start(t, pg.Network())
 			s := applicationCrash(t, startOrchestrator(t, proxy, pg, variant{sabotage: c.sabotage}))
 			s.Deadline = neverBack

@@ -6,7 +6,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -15,7 +15,7 @@ import (
 // orchestrator serves again within three seconds.
 func TestCrashFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncQuorum)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum})
 	drtest.Run(t, crashFailover(t, c))
 }
 
@@ -40,7 +40,7 @@ func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 // standby that has received most takes it. The orchestrator serves again within 25 seconds.
 func TestNodeFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncQuorum, pgtest.Failsafe(), pgtest.StoreOfThree())
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3})
 	drtest.Run(t, nodeFailover(t, c))
 }
 
@@ -82,7 +82,7 @@ func failoverObjectives(rto time.Duration) []drtest.Objective {
 
 func TestCrashFailoverSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := &clustered{Cluster: pgtest.StartCluster(t, pgtest.Sync)}
+	c := &clustered{Cluster: patronitest.StartCluster(t, patronitest.Config{Replication: patronitest.Sync})}
 	var err error
 	c.leader, err = c.Leader(t.Context())
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/backuptest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
@@ -27,12 +28,12 @@ const (
 
 // A backedUp is an orchestrator with a database that is backed up, and a spare machine for it.
 type backedUp struct {
-	repository *pgtest.Repository
+	repository *backuptest.Repository
 	primary    *pgtest.Node
-	spare      *pgtest.Spare
-	backup     pgtest.Backup
+	spare      *backuptest.Spare
+	backup     backuptest.Backup
 	grown      byte // how often the history grew
-	target     pgtest.Target
+	target     backuptest.Target
 	targeted   time.Time // just before the target of the recovery was noted
 	history    string    // what the history has to be after the restore
 	db         *proxytest.Link
@@ -42,10 +43,10 @@ type backedUp struct {
 // startBackedUp starts an orchestrator with a history of a size, in compressed bytes, and backs its
 // database up. The history grows by a quarter of a backup's least size before each backup but the
 // first, and by another that only WAL has.
-func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, network string, kinds ...pgtest.BackupKind) *backedUp {
+func startBackedUp(t *testing.T, size int64, repository *backuptest.Repository, network string, kinds ...backuptest.BackupKind) *backedUp {
 	t.Helper()
 	b := &backedUp{repository: repository}
-	b.primary = pgtest.StartPrimary(t, pgtest.ArchiveTo(repository), pgtest.OnNetwork(network))
+	b.primary = pgtest.StartPrimary(t, pgtest.Config{Network: network, Archive: repository.Archive()})
 	proxy := proxytest.Start(t, network)
 	b.db = proxy.Link(t, "database", b.primary)
 	b.app = startOrchestrator(t, proxy, b.db, variant{latency: backedUpLatency})
@@ -67,7 +68,7 @@ func startBackedUp(t *testing.T, size int64, repository *pgtest.Repository, netw
 func (b *backedUp) prepare(t *testing.T, size int64) {
 	t.Helper()
 	require.GreaterOrEqual(t, b.backup.Stored, selected.backup, "bytes in the repository")
-	b.spare = pgtest.StartSpare(t, b.repository, pgtest.OnNetwork(b.primary.Network()))
+	b.spare = backuptest.StartSpare(t, b.repository, backuptest.SpareConfig{Network: b.primary.Network()})
 	b.grow(t, size)
 	conn, err := b.primary.Connect(t.Context())
 	require.NoError(t, err)
@@ -192,7 +193,7 @@ func (b *backedUp) verify(ctx context.Context) error {
 }
 
 // proofs are what is examined after any restore: the restored server makes a backup of that kind.
-func (b *backedUp) proofs(next pgtest.BackupKind) []drtest.Proof {
+func (b *backedUp) proofs(next backuptest.BackupKind) []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
 			backup, err := b.repository.Backup(ctx, b.spare.Node, next)
@@ -219,7 +220,7 @@ func affected(atLeast int) drtest.Objective {
 
 // newVolume is a repository in a Docker volume, and a network, for one of the tests that may
 // restore at a time.
-func newVolume(t *testing.T) (*pgtest.Repository, string) {
+func newVolume(t *testing.T) (*backuptest.Repository, string) {
 	t.Helper()
-	return pgtest.NewRepository(t), containertest.NewNetwork(t)
+	return backuptest.NewRepository(t), containertest.NewNetwork(t)
 }

@@ -21,7 +21,7 @@ type shiftedClock struct{ pg *pgtest.Node }
 // startShiftedClock starts a server whose clock can jump. It is right at first.
 func startShiftedClock(t *testing.T) shiftedClock {
 	t.Helper()
-	c := shiftedClock{pgtest.StartPrimary(t)}
+	c := shiftedClock{pgtest.StartPrimary(t, pgtest.Config{})}
 	_, err := c.exec(t.Context(), `CREATE SCHEMA shifted; `+shift(0)+`;
 		ALTER DATABASE app SET search_path = public, shifted, pg_catalog`)
 	require.NoError(t, err)

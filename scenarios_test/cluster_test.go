@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/drtest/suite/drtest/splitbraintest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,21 +29,22 @@ const patience = time.Second
 // A clustered system is an orchestrator on a cluster, all members of which it knows, with a client
 // pinned to each.
 type clustered struct {
-	*pgtest.Cluster
+	*patronitest.Cluster
 	app     *orchestrator
-	writers *pgtest.Writers
-	leader  *pgtest.Member // at the start
+	writers *splitbraintest.Writers
+	leader  *patronitest.Member // at the start
 	load    drtest.Load
 }
 
-func startClustered(t testing.TB, mode pgtest.Mode, opts ...pgtest.Option) *clustered {
+func startClustered(t testing.TB, cluster patronitest.Config) *clustered {
 	t.Helper()
-	return startWithWriters(t, mode, patience, opts...)
+	return startWithPatience(t, cluster, patience)
 }
 
-func startWithWriters(t testing.TB, mode pgtest.Mode, patience time.Duration, opts ...pgtest.Option) *clustered {
+// startWithPatience starts one whose pinned clients wait for that long for an answer.
+func startWithPatience(t testing.TB, cluster patronitest.Config, patience time.Duration) *clustered {
 	t.Helper()
-	c := &clustered{Cluster: pgtest.StartCluster(t, mode, opts...)}
+	c := &clustered{Cluster: patronitest.StartCluster(t, cluster)}
 	c.start(t, patience, c.DSN())
 	return c
 }
@@ -57,7 +60,7 @@ func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {
 		latency: calmLatency, env: map[string]string{"DATABASE_URL": dsn, "CONNECT_TIMEOUT": "300ms"},
 	})
 	c.load, c.app.steps = calmLoad, calmSteps
-	c.writers = pgtest.StartWriters(t, patience, c.nodes()...)
+	c.writers = splitbraintest.StartWriters(t, splitbraintest.Config{Nodes: c.nodes(), Patience: patience})
 	var err error
 	c.leader, err = c.Leader(t.Context())
 	require.NoError(t, err)
@@ -87,7 +90,7 @@ func (c *clustered) scenario(title string, fault drtest.Fault) drtest.Scenario {
 
 // proofs are what the nodes themselves have to say in the end: that of the first ends the writers.
 // Members are those that live.
-func (c *clustered) proofs(members ...*pgtest.Member) []drtest.Proof {
+func (c *clustered) proofs(members ...*patronitest.Member) []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "one writable node", Examine: func(context.Context) (string, error) {
 			log := c.writers.Stop()

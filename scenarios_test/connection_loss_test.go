@@ -14,7 +14,7 @@ import (
 // serves again within a second of the repair, and loses neither data nor work.
 func TestConnectionLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	db := proxy.Link(t, "database", pg)
 	app := startOrchestrator(t, proxy, db, variant{})
@@ -61,7 +61,7 @@ func TestConnectionLossSabotaged(t *testing.T) {
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
-			pg := pgtest.StartPrimary(t)
+			pg := pgtest.StartPrimary(t, pgtest.Config{})
 			proxy := proxytest.Start(t, pg.Network())
 			db := proxy.Link(t, "database", pg)
 			s := connectionLoss(t, db, startOrchestrator(t, proxy, db, variant{sabotage: c.sabotage}))

@@ -8,14 +8,14 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
 )
 
 // Nobody reaches the consensus store for 20 seconds. The leader cannot renew its lease: it makes
 // itself read only, and leads again after the repair.
 func TestConsensusLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncQuorum)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum})
 	drtest.Run(t, consensusLoss(t, c))
 }
 
@@ -55,7 +55,7 @@ func consensusLoss(_ *testing.T, c *clustered) drtest.Scenario {
 // nothing.
 func TestConsensusLossFailsafe(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncQuorum, pgtest.Failsafe(), pgtest.StoreOfThree())
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3})
 	drtest.Run(t, consensusLossFailsafe(t, c))
 }
 
@@ -70,7 +70,7 @@ func consensusLossFailsafe(t *testing.T, c *clustered) drtest.Scenario {
 
 func TestConsensusLossSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	s := consensusLossFailsafe(t, startClustered(t, pgtest.Sync)) // not in failsafe mode
-	s.HealAfter = 10 * time.Second                                // the leader gives up after retry_timeout
+	s := consensusLossFailsafe(t, startClustered(t, patronitest.Config{Replication: patronitest.Sync})) // not in failsafe mode
+	s.HealAfter = 10 * time.Second                                                                      // the leader gives up after retry_timeout
 	requireFailure(t, s, "transparent", "requests failed")
 }

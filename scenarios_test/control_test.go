@@ -14,7 +14,7 @@ import (
 // no loss.
 func TestNoFaultControl(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	db := proxy.Link(t, "database", pg)
 	app := startOrchestrator(t, proxy, db, variant{})

@@ -26,7 +26,7 @@ const scrubInterval = 200 * time.Millisecond
 // of work are done again.
 func TestCorruptedJSON(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{env: frequentScrub()})
 	drtest.Run(t, corruptedJSON(t, pg, app))
@@ -67,7 +67,7 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 
 func TestCorruptedJSONSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	s := corruptedJSON(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentScrub(), sabotage: "no-schema"}))
 	s.Deadline = neverBack

@@ -22,7 +22,7 @@ import (
 // and every result is right.
 func TestCorruptedState(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints()})
 	drtest.Run(t, corruptedState(t, pg, app))
@@ -66,7 +66,7 @@ func frequentCheckpoints() map[string]string {
 
 func TestCorruptedStateSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints(), sabotage: "no-checksum"}))
 	s.Deadline, s.Watch = neverBack, 12*time.Second // that nothing is detected

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 // not crash itself, so no work is done twice.
 func TestDatabaseCrash(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{})
 	drtest.Run(t, databaseCrash(t, pg, app))
@@ -54,18 +53,18 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		sabotage          string
-		options           []pgtest.Option
+		server            pgtest.Config
 		objective, reason string
 	}{
 		// Commits are acknowledged before they leave the server's memory, which is written every
 		// ten seconds.
-		{"synchronous_commit=off", []pgtest.Option{pgtest.Setting("synchronous_commit", "off"), pgtest.Setting("wal_writer_delay", "10s")},
+		{"synchronous_commit=off", pgtest.Config{Settings: map[string]string{"synchronous_commit": "off", "wal_writer_delay": "10s"}},
 			"RPO", `lost \d+ of \d+ acked`},
-		{"no supervisor", []pgtest.Option{pgtest.NoRestart()}, "RTO", "never served again"},
+		{"no supervisor", pgtest.Config{NoRestart: true}, "RTO", "never served again"},
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
-			pg := pgtest.StartPrimary(t, c.options...)
+			pg := pgtest.StartPrimary(t, c.server)
 			proxy := proxytest.Start(t, pg.Network())
 			app := startOrchestrator(t, proxy, pg, variant{})
 			checkpoint(t, pg) // or the tables themselves would be lost
@@ -79,8 +78,5 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 // checkpoint makes the server write all that it holds in memory.
 func checkpoint(t *testing.T, pg *pgtest.Node) {
 	t.Helper()
-	conn, err := pg.Connect(t.Context())
-	require.NoError(t, err)
-	_, err = conn.Exec(t.Context(), "CHECKPOINT")
-	require.NoError(t, errors.Join(err, conn.Close(t.Context())))
+	require.NoError(t, pg.Exec(t.Context(), "CHECKPOINT"))
 }

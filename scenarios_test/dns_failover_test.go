@@ -39,7 +39,7 @@ func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchest
 // only that.
 func startDNSFailover(t testing.TB, opts ...dnstest.Option) drtest.Scenario {
 	t.Helper()
-	pg := pgtest.StartPair(t, pgtest.Sync)
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
 	zone := dnstest.Start(t, pg.Primary.Network(), selected.ttl, opts...)
 	db := zone.Record(t, "database", pg.Primary)
 	proxy := proxytest.Start(t, pg.Primary.Network())

@@ -21,7 +21,7 @@ import (
 // done again.
 func TestEarlyCrash(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints})
 	report := drtest.Run(t, earlyCrash(t, pg, app))
@@ -147,7 +147,7 @@ func TestBeganAgainSabotaged(t *testing.T) {
 
 func TestEarlyCrashSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	s := earlyCrash(t, pg, startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints, sabotage: "ack-before-commit"}))
 	s.Deadline = 20 * time.Second

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drtest/suite/drtest/backuptest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/dnstest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 )
@@ -14,8 +16,10 @@ import (
 // TestImages makes the images that the drills run on. `make images` calls it, so that it can be
 // seen at work.
 func TestImages(t *testing.T) {
+	none := containertest.Image{}
+	servers := []containertest.Image{pgtest.ServerImage(t, none), patronitest.Image(t, none)}
 	ours := []containertest.Image{fakeLLM(), observer(), variant{}.image(), variant{faultBuild: true}.image(), containertest.FirewallImage()}
-	for _, image := range slices.Concat(pgtest.Images(t), []containertest.Image{proxytest.Image(t), dnstest.Image(t)}, ours) {
+	for _, image := range slices.Concat(servers, backuptest.Images(t), []containertest.Image{proxytest.Image(t), dnstest.Image(t)}, ours) {
 		t.Log(containertest.Build(t, image))
 	}
 }
@@ -30,7 +34,7 @@ func BenchmarkSetUp(b *testing.B) {
 	var pair, proxied, app time.Duration
 	for b.Loop() {
 		start := time.Now()
-		pg := pgtest.StartPair(b, pgtest.Sync)
+		pg := pgtest.StartPair(b, pgtest.PairConfig{Replication: pgtest.Sync})
 		paired := time.Now()
 		proxy := proxytest.Start(b, pg.Primary.Network())
 		db := proxy.Link(b, "database", pg.Primary)
@@ -53,7 +57,7 @@ func BenchmarkSetUpCluster(b *testing.B) {
 	var clustered, app time.Duration
 	for b.Loop() {
 		start := time.Now()
-		c := pgtest.StartCluster(b, pgtest.Sync)
+		c := patronitest.StartCluster(b, patronitest.Config{Replication: patronitest.Sync})
 		settled := time.Now()
 		proxy := proxytest.Start(b, c.Members[0].Network())
 		startOrchestrator(b, proxy, c.Members[0], variant{env: map[string]string{"DATABASE_URL": c.DSN()}})

@@ -29,7 +29,7 @@ type instances struct {
 // startInstances starts two orchestrators with a database and a provider.
 func startInstances(t testing.TB, sabotage string) *instances {
 	t.Helper()
-	return startInstancesOn(t, pgtest.StartPrimary(t), sabotage)
+	return startInstancesOn(t, pgtest.StartPrimary(t, pgtest.Config{}), sabotage)
 }
 
 // startInstancesOn starts them on a database that is there.

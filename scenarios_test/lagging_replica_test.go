@@ -8,7 +8,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,13 +17,13 @@ import (
 // the lease, and at most the last moment is lost.
 func TestLaggingReplica(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.Async)
+	c := startClustered(t, patronitest.Config{})
 	far := c.Others(c.leader)[0]
 	fallBehind(t, c, far)
 	drtest.Run(t, laggingReplica(c, far))
 }
 
-func laggingReplica(c *clustered, far *pgtest.Member) drtest.Scenario {
+func laggingReplica(c *clustered, far *patronitest.Member) drtest.Scenario {
 	s := c.scenario("Primary dies, replica far behind", c.leader.Kill())
 	s.ID = "DR-DB-007"
 	rest := c.Others(c.leader)
@@ -48,7 +48,7 @@ func laggingReplica(c *clustered, far *pgtest.Member) drtest.Scenario {
 
 // fallBehind cuts replicas off from the leader and writes more than a replica that takes over may
 // lack.
-func fallBehind(t *testing.T, c *clustered, far ...*pgtest.Member) {
+func fallBehind(t *testing.T, c *clustered, far ...*patronitest.Member) {
 	t.Helper()
 	for _, m := range far {
 		inject(t, m.Partition(c.leader))
@@ -62,7 +62,7 @@ func fallBehind(t *testing.T, c *clustered, far ...*pgtest.Member) {
 
 func TestLaggingReplicaSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.Async)
+	c := startClustered(t, patronitest.Config{})
 	fallBehind(t, c, c.Others(c.leader)...) // both are too far behind to take over
 	s := laggingReplica(c, c.Others(c.leader)[0])
 	s.Deadline, s.Proofs = 75*time.Second, nil // without a leader there is nothing to examine

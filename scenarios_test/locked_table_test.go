@@ -92,7 +92,7 @@ func badThroughout(l *drtest.Ledger) error {
 
 func TestLockedTable(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{})
 	for _, mode := range []string{"ACCESS EXCLUSIVE", "SHARE"} {
@@ -102,7 +102,7 @@ func TestLockedTable(t *testing.T) {
 
 func TestLockedTableSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	s := lockedTable(pg, startOrchestrator(t, proxy, pg, variant{sabotage: "no-breaker"}), "ACCESS EXCLUSIVE")
 	requireFailure(t, s, "detection", "want at most 2.5s")

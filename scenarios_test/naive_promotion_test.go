@@ -10,6 +10,7 @@ import (
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
+	"github.com/drtest/suite/drtest/splitbraintest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,7 +18,7 @@ import (
 // and promotes it without fencing the primary, which lives and serves the clients that are pinned
 // to it. No two nodes may accept writes at once, and no write that a node acknowledged may be
 // missing on the survivor.
-func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestrator, writers *pgtest.Writers) drtest.Scenario {
+func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestrator, writers *splitbraintest.Writers) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-DB-NAIVE",
 		Title:      "Promotion without a fence",
@@ -60,7 +61,7 @@ func naiveScript(pg *pgtest.Pair, replication *proxytest.Link) drtest.Fault {
 		if err != nil {
 			return drtest.Effect{}, err
 		}
-		if err := pg.Promote().Do(ctx); err != nil {
+		if err := pg.Replica.Promote().Do(ctx); err != nil {
 			return drtest.Effect{}, err
 		}
 		for _, n := range []*pgtest.Node{pg.Primary, pg.Replica} {
@@ -90,7 +91,7 @@ func TestNaivePromotionSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg, proxy, replication := startAsynchronousPair(t)
 	app := startOrchestrator(t, proxy, pg.Primary, variant{}) // pinned to it
-	writers := pgtest.StartWriters(t, time.Second, pg.Primary, pg.Replica)
+	writers := splitbraintest.StartWriters(t, splitbraintest.Config{Nodes: []*pgtest.Node{pg.Primary, pg.Replica}})
 	report := playSabotaged(t, naivePromotion(pg, replication, app, writers))
 	log := writers.Stop()
 	t.Log(log)

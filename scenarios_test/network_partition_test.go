@@ -16,7 +16,7 @@ import (
 // lost.
 func TestNetworkPartition(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{firewall: true})
 	drtest.Run(t, networkPartition(t, pg, app))
@@ -55,7 +55,7 @@ func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.S
 
 func TestNetworkPartitionSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	s := networkPartition(t, pg, startOrchestrator(t, proxy, pg, variant{firewall: true, sabotage: "no-timeouts"}))
 	s.Deadline = neverBack

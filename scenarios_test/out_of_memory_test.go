@@ -20,7 +20,7 @@ import (
 // finishes everything, those two workflows as well.
 func TestOutOfMemory(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, growing)
 	drtest.Run(t, outOfMemory(t, app))
@@ -99,7 +99,7 @@ func TestOutOfMemorySabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("limit not raised", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
-		pg := pgtest.StartPrimary(t)
+		pg := pgtest.StartPrimary(t, pgtest.Config{})
 		proxy := proxytest.Start(t, pg.Network())
 		s := outOfMemory(t, startOrchestrator(t, proxy, pg, growing))
 		s.Runbook = s.Runbook[1:]
@@ -108,7 +108,7 @@ func TestOutOfMemorySabotaged(t *testing.T) {
 	})
 	t.Run("alert too late", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
-		pg := pgtest.StartPrimary(t)
+		pg := pgtest.StartPrimary(t, pgtest.Config{})
 		proxy := proxytest.Start(t, pg.Network())
 		v := growing
 		v.env = map[string]string{"MEMORY_ALERT_RATIO": "1"}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,7 +20,7 @@ const pageScrubInterval = 500 * time.Millisecond
 // over to a standby, whose page is good, and clones the damaged node from it.
 func TestPageCorruption(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncQuorum)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum})
 	s := pageCorruption(c, "workflows")
 	s.Targets = targets(t, "DR-DB-003")
 	drtest.Run(t, s)
@@ -91,7 +91,7 @@ func (s *pageScrub) read(ctx context.Context) error {
 // nobody writes any more stays damaged until it is read.
 func TestPageCorruptionSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.Sync)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync})
 	conn, err := c.leader.Connect(t.Context())
 	require.NoError(t, err)
 	for _, sql := range []string{"CREATE TABLE history AS SELECT i, repeat('x', 100) FROM generate_series(1, 1000) i", "VACUUM (FREEZE) history", "CHECKPOINT"} {

@@ -18,7 +18,7 @@ import (
 // three deaths, which takes no more than ten seconds. All others finish.
 func TestPanic(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{faultBuild: true, env: threeLives})
 	drtest.Run(t, workerPanic(t, app))
@@ -83,7 +83,7 @@ func (o *orchestrator) panicked(ctx context.Context) (string, error) {
 
 func TestPanicSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	s := workerPanic(t, startOrchestrator(t, proxy, pg, variant{sabotage: "retry-for-ever", env: threeLives}))
 	s.Deadline = 45 * time.Second

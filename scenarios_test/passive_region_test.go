@@ -49,13 +49,15 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	r := &activePassive{}
 	r.active.network, r.passive.network = containertest.NewNetwork(t), containertest.NewNetwork(t)
 	var wan *proxytest.Proxy
-	r.pg = pgtest.StartPair(t, pgtest.Async, pgtest.OnNetwork(r.active.network), pgtest.ReplicaOn(r.passive.network),
-		pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
+	r.pg = pgtest.StartPair(t, pgtest.PairConfig{
+		Config: pgtest.Config{Network: r.active.network},
+		Upstream: func(primary *pgtest.Node) containertest.Upstream { // the replica is where the link is
 			wan = proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network))
 			r.replication = wan.Link(t, "replication", primary)
 			inject(t, r.replication.Slow(wanLatency))
-			return r.replication.Addr()
-		}))
+			return r.replication
+		},
+	})
 	r.startServices(t, world)
 	gates := []*proxytest.Proxy{
 		proxytest.Start(t, world, proxytest.Reaching(r.active.network)),
@@ -210,7 +212,7 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 		Fault:      r.lose(),
 		Runbook: []drtest.Step{
 			{Name: "quorum", Do: r.quorum},
-			r.pg.Promote(),
+			r.pg.Replica.Promote(),
 			r.name.PointTo(r.passive.gate),
 		},
 		Objectives: []drtest.Objective{

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/backuptest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/jackc/pgx/v5"
@@ -16,23 +17,23 @@ import (
 
 // A mark takes the target of a restore from a server: what it had committed before, and nothing
 // that it commits after.
-type mark func(context.Context, *pgx.Conn) (pgtest.Target, error)
+type mark func(context.Context, *pgx.Conn) (backuptest.Target, error)
 
-func markTime(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
+func markTime(ctx context.Context, c *pgx.Conn) (backuptest.Target, error) {
 	var now time.Time
 	err := c.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
-	return pgtest.AtTime(now), err
+	return backuptest.AtTime(now), err
 }
 
-func markLSN(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
+func markLSN(ctx context.Context, c *pgx.Conn) (backuptest.Target, error) {
 	var lsn int64
 	err := c.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn() - '0/0'").Scan(&lsn)
-	return pgtest.AtLSN(pgtest.LSN(lsn)), err
+	return backuptest.AtLSN(pgtest.LSN(lsn)), err
 }
 
-func markPoint(ctx context.Context, c *pgx.Conn) (pgtest.Target, error) {
+func markPoint(ctx context.Context, c *pgx.Conn) (backuptest.Target, error) {
 	_, err := c.Exec(ctx, "SELECT pg_create_restore_point('before deploy')")
-	return pgtest.AtPoint("before deploy"), err
+	return backuptest.AtPoint("before deploy"), err
 }
 
 // A bad deploy empties the table of workflows while at least thirty are in flight, and the database
@@ -53,7 +54,7 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 		Health:     b.app.Ready,
 		Fault:      b.deploy(m),
 		Runbook:    b.runbook(),
-		Proofs:     append(b.proofs(pgtest.Full), drtest.Proof{Name: "ends before the statement", Examine: b.endsBeforeDeploy}),
+		Proofs:     append(b.proofs(backuptest.Full), drtest.Proof{Name: "ends before the statement", Examine: b.endsBeforeDeploy}),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms,
@@ -176,7 +177,7 @@ func TestPointInTime(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Heavy)
 			repository, network := newVolume(t)
-			b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
+			b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 			s := pointInTime(t, b, way.mark)
 			s.ID = way.id
 			s.Title += ", " + way.name
@@ -190,11 +191,11 @@ func TestPointInTimeSabotaged(t *testing.T) {
 	t.Run("too late", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		s := pointInTime(t, b, markPoint)
 		fetch := s.Runbook[0].Do
 		s.Runbook[0].Do = func(ctx context.Context) error {
-			b.target = pgtest.Target{} // all that the archive has
+			b.target = backuptest.Target{} // all that the archive has
 			return fetch(ctx)
 		}
 		report := playSabotaged(t, s)
@@ -204,12 +205,12 @@ func TestPointInTimeSabotaged(t *testing.T) {
 	t.Run("too early", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		conn, err := b.primary.Connect(t.Context())
 		require.NoError(t, err)
 		early, err := markLSN(t.Context(), conn) // before the load begins
 		require.NoError(t, errors.Join(err, conn.Close(t.Context())))
-		s := pointInTime(t, b, func(context.Context, *pgx.Conn) (pgtest.Target, error) { return early, nil })
+		s := pointInTime(t, b, func(context.Context, *pgx.Conn) (backuptest.Target, error) { return early, nil })
 		report := playSabotaged(t, s)
 		requireFailed(t, report, "RPO", `lost \d+ of \d+ acked`)
 		requireFailed(t, report, "kept before the target", `lost \d+ of \d+ acked`)

@@ -29,7 +29,7 @@ func primaryFailover(t testing.TB, pg *pgtest.Pair, redirect drtest.Step, app *o
 		Health:     app.Ready,
 		Fault:      pg.Primary.Kill(),
 		Runbook: []drtest.Step{
-			pg.Promote(),
+			pg.Replica.Promote(),
 			redirect,
 		},
 		Objectives: []drtest.Objective{
@@ -103,7 +103,7 @@ func goneSilent(ctx context.Context, n *pgtest.Node) error {
 
 func TestPrimaryFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPair(t, pgtest.Sync)
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
 	proxy := proxytest.Start(t, pg.Primary.Network())
 	db := proxy.Link(t, "database", pg.Primary)
 	drtest.Run(t, synchronousFailover(t, pg, db, startOrchestrator(t, proxy, db, variant{})))
@@ -120,11 +120,11 @@ func TestAsynchronousPrimaryFailover(t *testing.T) {
 // startAsynchronousPair starts a pair whose replication goes through a link.
 func startAsynchronousPair(t *testing.T) (pg *pgtest.Pair, proxy *proxytest.Proxy, replication *proxytest.Link) {
 	t.Helper()
-	pg = pgtest.StartPair(t, pgtest.Async, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
+	pg = pgtest.StartPair(t, pgtest.PairConfig{Upstream: func(primary *pgtest.Node) containertest.Upstream {
 		proxy = proxytest.Start(t, primary.Network(), proxytest.Links(3))
 		replication = proxy.Link(t, "replication", primary)
-		return replication.Addr()
-	}))
+		return replication
+	}})
 	return pg, proxy, replication
 }
 
@@ -132,7 +132,7 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("clients pinned to the old address", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
-		pg := pgtest.StartPair(t, pgtest.Sync)
+		pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
 		proxy := proxytest.Start(t, pg.Primary.Network())
 		db := proxy.Link(t, "database", pg.Primary)
 		s := synchronousFailover(t, pg, db, startOrchestrator(t, proxy, pg.Primary, variant{})) // not through the link
@@ -149,7 +149,7 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
-			pg := pgtest.StartPair(t, pgtest.Sync)
+			pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
 			proxy := proxytest.Start(t, pg.Primary.Network())
 			db := proxy.Link(t, "database", pg.Primary)
 			app := startOrchestrator(t, proxy, db, variant{})

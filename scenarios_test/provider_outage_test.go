@@ -156,7 +156,7 @@ func TestProviderOutageSabotaged(t *testing.T) {
 // startWithProviderLink starts an orchestrator that reaches its provider through a link.
 func startWithProviderLink(t *testing.T, sabotage string) (*orchestrator, *proxytest.Link) {
 	t.Helper()
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	link := proxy.Link(t, "provider", place{"llm:8080", pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{sabotage: sabotage, latency: callLatency, env: map[string]string{

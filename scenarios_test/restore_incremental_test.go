@@ -4,14 +4,14 @@ import (
 	"testing"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/backuptest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
 )
 
 // PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
 func TestIncrementalRestore(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	b := startBackedUp(t, selected.backup, pgtest.NewBaseBackupRepository(t), containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental, pgtest.Incremental)
+	b := startBackedUp(t, selected.backup, backuptest.NewBaseBackupRepository(t), containertest.NewNetwork(t), backuptest.Full, backuptest.Incremental, backuptest.Incremental)
 	s := fullRestore(t, b)
 	s.ID += "/incremental"
 	s.Title += ", PostgreSQL's own incremental backups"

@@ -7,15 +7,15 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/drtest/backuptest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )
 
 // archiveLoss is how old acknowledged work is at most that is in no archive yet: the server counts
 // whole seconds, so that up to two pass, and it takes less than half a second to compress and store
 // a file of WAL.
-const archiveLoss = 2*pgtest.ArchiveInterval + 500*time.Millisecond
+const archiveLoss = 2*backuptest.ArchiveInterval + 500*time.Millisecond
 
 // The database is destroyed with all of its storage, while at least fifty workflows are in flight.
 // The operator restores the last full backup and all WAL of the archive on a spare machine,
@@ -35,7 +35,7 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 		Health:     b.app.Ready,
 		Fault:      b.primary.Destroy(),
 		Runbook:    b.runbook(),
-		Proofs:     b.proofs(pgtest.Full),
+		Proofs:     b.proofs(backuptest.Full),
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // as with a cut connection
 			// Detection, the steps of the restore, and a breaker that is half open every 300 ms,
@@ -54,11 +54,11 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 func TestFullRestore(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	repository, network := newVolume(t)
-	b := startBackedUp(t, selected.measured, repository, network, pgtest.Full)
+	b := startBackedUp(t, selected.measured, repository, network, backuptest.Full)
 	s := fullRestore(t, b)
 	// Only what has changed since is worth a backup of so much. The ratio is reported, and not
 	// judged: it is one of the machine's disk, too.
-	s.Proofs = append(b.proofs(pgtest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
+	s.Proofs = append(b.proofs(backuptest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
 		pace, err := b.spare.Pace(ctx)
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
@@ -73,21 +73,21 @@ func TestFullRestoreSabotaged(t *testing.T) {
 	t.Run("backup without its last file", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
 		requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
 	})
 	t.Run("incremental backup without its last file", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		repository := pgtest.NewBaseBackupRepository(t)
-		b := startBackedUp(t, selected.backup, repository, containertest.NewNetwork(t), pgtest.Full, pgtest.Incremental)
+		repository := backuptest.NewBaseBackupRepository(t)
+		b := startBackedUp(t, selected.backup, repository, containertest.NewNetwork(t), backuptest.Full, backuptest.Incremental)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
 		requireBroken(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
 	})
 	t.Run("archiving off", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		repository, network := newVolume(t)
-		b := startBackedUp(t, selected.backup, repository, network, pgtest.Full)
+		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		conn, err := b.primary.Connect(t.Context())
 		require.NoError(t, err)
 		for _, sql := range []string{"ALTER SYSTEM SET archive_command = 'true'", "SELECT pg_reload_conf()"} {

@@ -15,7 +15,7 @@ import (
 // strictly better: work that a crash has to pay again is not repeated.
 func TestShutdown(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	app := startOrchestrator(t, proxy, pg, variant{})
 	var graceful, abrupt *drtest.Report
@@ -71,7 +71,7 @@ func abruptShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 
 func TestShutdownSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPrimary(t)
+	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, pg.Network())
 	s := gracefulShutdown(t, startOrchestrator(t, proxy, pg, variant{sabotage: "exit-on-sigterm"}))
 	s.Deadline = 20 * time.Second

@@ -41,7 +41,7 @@ func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orches
 				_, err := host.Inject(ctx)
 				return err
 			}},
-			pg.Promote(),
+			pg.Replica.Promote(),
 			db.RouteTo(pg.Replica),
 		},
 		Objectives: []drtest.Objective{
@@ -101,11 +101,11 @@ func startSilentStandby(t *testing.T, sabotage string) drtest.Scenario {
 	t.Helper()
 	var proxy *proxytest.Proxy
 	var replication *proxytest.Link
-	pg := pgtest.StartPair(t, pgtest.Sync, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync, Upstream: func(primary *pgtest.Node) containertest.Upstream {
 		proxy = proxytest.Start(t, primary.Network(), proxytest.Links(3))
 		replication = proxy.Link(t, "replication", primary)
-		return replication.Addr()
-	}))
+		return replication
+	}})
 	db := proxy.Link(t, "database", pg.Primary)
 	late := variant{sabotage: sabotage, env: map[string]string{"BREAKER_FAILURES": "60"}}
 	return silentStandby(pg, replication, db, startOrchestrator(t, proxy, db, late))

@@ -6,7 +6,8 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
+	"github.com/drtest/suite/drtest/splitbraintest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,7 +17,7 @@ import (
 // that was acknowledged on either side is lost.
 func TestSplitBrain(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncQuorum, pgtest.Failsafe(), pgtest.StoreOfThree())
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3})
 	drtest.Run(t, splitBrain(t, c))
 }
 
@@ -43,21 +44,21 @@ func TestSplitBrainSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("asynchronous, agent hangs", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		c := startClustered(t, pgtest.Async)
+		c := startClustered(t, patronitest.Config{})
 		report, log := playLoss(t, c, "agent", c.leader.HangAgent())
 		requireFailed(t, report, "one writable node", `^two nodes accepted writes at once for \d`)
 		require.Greater(t, log.Dual().Lo, time.Second, "certainly at once")
 	})
 	t.Run("asynchronous, node frozen, patient client", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		c := startWithWriters(t, pgtest.Async, time.Minute)
+		c := startWithPatience(t, patronitest.Config{}, time.Minute)
 		playLoss(t, c, "pause", c.leader.Pause())
 	})
 }
 
 // playLoss plays a fault that ends when another member has long taken over, and demands that acked
 // writes are lost and proved to be.
-func playLoss(t *testing.T, c *clustered, id string, fault drtest.Fault) (*drtest.Report, *pgtest.WriteLog) {
+func playLoss(t *testing.T, c *clustered, id string, fault drtest.Fault) (*drtest.Report, *splitbraintest.WriteLog) {
 	t.Helper()
 	s := c.scenario("Split brain", fault)
 	s.ID = "DR-NET-002/" + id
@@ -74,7 +75,7 @@ func playLoss(t *testing.T, c *clustered, id string, fault drtest.Fault) (*drtes
 
 // requireLostAsProved demands that the WAL of the old leader tells of exactly the acked writes that
 // the new one lacks.
-func requireLostAsProved(t *testing.T, c *clustered, report *drtest.Report, log *pgtest.WriteLog) {
+func requireLostAsProved(t *testing.T, c *clustered, report *drtest.Report, log *splitbraintest.WriteLog) {
 	t.Helper()
 	survivor, err := c.Leader(t.Context())
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -14,7 +14,7 @@ import (
 // other standby, and go on: no acknowledged commit is ever on one node only.
 func TestStandbyLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.Sync)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync})
 	drtest.Run(t, standbyLoss(t, c))
 }
 
@@ -46,7 +46,7 @@ func standbyObjectives(rto time.Duration) []drtest.Objective {
 }
 
 // standbysLoss is the loss of all standbys.
-func standbysLoss(c *clustered, title, id string, loss func(*pgtest.Member) drtest.Fault) drtest.Scenario {
+func standbysLoss(c *clustered, title, id string, loss func(*patronitest.Member) drtest.Fault) drtest.Scenario {
 	var all []drtest.Fault
 	for _, m := range c.Others(c.leader) {
 		all = append(all, loss(m))
@@ -60,12 +60,12 @@ func standbysLoss(c *clustered, title, id string, loss func(*pgtest.Member) drte
 // Nothing is lost, as long as it lives.
 func TestStandbysLossBestEffort(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncBestEffort)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncBestEffort})
 	drtest.Run(t, standbysLossBestEffort(t, c))
 }
 
 func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
-	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort", func(m *pgtest.Member) drtest.Fault { return m.Isolate() })
+	s := standbysLoss(c, "All standbys lost, best effort", "DR-DB-006/best-effort", func(m *patronitest.Member) drtest.Fault { return m.Isolate() })
 	s.Model = standbyModel(c)
 	s.Objectives = standbyObjectives(s.Model.RTO().Hi)
 	return s
@@ -75,12 +75,12 @@ func standbysLossBestEffort(_ *testing.T, c *clustered) drtest.Scenario {
 // the operator has started a standby again.
 func TestStandbysLossStrict(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.Sync)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync})
 	drtest.Run(t, standbysLossStrict(t, c))
 }
 
 func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
-	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *pgtest.Member) drtest.Fault { return m.Kill() })
+	s := standbysLoss(c, "All standbys lost, strict", "DR-DB-006/strict", func(m *patronitest.Member) drtest.Fault { return m.Kill() })
 	s.Runbook = []drtest.Step{c.Others(c.leader)[0].Resume()}
 	// Detection by timeouts within 3 s, the start of an agent and its server 5 s, two rounds until
 	// the leader names it, a second for clients to come back, and a margin for a busy machine.
@@ -90,7 +90,7 @@ func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 
 func TestStandbysLossSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	s := standbysLossBestEffort(t, startClustered(t, pgtest.Sync)) // strict, and nobody starts a standby
+	s := standbysLossBestEffort(t, startClustered(t, patronitest.Config{Replication: patronitest.Sync})) // strict, and nobody starts a standby
 	s.Deadline = 45 * time.Second
 	requireFailure(t, s, "RTO", "never served again")
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
-	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/drtest/patronitest"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -16,7 +16,7 @@ import (
 // has all that it wrote takes over at once.
 func TestSwitchover(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, pgtest.SyncQuorum)
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum})
 	drtest.Run(t, plannedSwitchover(t, c))
 }
 

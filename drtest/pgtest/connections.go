@@ -22,8 +22,9 @@ type connections struct {
 	idle []*pgx.Conn
 }
 
-// newNode returns the node of a service that runs as long as t.
-func newNode(t testing.TB, s *containertest.Service) *Node {
+// NewNode returns the node of a service that runs as long as t, and whose container is that of a
+// server: see [Config.Container].
+func NewNode(t testing.TB, s *containertest.Service) *Node {
 	n := &Node{service: s}
 	t.Cleanup(func() {
 		for conn := n.idle.take(); conn != nil; conn = n.idle.take() {
@@ -69,8 +70,8 @@ func (n *Node) connection(ctx context.Context) (*pgx.Conn, error) {
 	return n.Connect(ctx)
 }
 
-// exec runs a statement on the node.
-func (n *Node) exec(ctx context.Context, sql string) error {
+// Exec runs SQL on the node, in the database app, as the superuser.
+func (n *Node) Exec(ctx context.Context, sql string) error {
 	conn, err := n.connection(ctx)
 	if err != nil {
 		return err
@@ -82,8 +83,8 @@ func (n *Node) exec(ctx context.Context, sql string) error {
 	return nil
 }
 
-// text returns what a query says, which is one value.
-func (n *Node) text(ctx context.Context, sql string) (string, error) {
+// Text returns what a query on the node says, which is one value: a text.
+func (n *Node) Text(ctx context.Context, sql string) (string, error) {
 	conn, err := n.connection(ctx)
 	if err != nil {
 		return "", err

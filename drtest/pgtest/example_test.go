@@ -11,24 +11,11 @@ import (
 func ExampleStartPair() {
 	var t *testing.T // that of the test
 
-	pg := pgtest.StartPair(t, pgtest.Sync)
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
 
 	_ = drtest.Scenario{
 		Fault:   pg.Primary.Kill(),
-		Runbook: []drtest.Step{pg.Promote()},
+		Runbook: []drtest.Step{pg.Replica.Promote()},
 		Proofs:  []drtest.Proof{pgtest.CommitsWait(pg.Primary, "app")},
 	}
-}
-
-// A cluster that elects its primary by itself.
-func ExampleStartCluster() {
-	var t *testing.T // that of the test
-
-	c := pgtest.StartCluster(t, pgtest.SyncQuorum)
-	leader, err := c.Leader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	_ = drtest.Scenario{Fault: leader.Crash(), Stages: c.FailoverStages(leader, "app")}
 }

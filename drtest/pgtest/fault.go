@@ -11,8 +11,8 @@ import (
 )
 
 // Crash returns the death of the server by SIGKILL to its first process, the postmaster, which
-// takes all others along. The engine starts the container again, unless the node was started with
-// [NoRestart], and PostgreSQL recovers from its WAL. Clients see their connections closed, then
+// takes all others along. The engine starts the container again, unless its [Config] says
+// NoRestart, and PostgreSQL recovers from its WAL. Clients see their connections closed, then
 // connections refused, then the error 57P03 until recovery has ended. A container that is killed
 // leaves the page cache of its host alone, so the drill shows that acknowledged commits were
 // written, not that they were flushed. Heal does nothing. Confirm adds the line in which the
@@ -44,7 +44,7 @@ func (n *Node) Kill() drtest.Fault { return n.answering(n.service.Kill()) }
 
 // Destroy returns the loss of the node with its data: the engine kills the container and removes it
 // with all its files. Clients see what they see after [Node.Kill]. What is left is what the node's
-// [Repository] has, if it has one. Heal does nothing.
+// [Archive] has, if it has one. Heal does nothing.
 func (n *Node) Destroy() drtest.Fault { return n.answering(n.service.Destroy()) }
 
 // askEvery is the pause between two questions to a server that is about to die.

@@ -36,9 +36,9 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-func TestSettingLine(t *testing.T) {
-	got := setting("archive_command", `cp "%p" 'C:\wal'`)
-	if diff := cmp.Diff(`archive_command = 'cp "%p" ''C:\\wal'''`+"\n", got); diff != "" {
+func TestConf(t *testing.T) {
+	got := Conf(map[string]string{"fsync": "on", "archive_command": `cp "%p" 'C:\wal'`})
+	if diff := cmp.Diff(`archive_command = 'cp "%p" ''C:\\wal'''`+"\nfsync = 'on'\n", got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

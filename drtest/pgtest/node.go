@@ -9,12 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	home           = "/var/lib/postgresql" // has all that a node writes
-	port           = 5432
-	database       = "app"
-	connectTimeout = 5 * time.Second
-)
+const connectTimeout = 5 * time.Second
 
 // A Node is one PostgreSQL server in a container. Its data lasts as long as the container, across
 // restarts.
@@ -22,6 +17,9 @@ type Node struct {
 	service *containertest.Service
 	idle    connections
 }
+
+// Service returns the node's container, for the faults of any service.
+func (n *Node) Service() *containertest.Service { return n.service }
 
 // Name returns the node's name on its network.
 func (n *Node) Name() string { return n.service.Name() }
@@ -41,7 +39,7 @@ func (n *Node) DSN() string { return DSN(n.Addr()) }
 // DSN returns the connection string of a cluster that is reached at addr, such as the address of a
 // link. It names the superuser postgres, who needs no password, and the database app.
 func DSN(addr string) string {
-	return "postgres://postgres@" + addr + "/" + database + "?sslmode=disable"
+	return "postgres://postgres@" + addr + "/" + Database + "?sslmode=disable"
 }
 
 // Connect opens a connection from the test process to the database app, as superuser, at the

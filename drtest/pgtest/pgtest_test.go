@@ -18,7 +18,7 @@ import (
 
 func TestPrimary(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	node := pgtest.StartPrimary(t, pgtest.Setting("log_min_duration_statement", "250ms"))
+	node := pgtest.StartPrimary(t, pgtest.Config{Settings: map[string]string{"log_min_duration_statement": "250ms"}})
 	for setting, want := range map[string]string{
 		"data_checksums": "on", "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on",
 		"synchronous_standby_names": "", "log_min_duration_statement": "250ms",
@@ -45,7 +45,7 @@ func TestPrimary(t *testing.T) {
 
 func TestSyncFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPair(t, pgtest.Sync)
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
 	const identifier = "SELECT system_identifier FROM pg_control_system()"
 	require.Equal(t, read[int64](t, pg.Primary, identifier), read[int64](t, pg.Replica, identifier))
 	require.Equal(t, pg.Primary.Network(), pg.Replica.Network())
@@ -53,13 +53,13 @@ func TestSyncFailover(t *testing.T) {
 	write(t, pg.Primary, 1)
 	inject(t, pg.Primary.Kill())
 	start := time.Now()
-	require.NoError(t, pg.Promote().Do(t.Context()))
+	require.NoError(t, pg.Replica.Promote().Do(t.Context()))
 	t.Logf("promoted in %v", time.Since(start))
 	require.Equal(t, []int{1}, rows(t, pg.Replica), "acknowledged by the primary")
 	write(t, pg.Replica, 2)
 	const timeline = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 	require.Equal(t, "00000002", read[string](t, pg.Replica, timeline))
-	require.Error(t, pg.Promote().Do(t.Context()), "it is a primary already")
+	require.Error(t, pg.Replica.Promote().Do(t.Context()), "it is a primary already")
 
 	// A restart does not make it a replica again.
 	inject(t, pg.Replica.Crash())
@@ -71,7 +71,7 @@ func TestSyncFailover(t *testing.T) {
 
 func TestSyncWithoutReplica(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	pg := pgtest.StartPair(t, pgtest.Sync, pgtest.NoRestart())
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync, Config: pgtest.Config{NoRestart: true}})
 	inject(t, pg.Replica.Crash())
 	requireDead(t, pg.Replica)
 
@@ -86,10 +86,10 @@ func TestSyncWithoutReplica(t *testing.T) {
 func TestAsyncThroughLink(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	var asked *pgtest.Node
-	pg := pgtest.StartPair(t, pgtest.Async, pgtest.ReplicateThrough(func(primary *pgtest.Node) string {
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Upstream: func(primary *pgtest.Node) containertest.Upstream {
 		asked = primary
-		return primary.Addr()
-	}))
+		return primary
+	}})
 	require.Same(t, pg.Primary, asked)
 	require.Contains(t, read[string](t, pg.Replica, "SHOW primary_conninfo"), "host=primary port=5432")
 	write(t, pg.Primary, 1)
@@ -98,25 +98,33 @@ func TestAsyncThroughLink(t *testing.T) {
 	require.Equal(t, []int{1, 2}, rows(t, pg.Primary))
 }
 
-// TestBadSetting starts a server that cannot start, in a test process of its own, since that test
-// has to fail.
+// A server that cannot start says why, at once.
 func TestBadSetting(t *testing.T) {
-	containertest.Parallel(t, containertest.Light)
-	if os.Getenv("PGTEST_BAD_SETTING") != "" {
-		pgtest.StartPair(t, pgtest.Async, pgtest.Setting("wal_level", "none at all"))
-		return
+	out := failing(t, func() {
+		pgtest.StartPair(t, pgtest.PairConfig{Config: pgtest.Config{Settings: map[string]string{"wal_level": "none at all"}}})
+	})
+	require.Contains(t, out, `invalid value for parameter "wal_level": "none at all"`)
+}
+
+// failing runs what has to fail the test in a test process of its own, and returns what that printed.
+func failing(t *testing.T, run func()) string {
+	t.Helper()
+	if os.Getenv("PGTEST_FAILING") == t.Name() {
+		run()
+		t.SkipNow() // which is no failure
 	}
 	if testing.Short() {
 		t.Skip("needs a container engine")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBadSetting$", "-test.timeout=30s", "-test.parallel=1")
-	cmd.Env = append(os.Environ(), "PGTEST_BAD_SETTING=1", "TMPDIR="+t.TempDir()) // its evidence is no one else's
+	containertest.Parallel(t, containertest.Light)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=5m", "-test.parallel=1")
+	cmd.Env = append(os.Environ(), "PGTEST_FAILING="+t.Name(), "TMPDIR="+t.TempDir()) // its evidence is no one else's
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	t.Logf("failed in %v", time.Since(start))
 	require.Error(t, err, string(out))
-	require.Contains(t, string(out), `invalid value for parameter "wal_level": "none at all"`)
 	require.NotContains(t, string(out), "panic: test timed out")
+	return string(out)
 }
 
 // inject injects a fault and returns its receipt.

@@ -35,6 +35,12 @@ var rules = []struct {
 		"a service as a container knows nothing of what runs in it"},
 	{"drtest/pgtest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
 		"systems are wired by values, so that each can be used without the others"},
+	{"drtest/patronitest", []string{"drtest", "drtest/containertest", "drtest/pgtest", "internal/..."}, nil, nil,
+		"a cluster is made of servers, and needs no backups"},
+	{"drtest/backuptest", []string{"drtest", "drtest/containertest", "drtest/pgtest", "internal/..."}, nil, nil,
+		"backups are those of servers, whoever elects their primary"},
+	{"drtest/splitbraintest", []string{"drtest", "drtest/containertest", "drtest/pgtest", "internal/..."}, nil, nil,
+		"the instruments look at servers, whoever elects their primary"},
 	{"drtest/dnstest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
 		"systems are wired by values, so that each can be used without the others"},
 	{"drtest/proxytest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
@@ -55,7 +61,7 @@ var rules = []struct {
 		"what lies below must not know what lies above"},
 	{"fixtures", []string{"fixtures/..."}, nil, nil,
 		"a system under test must not know that it is tested"},
-	{"scenarios_test", []string{"drtest", "drtest/containertest", "drtest/dnstest", "drtest/pgtest", "drtest/proxytest", "fixtures/images"}, nil, nil,
+	{"scenarios_test", []string{"drtest", "drtest/backuptest", "drtest/containertest", "drtest/dnstest", "drtest/patronitest", "drtest/pgtest", "drtest/proxytest", "drtest/splitbraintest", "fixtures/images"}, nil, nil,
 		"scenarios use what every user of drtest can use, and fixtures only as images"},
 }
 

@@ -1,0 +1,84 @@
+package patronitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/drtest/pgtest"
+)
+
+// RegionAddrs returns the addresses of what [StartRegions] puts on a network: the first region is 0,
+// the second 1, the witness 2.
+func RegionAddrs(n int) []string {
+	addrs := []string{fmt.Sprintf("%s:%d", storeName(n), storePort), fmt.Sprintf("%s:%d", storeName(n), peerPort)}
+	if n < 2 {
+		addrs = append(addrs, fmt.Sprintf("%s:%d", memberName(n), pgtest.Port), fmt.Sprintf("%s:%d", memberName(n), agentPort))
+	}
+	return addrs
+}
+
+func memberName(n int) string { return fmt.Sprintf("node-%d", n+1) }
+
+// member describes a member of a cluster.
+func (c Config) member(t testing.TB, name, image, network string, stores int) containertest.Config {
+	t.Helper()
+	timing := c.timing(t)
+	var hosts []string
+	for i := range stores {
+		hosts = append(hosts, fmt.Sprintf("%s:%d", storeName(i), storePort))
+	}
+	seconds := func(d time.Duration) int { return int(d / time.Second) }
+	dcs := map[string]any{
+		"ttl":                     seconds(timing.TTL),
+		"loop_wait":               seconds(timing.LoopWait),
+		"retry_timeout":           seconds(timing.RetryTimeout),
+		"primary_start_timeout":   0, // a server that crashed is not started again in place
+		"primary_stop_timeout":    2,
+		"maximum_lag_on_failover": maximumLag,
+		"check_timeline":          true,
+		"failsafe_mode":           c.Failsafe,
+		"postgresql": map[string]any{
+			"use_pg_rewind": true,
+			"use_slots":     true,
+			"parameters":    map[string]any{"wal_keep_size": "256MB", "hba_file": "/etc/postgresql/pg_hba.conf"},
+		},
+	}
+	maps.Copy(dcs, c.Replication.settings())
+	agent, err := json.Marshal(map[string]any{
+		"scope":     scope,
+		"name":      name,
+		"etcd3":     map[string]any{"hosts": hosts},
+		"restapi":   map[string]any{"listen": fmt.Sprintf("0.0.0.0:%d", agentPort), "connect_address": fmt.Sprintf("%s:%d", name, agentPort)},
+		"bootstrap": map[string]any{"dcs": dcs},
+		"postgresql": map[string]any{
+			"listen":          fmt.Sprintf("0.0.0.0:%d", pgtest.Port),
+			"connect_address": fmt.Sprintf("%s:%d", name, pgtest.Port),
+			"data_dir":        pgtest.DataFolder,
+			"custom_conf":     "/etc/postgresql/postgresql.conf",
+			"pgpass":          pgtest.Home + "/pgpass",
+			"database":        pgtest.Database,
+			"basebackup":      map[string]any{"checkpoint": "fast"},
+			"authentication": map[string]any{
+				"superuser":   map[string]any{"username": "postgres"},
+				"replication": map[string]any{"username": "replicator"},
+				"rewind":      map[string]any{"username": "postgres"},
+			},
+		},
+		"watchdog": map[string]any{"mode": "off"}, // containers have none
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := pgtest.Config{Image: c.Image, Network: network, Settings: c.Settings}.Container(t, name)
+	config.Image = image
+	config.Cmd = []string{"patroni"}
+	config.Env["PGTEST_AGENT"], config.Env["PGTEST_STORE"] = string(agent), storeName(0)
+	config.ExtraPorts = []int{agentPort}
+	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead
+	config.Firewall = true
+	return config
+}
