@@ -34,7 +34,7 @@ func TestAnnouncements(t *testing.T) {
 		drtest.Run(t, drtest.Scenario{
 			ID: "DR-1/a", Workload: service, Fault: cut, HealAfter: 250 * time.Millisecond, Deadline: time.Minute,
 			Load:       drtest.Load{Every: 100 * time.Millisecond, Timeout: 5 * time.Second, Steady: 500 * time.Millisecond},
-			Objectives: []drtest.Objective{drtest.Check("nothing", func(*drtest.Ledger) error { return fmt.Errorf("as planned") })},
+			Objectives: []drtest.Objective{drtest.Check("nothing", func(*drtest.Ledger, drtest.Figures) error { return fmt.Errorf("as planned") })},
 		})
 		drtest.Untrusted(t, "for a test")
 		return

@@ -149,8 +149,8 @@ func (a Assertion) objective() (Objective, error) {
 		o = NoDuplicates()
 	case "repeated calls":
 		o = RepeatedCalls(count)
-	case "transparent":
-		o = Transparent()
+	case "no failed requests":
+		o = NoFailedRequests()
 	case reached:
 		o = Reached(a.Name, limit)
 	case check:

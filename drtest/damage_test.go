@@ -228,7 +228,7 @@ func TestForeignText(t *testing.T) {
 				return effect, err
 			}
 			sc.Proofs = []drtest.Proof{{Name: "fine", Examine: prove(hostile+long, nil)}, {Name: "foul", Examine: prove("", says)}}
-			sc.Objectives = append(sc.Objectives, drtest.Check("sane", func(*drtest.Ledger) error { return says }))
+			sc.Objectives = append(sc.Objectives, drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return says }))
 		})
 	})
 	if len(journal) > 500_000 || bytes.Contains(journal, []byte(`\u001b`)) {

@@ -192,7 +192,7 @@ func FuzzReadReport(f *testing.F) {
 			drtest.Event{Kind: drtest.StageReached, Interval: after, Note: "promoted"}, drtest.Event{Kind: drtest.ContainerStarted, Interval: after, Note: "app"})
 		l.Samples = append(l.Samples, drtest.Sample{Interval: after, Units: map[string]drtest.Progress{"op-08": {Done: 2, Attempt: 2, From: 1, Wrong: "late"}}})
 		l.Readings = []drtest.Reading{{At: 1}, {At: 2, Waited: 1, Full: 1}}
-	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.ErrorRate(0.1), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger) error { return nil })).WriteTo(&whole)
+	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.ErrorRate(0.1), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return nil })).WriteTo(&whole)
 	f.Add(whole.String())
 	records := unseal(whole.String())
 	if seal(records) != whole.String() {
@@ -206,7 +206,7 @@ func FuzzReadReport(f *testing.F) {
 		for _, journal := range []string{text, seal(text)} {
 			r, err := drtest.ReadReport(strings.NewReader(journal))
 			_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1),
-				drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.Transparent(), drtest.Reached("up", 1))
+				drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.NoFailedRequests(), drtest.Reached("up", 1))
 			again := r.Again()
 			told := r.Ledger.Timeline() + fmt.Sprint(again.Verdicts, r.Ledger.Drill.ID, r.Ledger.Drill.Title, r.Ledger.Drill.Fault, err)
 			for _, c := range strings.ReplaceAll(told, "\n", "") {

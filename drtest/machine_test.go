@@ -112,8 +112,8 @@ func TestUntrustedMachineExcusesNoLoss(t *testing.T) {
 	l.Survivors = append(l.Survivors[5:], l.Survivors[10]) // five are lost, one is held twice
 	l.Drill.Proofs = []string{"no second writer"}
 	l.Events = append(l.Events, drtest.Event{Kind: drtest.Refuted, Note: "no second writer", Evidence: "two writers"})
-	r := drtest.Judge(l, drtest.RPO(0), drtest.NoDuplicates(), drtest.Transparent(),
-		drtest.Check("breaker opened", func(*drtest.Ledger) error { return errors.New("never") }))
+	r := drtest.Judge(l, drtest.RPO(0), drtest.NoDuplicates(), drtest.NoFailedRequests(),
+		drtest.Check("breaker opened", func(*drtest.Ledger, drtest.Figures) error { return errors.New("never") }))
 	var got []string
 	for _, v := range r.Verdicts {
 		status, _, _ := strings.Cut(v.String(), ": got")
@@ -122,7 +122,7 @@ func TestUntrustedMachineExcusesNoLoss(t *testing.T) {
 	want := []string{
 		"RPO: fail: lost 5 of 50 acked (0s 100ms 200ms 300ms 400ms)",
 		"no duplicates: fail: 1 units are held more than once: 1s",
-		"transparent: untrusted: 60 of 110 requests failed after the fault: the machine did not keep up: some task waited for a processor 90 % of the time, the host of the virtual machine took 50 % of its processors, 30 of 61 requests left late, so that up to 6.005s of 6.005s may be its doing",
+		"no failed requests: untrusted: 60 of 110 requests failed after the fault: the machine did not keep up: some task waited for a processor 90 % of the time, the host of the virtual machine took 50 % of its processors, 30 of 61 requests left late, so that up to 6.005s of 6.005s may be its doing",
 		"breaker opened: fail: never",
 		"rejected stays rejected: pass: none of 0 rejected units is held",
 		"no second writer: fail: two writers",
@@ -352,10 +352,10 @@ func TestStallIsNoStrain(t *testing.T) {
 		stalled bool
 		want    []string
 	}{
-		{true, []string{"transparent: untrusted: no request was sent for 0.600s, in which an outage could hide",
+		{true, []string{"no failed requests: untrusted: no request was sent for 0.600s, in which an outage could hide",
 			"RTO: untrusted: no client saw an outage, so nothing was recovered from: no request was sent for 0.600s, in which an outage could hide; the limit allows 4s more than the configuration's worst case of 1s",
 			"model: untrusted: no client saw an outage, so nothing was recovered from: no request was sent for 0.600s, in which an outage could hide"}},
-		{false, []string{"transparent: pass: none of 50 requests failed, and the slowest answer took 0.005s, 0.005s before the fault",
+		{false, []string{"no failed requests: pass: none of 50 requests failed, and the slowest answer took 0.005s, 0.005s before the fault",
 			"RTO: inconclusive: no client saw an outage, so nothing was recovered from; the limit allows 4s more than the configuration's worst case of 1s",
 			"model: inconclusive: no client saw an outage, so nothing was recovered from"}},
 	} {
@@ -365,7 +365,7 @@ func TestStallIsNoStrain(t *testing.T) {
 			l.Ops = append(l.Ops[:25], l.Ops[30:]...) // 0.6 s without a request, of 3 s
 		}
 		var got []string
-		for _, v := range drtest.Judge(l, drtest.Transparent(), drtest.RTO(5*time.Second)).Verdicts {
+		for _, v := range drtest.Judge(l, drtest.NoFailedRequests(), drtest.RTO(5*time.Second)).Verdicts {
 			if v.Objective != "rejected stays rejected" {
 				got = append(got, v.String())
 			}

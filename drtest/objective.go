@@ -256,15 +256,15 @@ func RepeatedCalls(atMost int) Objective {
 	}}
 }
 
-// Transparent requires that no client sees the fault at all: none fails, none has its answer later
+// NoFailedRequests requires that no client sees the fault at all: none fails, none has its answer later
 // than [Load].Timeout, and answers do not become slow: of no hundred in a row more than one in
 // twenty takes longer than twice the slowest of the steady window, and Load.Every. Two of thirty
 // are slow by chance on an ordinary machine, so it takes as many as show that with a confidence of
 // 95 %. Requests that fail on a machine that does not keep up may have failed for that, so an
 // outage that is no longer than the machine's part is no failure then but untrusted. A time in
 // which no request was sent can hide an outage, so it does not pass.
-func Transparent() Objective {
-	return Objective{name: "transparent", judge: func(l *Ledger, f Figures) Verdict {
+func NoFailedRequests() Objective {
+	return Objective{name: "no failed requests", judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
 		window := since(FaultInjected)(l, Interval{Hi: Forever})
 		a := l.answers(fault)
@@ -393,19 +393,20 @@ func (l *Ledger) answers(fault Interval) (a answers) {
 // does not show the property either way.
 var ErrInconclusive = errors.New("inconclusive")
 
-// Check makes an objective of any property of the ledger: it fails with the error that property
-// returns, or is inconclusive if that wraps [ErrInconclusive], or if property panics.
-func Check(name string, property func(*Ledger) error) Objective {
+// Check makes an objective of any property of the ledger and of the figures that [Measure] makes of
+// it: it fails with the error that property returns, or is inconclusive if that wraps
+// [ErrInconclusive], or if property panics.
+func Check(name string, property func(*Ledger, Figures) error) Objective {
 	if property == nil {
 		return Objective{name: name, kind: check} // refused with the scenario
 	}
-	return Objective{name: name, kind: check, judge: func(l *Ledger, _ Figures) (v Verdict) {
+	return Objective{name: name, kind: check, judge: func(l *Ledger, f Figures) (v Verdict) {
 		defer func() { // the other verdicts stand
 			if with := recover(); with != nil {
 				v = Verdict{Why: fmt.Sprintf("it panicked: %v, at %s", with, origin())}
 			}
 		}()
-		err := property(l)
+		err := property(l, f)
 		if errors.Is(err, ErrInconclusive) {
 			return Verdict{Why: err.Error()}
 		}

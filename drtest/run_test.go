@@ -332,7 +332,7 @@ func TestRun(t *testing.T) {
 			sc.Workload = nameless{s.workload()}
 		}},
 		{reason: "a check panics", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Objectives = append(sc.Objectives, drtest.Check("cheap", func(l *drtest.Ledger) error {
+			sc.Objectives = append(sc.Objectives, drtest.Check("cheap", func(l *drtest.Ledger, f drtest.Figures) error {
 				if l.Bill.Cost > 0 {
 					return errors.New("it cost something")
 				}
@@ -381,17 +381,17 @@ func TestRun(t *testing.T) {
 		}},
 		{reason: "answers come too late", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Workload = slow{s, s.workload(), 900 * ms}
-			sc.Objectives = []drtest.Objective{drtest.Transparent()}
+			sc.Objectives = []drtest.Objective{drtest.NoFailedRequests()}
 		}},
 		{reason: "answers become slow", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Workload = slow{s, s.workload(), 390 * ms}
-			sc.Objectives = []drtest.Objective{drtest.Transparent()}
+			sc.Objectives = []drtest.Objective{drtest.NoFailedRequests()}
 			sc.HealAfter = 0
 		}},
 		{reason: "no fault", edit: func(_ *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.NoFault()
 			sc.HealAfter = 0
-			sc.Objectives = []drtest.Objective{drtest.Transparent(), drtest.RPO(0)}
+			sc.Objectives = []drtest.Objective{drtest.NoFailedRequests(), drtest.RPO(0)}
 		}},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
@@ -645,7 +645,7 @@ func TestRefusedScenarios(t *testing.T) {
 			s.Proofs = []drtest.Proof{{Name: "promoted", Examine: prove("", nil)}}
 		}},
 		{"scenario SYS has no Examine, or no Name of its own, in Proofs[0]", func(s *drtest.Scenario) {
-			s.Objectives = []drtest.Objective{drtest.Check("one history", func(*drtest.Ledger) error { return nil })}
+			s.Objectives = []drtest.Objective{drtest.Check("one history", func(*drtest.Ledger, drtest.Figures) error { return nil })}
 			s.Proofs = []drtest.Proof{{Name: "one history", Examine: prove("", nil)}}
 		}},
 		{"scenario SYS has no Name or Source in Model[0]", func(s *drtest.Scenario) { s.Model = drtest.Model{{Source: "ttl", Worst: 1}} }},
@@ -699,10 +699,10 @@ func TestRefusedScenarios(t *testing.T) {
 func TestNamesOfObjectives(t *testing.T) {
 	l := hand(2000*ms, modelled(0, time.Second))
 	all := drtest.Judge(l, drtest.RTO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.RPO(1),
-		drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.Transparent())
+		drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.NoFailedRequests())
 	for _, v := range all.Verdicts {
 		s := new(system).scenario()
-		s.Objectives = []drtest.Objective{drtest.Check("sane", func(*drtest.Ledger) error { return nil })}
+		s.Objectives = []drtest.Objective{drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return nil })}
 		s.Stages = []drtest.Stage{{Name: v.Objective, Reached: s.Health}}
 		if _, err := drtest.Play(t.Context(), s); err == nil || !strings.HasSuffix(err.Error(), "in Stages[0]") {
 			t.Errorf("a stage named %q: got %v", v.Objective, err)

@@ -333,7 +333,7 @@ type names map[string]bool
 func builtin() names {
 	taken := names{}
 	for _, name := range []string{"detection", "RTO", "outage", "heal lag", "RPO", "work RTO", "lost work", "all recovered",
-		"no duplicates", "repeated calls", "transparent", "error rate", "rejected stays rejected", "held stays held", "right results", "model"} {
+		"no duplicates", "repeated calls", "no failed requests", "error rate", "rejected stays rejected", "held stays held", "right results", "model"} {
 		taken.claim(name)
 	}
 	return taken

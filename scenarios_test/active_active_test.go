@@ -107,7 +107,7 @@ func (r *activeActive) startInstances(t *testing.T) {
 		})
 	}
 	services := containertest.StartAll(t, configs...)
-	front := proxytest.Start(t, r.networks[witness], proxytest.Reaching(r.networks[:witness]...), proxytest.Links(len(services)-1))
+	front := proxytest.Start(t, proxytest.Config{Network: r.networks[witness], Networks: r.networks[:witness], Links: len(services) - 1})
 	r.app = &instances{seen: map[string]drtest.Progress{}}
 	for i, s := range services[1:] {
 		r.app.each = append(r.app.each, &orchestrator{service: s, provider: services[0], front: front.Link(t, s.Name(), s), client: withoutKeepAlive, steps: calmSteps})

@@ -16,7 +16,7 @@ import (
 func TestApplicationCrash(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{})
 	drtest.Run(t, applicationCrash(t, app))
 }
@@ -59,7 +59,7 @@ func TestApplicationCrashSabotaged(t *testing.T) {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
 			pg := pgtest.StartPrimary(t, pgtest.Config{})
-			proxy := proxytest.Start(t, pg.Network())
+			proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 			s := applicationCrash(t, startOrchestrator(t, proxy, pg, variant{sabotage: c.sabotage}))
 			s.Deadline = neverBack
 			requireFailure(t, s, c.objective, c.reason)

@@ -47,7 +47,7 @@ func startBackedUp(t *testing.T, size int64, repository *backuptest.Repository, 
 	t.Helper()
 	b := &backedUp{repository: repository}
 	b.primary = pgtest.StartPrimary(t, pgtest.Config{Network: network, Archive: repository.Archive()})
-	proxy := proxytest.Start(t, network)
+	proxy := proxytest.Start(t, proxytest.Config{Network: network})
 	b.db = proxy.Link(t, "database", b.primary)
 	b.app = startOrchestrator(t, proxy, b.db, variant{latency: backedUpLatency})
 	b.app.steps = backedUpSteps
@@ -210,8 +210,8 @@ func (b *backedUp) long(steps int, load drtest.Load) {
 
 // affected demands that at least so many workflows were in flight.
 func affected(atLeast int) drtest.Objective {
-	return drtest.Check("affected", func(l *drtest.Ledger) error {
-		if n := len(drtest.Measure(l).Affected); n < atLeast {
+	return drtest.Check("affected", func(_ *drtest.Ledger, f drtest.Figures) error {
+		if n := len(f.Affected); n < atLeast {
 			return fmt.Errorf("%w: %d workflows were in flight at the fault, want at least %d", drtest.ErrInconclusive, n, atLeast)
 		}
 		return nil

@@ -79,7 +79,7 @@ func clockJump(app *instances, clock shiftedClock, by time.Duration) drtest.Scen
 		HealAfter: 5 * time.Second,
 		Watch:     10 * time.Second, // a lease that seems to have expired is revoked within a second
 		Objectives: []drtest.Objective{
-			drtest.Transparent(),
+			drtest.NoFailedRequests(),
 			drtest.RPO(0),
 			drtest.LostWork(0),
 			drtest.RepeatedCalls(0),

@@ -53,7 +53,7 @@ func startWithPatience(t testing.TB, cluster patronitest.Config, patience time.D
 // ones.
 func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {
 	t.Helper()
-	proxy := proxytest.Start(t, c.Members[0].Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: c.Members[0].Network()})
 	// A connection is tried at one member after the other: with two that are silent, a request must
 	// still be in time.
 	c.app = startOrchestrator(t, proxy, c.Members[0], variant{

@@ -15,7 +15,7 @@ import (
 func TestConnectionLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	db := proxy.Link(t, "database", pg)
 	app := startOrchestrator(t, proxy, db, variant{})
 	drtest.Run(t, connectionLoss(t, db, app))
@@ -62,7 +62,7 @@ func TestConnectionLossSabotaged(t *testing.T) {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
 			pg := pgtest.StartPrimary(t, pgtest.Config{})
-			proxy := proxytest.Start(t, pg.Network())
+			proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 			db := proxy.Link(t, "database", pg)
 			s := connectionLoss(t, db, startOrchestrator(t, proxy, db, variant{sabotage: c.sabotage}))
 			s.Deadline = neverBack

@@ -15,7 +15,7 @@ import (
 func TestNoFaultControl(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	db := proxy.Link(t, "database", pg)
 	app := startOrchestrator(t, proxy, db, variant{})
 	drtest.Run(t, drtest.Scenario{
@@ -26,7 +26,7 @@ func TestNoFaultControl(t *testing.T) {
 		Health:   app.Ready,
 		Fault:    drtest.NoFault(),
 		Objectives: []drtest.Objective{
-			drtest.Transparent(),
+			drtest.NoFailedRequests(),
 			drtest.RPO(0),
 			drtest.LostWork(0),
 			drtest.AllRecovered(20),

@@ -27,7 +27,7 @@ const scrubInterval = 200 * time.Millisecond
 func TestCorruptedJSON(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{env: frequentScrub()})
 	drtest.Run(t, corruptedJSON(t, pg, app))
 	requireLogged(t, app, "checkpoint is corrupt.*got number, want string")
@@ -48,7 +48,7 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 			// The scrub interval and the poll: 0.3 s, and a margin for a busy machine. A save that
 			// finds another state than it left may be faster.
 			drtest.Detection(time.Second),
-			drtest.Transparent(),
+			drtest.NoFailedRequests(),
 			drtest.RPO(0),
 			// Detection, two checkpoint intervals and a step of work again, and the next step: 1.6
 			// s, and a margin.
@@ -68,7 +68,7 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 func TestCorruptedJSONSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := corruptedJSON(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentScrub(), sabotage: "no-schema"}))
 	s.Deadline = neverBack
 	report := playSabotaged(t, s)

@@ -23,7 +23,7 @@ import (
 func TestCorruptedState(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints()})
 	drtest.Run(t, corruptedState(t, pg, app))
 	requireLogged(t, app, "checkpoint is corrupt.*checksum mismatch")
@@ -67,7 +67,7 @@ func frequentCheckpoints() map[string]string {
 func TestCorruptedStateSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints(), sabotage: "no-checksum"}))
 	s.Deadline, s.Watch = neverBack, 12*time.Second // that nothing is detected
 	report := playSabotaged(t, s)

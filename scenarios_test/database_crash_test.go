@@ -17,7 +17,7 @@ import (
 func TestDatabaseCrash(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{})
 	drtest.Run(t, databaseCrash(t, pg, app))
 }
@@ -65,7 +65,7 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
 			pg := pgtest.StartPrimary(t, c.server)
-			proxy := proxytest.Start(t, pg.Network())
+			proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 			app := startOrchestrator(t, proxy, pg, variant{})
 			checkpoint(t, pg) // or the tables themselves would be lost
 			s := databaseCrash(t, pg, app)

@@ -37,25 +37,26 @@ func dnsFailover(t testing.TB, pg *pgtest.Pair, db *dnstest.Record, app *orchest
 
 // startDNSFailover starts a pair, a record that leads to its primary and an orchestrator that knows
 // only that.
-func startDNSFailover(t testing.TB, opts ...dnstest.Option) drtest.Scenario {
+func startDNSFailover(t testing.TB, names dnstest.Config) drtest.Scenario {
 	t.Helper()
 	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
-	zone := dnstest.Start(t, pg.Primary.Network(), selected.ttl, opts...)
+	names.Network, names.TTL = pg.Primary.Network(), selected.ttl
+	zone := dnstest.Start(t, names)
 	db := zone.Record(t, "database", pg.Primary)
-	proxy := proxytest.Start(t, pg.Primary.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Primary.Network()})
 	return dnsFailover(t, pg, db, startOrchestrator(t, proxy, db, variant{resolver: zone.Resolver()}))
 }
 
 func TestDNSFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
-	drtest.Run(t, startDNSFailover(t))
+	drtest.Run(t, startDNSFailover(t, dnstest.Config{}))
 }
 
 func TestDNSFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("resolver ignores the TTL", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
-		s := startDNSFailover(t, dnstest.IgnoreTTL())
+		s := startDNSFailover(t, dnstest.Config{IgnoreTTL: true})
 		s.Deadline = neverBack
 		requireFailure(t, s, "RTO", "never served again")
 	})

@@ -22,7 +22,7 @@ import (
 func TestEarlyCrash(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints})
 	report := drtest.Run(t, earlyCrash(t, pg, app))
 	require.NotZero(t, report.Figures.LostWork.Hi, "a crash before the first checkpoint must cost work")
@@ -82,8 +82,7 @@ func noCheckpoints(pg *pgtest.Node) func(context.Context) (string, error) {
 // beganAgain demands that every unit in flight was executed a second time, from its beginning. One
 // that ended in the moment between the last look at it and the death was not in flight any more:
 // nobody goes on with a first attempt after it.
-func beganAgain(l *drtest.Ledger) error {
-	f := drtest.Measure(l)
+func beganAgain(l *drtest.Ledger, f drtest.Figures) error {
 	if !f.WorkKnown {
 		return fmt.Errorf("%w: %s", drtest.ErrInconclusive, f.WorkWhy)
 	}
@@ -128,14 +127,15 @@ func TestBeganAgainSabotaged(t *testing.T) {
 		{"ended before the death", drtest.Progress{Done: steps - 1, Attempt: 1}, drtest.Progress{Done: steps, Attempt: 1, Finished: true}, "none was executed again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := beganAgain(&drtest.Ledger{
+			l := &drtest.Ledger{
 				Drill:     drtest.Drill{ID: "HAND", Every: at(50), Timeout: time.Second, Steady: time.Second, Tracked: true},
 				Ops:       []drtest.Op{{ID: "a", End: at(10), Outcome: drtest.Acked}},
 				Events:    []drtest.Event{{Kind: drtest.FaultInjected, Interval: drtest.Interval{Lo: at(1000), Hi: at(1020)}, Receipt: "exit code 137"}},
 				Samples:   []drtest.Sample{sample(900, c.before), sample(3000, c.end)},
 				Survivors: []string{"a"},
 				Ended:     true,
-			})
+			}
+			err := beganAgain(l, drtest.Measure(l))
 			if c.want == "" {
 				require.NoError(t, err)
 			} else {
@@ -148,7 +148,7 @@ func TestBeganAgainSabotaged(t *testing.T) {
 func TestEarlyCrashSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := earlyCrash(t, pg, startOrchestrator(t, proxy, pg, variant{env: rareCheckpoints, sabotage: "ack-before-commit"}))
 	s.Deadline = 20 * time.Second
 	requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)

@@ -35,7 +35,7 @@ func startInstances(t testing.TB, sabotage string) *instances {
 // startInstancesOn starts them on a database that is there.
 func startInstancesOn(t testing.TB, pg *pgtest.Node, sabotage string) *instances {
 	t.Helper()
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	configs := []containertest.Config{{
 		Name:    "llm",
 		Image:   containertest.Build(t, fakeLLM()),

@@ -70,7 +70,7 @@ func lockedTable(pg *pgtest.Node, app *orchestrator, mode string) drtest.Scenari
 }
 
 // badThroughout demands that health, once it is bad, is not good again before the fault is healed.
-func badThroughout(l *drtest.Ledger) error {
+func badThroughout(l *drtest.Ledger, _ drtest.Figures) error {
 	healed, ok := l.Event(drtest.FaultHealed)
 	if !ok {
 		return fmt.Errorf("%w: the fault was not healed", drtest.ErrInconclusive)
@@ -93,7 +93,7 @@ func badThroughout(l *drtest.Ledger) error {
 func TestLockedTable(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{})
 	for _, mode := range []string{"ACCESS EXCLUSIVE", "SHARE"} {
 		t.Run(mode, func(t *testing.T) { drtest.Run(t, lockedTable(pg, app, mode)) })
@@ -103,7 +103,7 @@ func TestLockedTable(t *testing.T) {
 func TestLockedTableSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := lockedTable(pg, startOrchestrator(t, proxy, pg, variant{sabotage: "no-breaker"}), "ACCESS EXCLUSIVE")
 	requireFailure(t, s, "detection", "want at most 2.5s")
 }

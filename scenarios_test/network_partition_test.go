@@ -17,7 +17,7 @@ import (
 func TestNetworkPartition(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{firewall: true})
 	drtest.Run(t, networkPartition(t, pg, app))
 }
@@ -56,7 +56,7 @@ func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.S
 func TestNetworkPartitionSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := networkPartition(t, pg, startOrchestrator(t, proxy, pg, variant{firewall: true, sabotage: "no-timeouts"}))
 	s.Deadline = neverBack
 	// No statement ever fails, so there is nothing for the circuit breaker to count.

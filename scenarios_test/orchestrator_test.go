@@ -405,8 +405,7 @@ func verified(f drtest.Fault, evidence func(context.Context) (string, error)) dr
 // survivorsRecovered is what is left to demand where work may be lost: every other unit in flight
 // finishes.
 func survivorsRecovered() drtest.Objective {
-	return drtest.Check("survivors recovered", func(l *drtest.Ledger) error {
-		f := drtest.Measure(l)
+	return drtest.Check("survivors recovered", func(_ *drtest.Ledger, f drtest.Figures) error {
 		if !f.WorkKnown {
 			return fmt.Errorf("%w: %s", drtest.ErrInconclusive, f.WorkWhy)
 		}

@@ -21,7 +21,7 @@ import (
 func TestOutOfMemory(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, growing)
 	drtest.Run(t, outOfMemory(t, app))
 }
@@ -79,7 +79,7 @@ var growing = variant{faultBuild: true, memory: memoryLimit, unsupervised: true}
 // alertBeforeKill demands that the system gave lack of memory as the reason why it was not well,
 // while the fault was being injected, which ends with the kill. A process that was killed cannot
 // have said so, and the next one is started later.
-func alertBeforeKill(l *drtest.Ledger) error {
+func alertBeforeKill(l *drtest.Ledger, _ drtest.Figures) error {
 	fault, ok := l.Event(drtest.FaultInjected)
 	if !ok {
 		return fmt.Errorf("%w: no fault was injected", drtest.ErrInconclusive)
@@ -100,7 +100,7 @@ func TestOutOfMemorySabotaged(t *testing.T) {
 	t.Run("limit not raised", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
 		pg := pgtest.StartPrimary(t, pgtest.Config{})
-		proxy := proxytest.Start(t, pg.Network())
+		proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 		s := outOfMemory(t, startOrchestrator(t, proxy, pg, growing))
 		s.Runbook = s.Runbook[1:]
 		s.Deadline = neverBack
@@ -109,7 +109,7 @@ func TestOutOfMemorySabotaged(t *testing.T) {
 	t.Run("alert too late", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
 		pg := pgtest.StartPrimary(t, pgtest.Config{})
-		proxy := proxytest.Start(t, pg.Network())
+		proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 		v := growing
 		v.env = map[string]string{"MEMORY_ALERT_RATIO": "1"}
 		s := outOfMemory(t, startOrchestrator(t, proxy, pg, v))

@@ -19,7 +19,7 @@ import (
 func TestPanic(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{faultBuild: true, env: threeLives})
 	drtest.Run(t, workerPanic(t, app))
 }
@@ -84,7 +84,7 @@ func (o *orchestrator) panicked(ctx context.Context) (string, error) {
 func TestPanicSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := workerPanic(t, startOrchestrator(t, proxy, pg, variant{sabotage: "retry-for-ever", env: threeLives}))
 	s.Deadline = 45 * time.Second
 	requireFailure(t, s, "RTO", "never served again|not steady")

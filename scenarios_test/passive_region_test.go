@@ -43,7 +43,7 @@ type activePassive struct {
 
 // startActivePassive starts all of it: two regions and the world, each a network. Only WAN links
 // lead from one to another.
-func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
+func startActivePassive(t *testing.T, names dnstest.Config) *activePassive {
 	t.Helper()
 	world := containertest.NewNetwork(t)
 	r := &activePassive{}
@@ -52,7 +52,7 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	r.pg = pgtest.StartPair(t, pgtest.PairConfig{
 		Config: pgtest.Config{Network: r.active.network},
 		Upstream: func(primary *pgtest.Node) containertest.Upstream { // the replica is where the link is
-			wan = proxytest.Start(t, r.passive.network, proxytest.Reaching(r.active.network))
+			wan = proxytest.Start(t, proxytest.Config{Network: r.passive.network, Networks: []string{r.active.network}})
 			r.replication = wan.Link(t, "replication", primary)
 			inject(t, r.replication.Slow(wanLatency))
 			return r.replication
@@ -60,8 +60,8 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	})
 	r.startServices(t, world)
 	gates := []*proxytest.Proxy{
-		proxytest.Start(t, world, proxytest.Reaching(r.active.network)),
-		proxytest.Start(t, world, proxytest.Reaching(r.passive.network)),
+		proxytest.Start(t, proxytest.Config{Network: world, Networks: []string{r.active.network}}),
+		proxytest.Start(t, proxytest.Config{Network: world, Networks: []string{r.passive.network}}),
 	}
 	r.active.gate = gates[0].Link(t, "gate of the active region", r.first)
 	r.passive.gate = gates[1].Link(t, "gate of the passive region", r.second)
@@ -70,9 +70,10 @@ func startActivePassive(t *testing.T, opts ...dnstest.Option) *activePassive {
 	r.sight = wan.Link(t, "sight", r.first)
 	inject(t, r.sight.Slow(wanLatency))
 
-	zone := dnstest.Start(t, world, selected.ttl, opts...)
+	names.Network, names.TTL = world, selected.ttl
+	zone := dnstest.Start(t, names)
 	r.name = zone.Record(t, "service", r.active.gate)
-	r.app.front = proxytest.Start(t, world, proxytest.Asking(zone.Resolver())).Link(t, "clients", r.name)
+	r.app.front = proxytest.Start(t, proxytest.Config{Network: world, Resolver: zone.Resolver()}).Link(t, "clients", r.name)
 	r.observe(t, world)
 	return r
 }
@@ -237,27 +238,27 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 
 func TestActivePassiveFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	drtest.Run(t, activePassiveFailover(t, startActivePassive(t)))
+	drtest.Run(t, activePassiveFailover(t, startActivePassive(t, dnstest.Config{})))
 }
 
 func TestActivePassiveFailoverSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("resolver ignores the TTL", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		s := activePassiveFailover(t, startActivePassive(t, dnstest.IgnoreTTL()))
+		s := activePassiveFailover(t, startActivePassive(t, dnstest.Config{IgnoreTTL: true}))
 		s.Deadline = neverBack
 		requireFailure(t, s, "RTO", "never served again")
 	})
 	t.Run("passive region does not replicate", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		r := startActivePassive(t)
+		r := startActivePassive(t, dnstest.Config{})
 		inject(t, r.replication.Cut()) // nobody watches it
 		s := activePassiveFailover(t, r)
 		requireFailure(t, s, "RPO", `lost \d+ of \d+ acked`)
 	})
 	t.Run("only the way between the regions is cut", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		r := startActivePassive(t)
+		r := startActivePassive(t, dnstest.Config{})
 		inject(t, r.sight.Cut())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

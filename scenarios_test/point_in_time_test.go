@@ -133,7 +133,7 @@ func (b *backedUp) endsBeforeDeploy(ctx context.Context) (string, error) {
 
 // keptBefore demands that everything acknowledged before the target is held.
 func (b *backedUp) keptBefore() drtest.Objective {
-	return drtest.Check("kept before the target", func(l *drtest.Ledger) error {
+	return drtest.Check("kept before the target", func(l *drtest.Ledger, _ drtest.Figures) error {
 		if l.Survivors == nil {
 			return fmt.Errorf("%w: survivors are not known", drtest.ErrInconclusive)
 		}

@@ -104,7 +104,7 @@ func goneSilent(ctx context.Context, n *pgtest.Node) error {
 func TestPrimaryFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
-	proxy := proxytest.Start(t, pg.Primary.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Primary.Network()})
 	db := proxy.Link(t, "database", pg.Primary)
 	drtest.Run(t, synchronousFailover(t, pg, db, startOrchestrator(t, proxy, db, variant{})))
 }
@@ -121,7 +121,7 @@ func TestAsynchronousPrimaryFailover(t *testing.T) {
 func startAsynchronousPair(t *testing.T) (pg *pgtest.Pair, proxy *proxytest.Proxy, replication *proxytest.Link) {
 	t.Helper()
 	pg = pgtest.StartPair(t, pgtest.PairConfig{Upstream: func(primary *pgtest.Node) containertest.Upstream {
-		proxy = proxytest.Start(t, primary.Network(), proxytest.Links(3))
+		proxy = proxytest.Start(t, proxytest.Config{Network: primary.Network(), Links: 3})
 		replication = proxy.Link(t, "replication", primary)
 		return replication
 	}})
@@ -133,7 +133,7 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 	t.Run("clients pinned to the old address", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
 		pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
-		proxy := proxytest.Start(t, pg.Primary.Network())
+		proxy := proxytest.Start(t, proxytest.Config{Network: pg.Primary.Network()})
 		db := proxy.Link(t, "database", pg.Primary)
 		s := synchronousFailover(t, pg, db, startOrchestrator(t, proxy, pg.Primary, variant{})) // not through the link
 		s.Deadline = neverBack
@@ -150,7 +150,7 @@ func TestPrimaryFailoverSabotaged(t *testing.T) {
 		t.Run(c.sabotage, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
 			pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync})
-			proxy := proxytest.Start(t, pg.Primary.Network())
+			proxy := proxytest.Start(t, proxytest.Config{Network: pg.Primary.Network()})
 			db := proxy.Link(t, "database", pg.Primary)
 			app := startOrchestrator(t, proxy, db, variant{})
 			conn, err := pg.Primary.Connect(t.Context())

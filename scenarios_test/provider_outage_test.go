@@ -118,7 +118,7 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 		HealAfter:  way.hold,
 		Objectives: []drtest.Objective{
 			drtest.Detection(way.detection),
-			drtest.Transparent(), // work is accepted without the provider
+			drtest.NoFailedRequests(), // work is accepted without the provider
 			drtest.RPO(0),
 			drtest.LostWork(0), // the orchestrator keeps running
 			// One call after at most LLM_BACKOFF_MAX and an eighth, 2.25 s, and it is answered.
@@ -157,7 +157,7 @@ func TestProviderOutageSabotaged(t *testing.T) {
 func startWithProviderLink(t *testing.T, sabotage string) (*orchestrator, *proxytest.Link) {
 	t.Helper()
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	link := proxy.Link(t, "provider", place{"llm:8080", pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{sabotage: sabotage, latency: callLatency, env: map[string]string{
 		"LLM_URL":     "http://" + link.Addr(),
@@ -280,8 +280,7 @@ func (o *orchestrator) providerCalls(ctx context.Context) (ok, failed float64, e
 
 // underWayOnly allows for one repeated call of each workflow that was in flight, or being accepted,
 // at the fault: each makes one at a time.
-func underWayOnly(l *drtest.Ledger) error {
-	f := drtest.Measure(l)
+func underWayOnly(l *drtest.Ledger, f drtest.Figures) error {
 	fault, injected := l.Event(drtest.FaultInjected)
 	if f.Bill == nil || !f.WorkKnown || !injected {
 		return fmt.Errorf("%w: %s %s", drtest.ErrInconclusive, f.BillWhy, f.WorkWhy)
@@ -409,7 +408,7 @@ func (t traffic) receipt() drtest.Receipt {
 }
 
 // noStampede judges the provider's record of the calls that reached it.
-func noStampede(l *drtest.Ledger) error {
+func noStampede(l *drtest.Ledger, _ drtest.Figures) error {
 	var t traffic
 	for _, e := range l.Events {
 		if e.Kind == drtest.FaultConfirmed {

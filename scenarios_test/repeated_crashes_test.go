@@ -67,7 +67,7 @@ func TestInstanceCrashesSabotaged(t *testing.T) {
 
 // allFinished requires that all that was accepted, in the whole drill, is held and has finished
 // with its right result, and that it was enough at every moment.
-func allFinished(l *drtest.Ledger) error {
+func allFinished(l *drtest.Ledger, _ drtest.Figures) error {
 	if l.Survivors == nil {
 		return fmt.Errorf("%w: the survivors are not known", drtest.ErrInconclusive)
 	}
@@ -110,8 +110,7 @@ func allFinished(l *drtest.Ledger) error {
 // executedOnce allows for two repeated calls of each workflow that had to be resumed: the one under
 // way, and the one since the last checkpoint, since the interval of checkpoints is shorter than a
 // step. No more workflows can be resumed than are in flight at a kill.
-func executedOnce(l *drtest.Ledger) error {
-	f := drtest.Measure(l)
+func executedOnce(l *drtest.Ledger, f drtest.Figures) error {
 	if f.Bill == nil {
 		return fmt.Errorf("%w: %s", drtest.ErrInconclusive, f.BillWhy)
 	}

@@ -16,7 +16,7 @@ import (
 func TestShutdown(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	app := startOrchestrator(t, proxy, pg, variant{})
 	var graceful, abrupt *drtest.Report
 	t.Run("graceful", func(t *testing.T) { graceful = drtest.Run(t, gracefulShutdown(t, app)) })
@@ -72,7 +72,7 @@ func abruptShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 func TestShutdownSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
-	proxy := proxytest.Start(t, pg.Network())
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := gracefulShutdown(t, startOrchestrator(t, proxy, pg, variant{sabotage: "exit-on-sigterm"}))
 	s.Deadline = 20 * time.Second
 	// The calls in progress are made again, and so is what was done since the last checkpoint.

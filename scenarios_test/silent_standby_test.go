@@ -63,7 +63,7 @@ func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orches
 
 // nothingTakenBack demands that no workflow which clients saw finished was seen unfinished after
 // that, or is gone.
-func nothingTakenBack(l *drtest.Ledger) error {
+func nothingTakenBack(l *drtest.Ledger, _ drtest.Figures) error {
 	finished, back := map[string]bool{}, map[string]bool{}
 	for _, s := range l.Samples {
 		for id, p := range s.Units {
@@ -102,7 +102,7 @@ func startSilentStandby(t *testing.T, sabotage string) drtest.Scenario {
 	var proxy *proxytest.Proxy
 	var replication *proxytest.Link
 	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync, Upstream: func(primary *pgtest.Node) containertest.Upstream {
-		proxy = proxytest.Start(t, primary.Network(), proxytest.Links(3))
+		proxy = proxytest.Start(t, proxytest.Config{Network: primary.Network(), Links: 3})
 		replication = proxy.Link(t, "replication", primary)
 		return replication
 	}})

@@ -14,7 +14,7 @@ func ExampleStart() {
 	var t *testing.T                            // that of the test
 	var primary, standby *containertest.Service // or nodes of pgtest
 
-	zone := dnstest.Start(t, primary.Network(), 10*time.Second)
+	zone := dnstest.Start(t, dnstest.Config{Network: primary.Network(), TTL: 10 * time.Second})
 	db := zone.Record(t, "database", primary)
 	containertest.Start(t, containertest.Config{
 		Name: "app", Image: "example.com/app:1.2", Network: primary.Network(), Port: 8080, Resolver: zone.Resolver(),

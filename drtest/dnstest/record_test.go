@@ -16,7 +16,7 @@ func TestRecordTo(t *testing.T) {
 	const ttl = 4 * time.Second // so long that a change and some questions fit into it on a busy machine
 	network := containertest.NewNetwork(t)
 	s := services(t, network, "a", "b")
-	zone := dnstest.Start(t, network, ttl)
+	zone := dnstest.Start(t, dnstest.Config{Network: network, TTL: ttl})
 	record := zone.Record(t, "db", s[0])
 	c := containertest.Start(t, client(t, "client", network, zone.Resolver()))
 	before, after := requireResolves(t, c, "a"), requireResolves(t, c, "b")
@@ -50,7 +50,7 @@ func TestIgnoreTTL(t *testing.T) {
 	const ttl = time.Second
 	network := containertest.NewNetwork(t)
 	s := services(t, network, "a", "b")
-	zone := dnstest.Start(t, network, ttl, dnstest.IgnoreTTL())
+	zone := dnstest.Start(t, dnstest.Config{Network: network, TTL: ttl, IgnoreTTL: true})
 	record := zone.Record(t, "db", s[0])
 	c := containertest.Start(t, client(t, "client", network, zone.Resolver()))
 	before := requireResolves(t, c, "a")
@@ -64,7 +64,7 @@ func TestIgnoreTTL(t *testing.T) {
 func TestRecordMisuse(t *testing.T) {
 	network := containertest.NewNetwork(t)
 	s := services(t, network, "a")[0]
-	zone := dnstest.Start(t, network, time.Second)
+	zone := dnstest.Start(t, dnstest.Config{Network: network, TTL: time.Second})
 	for _, name := range []string{"", "db.main", "DB", "db main", "-db", "db\nsend"} {
 		require.Contains(t, fatal(t, func(t testing.TB) { zone.Record(t, name, s) }),
 			" is not one label of lower-case letters, digits and hyphens", "%q", name)

@@ -41,17 +41,18 @@ type Zone struct {
 	ttl       time.Duration
 }
 
-// An Option changes how a zone is started.
-type Option func(*options)
+// A Config describes a zone.
+type Config struct {
+	// Network is the network to join, from [containertest.NewNetwork]. Required.
+	Network string
+	// TTL is how long each record lives in the caches of resolvers: whole seconds, from one second to
+	// a day. Required.
+	TTL time.Duration
+	// IgnoreTTL has the resolver keep each answer for a day, whatever its TTL, as resolvers with a
+	// lower bound of their own and clients that ask only once do.
+	IgnoreTTL bool
 
-type options struct {
-	minTTL time.Duration
-}
-
-// IgnoreTTL has the resolver keep each answer for a day, whatever its TTL, as resolvers with a
-// lower bound of their own and clients that ask only once do.
-func IgnoreTTL() Option {
-	return func(o *options) { o.minTTL = maxTTL }
+	_ struct{} // keyed literals only, so that fields can be added
 }
 
 // Image returns the image of the zone's servers, for [containertest.Build]. The first test that
@@ -65,17 +66,15 @@ func Image(t testing.TB) containertest.Image {
 	return containertest.Image{Name: "drtest/dns", Files: sub}
 }
 
-// Start starts a zone on a network, from [containertest.NewNetwork], and returns when its resolver
-// answers from it. Each record lives ttl in the caches of resolvers: whole seconds, from one second
-// to a day. The zone ends with t.
-func Start(t testing.TB, network string, ttl time.Duration, opts ...Option) *Zone {
+// Start starts a zone and returns when its resolver answers from it. The zone ends with t.
+func Start(t testing.TB, c Config) *Zone {
 	t.Helper()
+	ttl, minTTL := c.TTL, time.Duration(0)
 	if ttl < time.Second || ttl > maxTTL || ttl%time.Second != 0 {
 		t.Fatalf("zone %s: a TTL of %v: want whole seconds, from 1s to %v", Domain, ttl, maxTTL)
 	}
-	var o options
-	for _, opt := range opts {
-		opt(&o)
+	if c.IgnoreTTL {
+		minTTL = maxTTL
 	}
 	image := containertest.Build(t, Image(t))
 	// Two zones may share a network, and their servers must not share a name.
@@ -86,7 +85,7 @@ func Start(t testing.TB, network string, ttl time.Duration, opts ...Option) *Zon
 			Name:    authority,
 			Image:   image,
 			Cmd:     []string{"/etc/drtest/authority.sh"},
-			Network: network,
+			Network: c.Network,
 			Env:     map[string]string{"DOMAIN": Domain, "TTL": seconds(ttl)},
 			Ready:   answers,
 		},
@@ -94,8 +93,8 @@ func Start(t testing.TB, network string, ttl time.Duration, opts ...Option) *Zon
 			Name:    "resolver" + suffix,
 			Image:   image,
 			Cmd:     []string{"/etc/drtest/resolver.sh"},
-			Network: network,
-			Env:     map[string]string{"DOMAIN": Domain, "AUTHORITY": authority, "MIN_TTL": seconds(o.minTTL)},
+			Network: c.Network,
+			Env:     map[string]string{"DOMAIN": Domain, "AUTHORITY": authority, "MIN_TTL": seconds(minTTL)},
 			Ready:   answers,
 		},
 	)

@@ -18,7 +18,7 @@ import (
 func TestResolver(t *testing.T) {
 	network := containertest.NewNetwork(t)
 	s := services(t, network, "a", "b")
-	zone := dnstest.Start(t, network, time.Second)
+	zone := dnstest.Start(t, dnstest.Config{Network: network, TTL: time.Second})
 	record := zone.Record(t, "db", s[0])
 	require.Equal(t, network, record.Network())
 	require.Equal(t, "db.dr.test:7777", record.Addr())
@@ -50,7 +50,7 @@ func TestTTL(t *testing.T) {
 	network := containertest.NewNetwork(t)
 	s := services(t, network, "a")[0]
 	for _, ttl := range []time.Duration{time.Second, 30 * time.Second, time.Minute, 24 * time.Hour} {
-		zone := dnstest.Start(t, network, ttl) // beside the others
+		zone := dnstest.Start(t, dnstest.Config{Network: network, TTL: ttl}) // beside the others
 		zone.Record(t, "db", s)
 		c := containertest.Start(t, client(t, "client"+strconv.Itoa(int(ttl.Seconds())), network, zone.Resolver()))
 		out, err := c.Exec(t.Context(), "kdig", "+noall", "+answer", "db.dr.test", "A")
@@ -67,6 +67,6 @@ func TestTTL(t *testing.T) {
 func TestStartMisuse(t *testing.T) {
 	for _, ttl := range []time.Duration{0, -time.Second, 500 * time.Millisecond, 1500 * time.Millisecond, 25 * time.Hour} {
 		require.Equal(t, "zone dr.test: a TTL of "+ttl.String()+": want whole seconds, from 1s to 24h0m0s",
-			fatal(t, func(t testing.TB) { dnstest.Start(t, "any", ttl) }))
+			fatal(t, func(t testing.TB) { dnstest.Start(t, dnstest.Config{Network: "any", TTL: ttl}) }))
 	}
 }

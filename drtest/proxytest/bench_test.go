@@ -10,7 +10,7 @@ import (
 // BenchmarkFault measures the injection of each fault of a link together with its healing.
 func BenchmarkFault(b *testing.B) {
 	s := services(b, "a", "b")
-	l := proxytest.Start(b, s[0].Network()).Link(b, "db", s[0])
+	l := proxytest.Start(b, proxytest.Config{Network: s[0].Network()}).Link(b, "db", s[0])
 	for _, f := range []drtest.Fault{l.Cut(), l.Blackhole(), l.Slow(silence)} {
 		b.Run(f.Name, func(b *testing.B) {
 			for b.Loop() {

@@ -15,7 +15,7 @@ func ExampleStart() {
 	var t *testing.T                    // that of the test
 	var database *containertest.Service // or a node of pgtest
 
-	db := proxytest.Start(t, database.Network()).Link(t, "database", database)
+	db := proxytest.Start(t, proxytest.Config{Network: database.Network()}).Link(t, "database", database)
 	containertest.Start(t, containertest.Config{
 		Name: "app", Image: "example.com/app:1.2", Network: database.Network(), Port: 8080,
 		Env: map[string]string{"DATABASE_URL": "postgres://" + db.Addr() + "/app"},

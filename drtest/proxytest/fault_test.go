@@ -11,7 +11,7 @@ import (
 
 func TestCut(t *testing.T) {
 	s := services(t, "a", "b")
-	l := proxytest.Start(t, s[0].Network()).Link(t, "db", s[0])
+	l := proxytest.Start(t, proxytest.Config{Network: s[0].Network()}).Link(t, "db", s[0])
 	host := l.HostAddr()
 	f := l.Cut()
 	require.Equal(t, "cut link db", f.Name)
@@ -42,7 +42,7 @@ func TestCut(t *testing.T) {
 
 func TestBlackhole(t *testing.T) {
 	s := services(t, "a")[0]
-	l := proxytest.Start(t, s.Network()).Link(t, "db", s)
+	l := proxytest.Start(t, proxytest.Config{Network: s.Network()}).Link(t, "db", s)
 	f := l.Blackhole()
 	require.Equal(t, "blackhole link db", f.Name)
 	for range 2 {
@@ -63,7 +63,7 @@ func TestBlackhole(t *testing.T) {
 
 func TestSlow(t *testing.T) {
 	s := services(t, "a")[0]
-	l := proxytest.Start(t, s.Network()).Link(t, "db", s)
+	l := proxytest.Start(t, proxytest.Config{Network: s.Network()}).Link(t, "db", s)
 	f := l.Slow(silence)
 	require.Equal(t, "slow by 200ms link db", f.Name)
 	for range 2 {
@@ -85,7 +85,7 @@ func TestSlow(t *testing.T) {
 // also what came about by halves.
 func TestFaultTwice(t *testing.T) {
 	s := services(t, "a")[0]
-	l := proxytest.Start(t, s.Network()).Link(t, "db", s)
+	l := proxytest.Start(t, proxytest.Config{Network: s.Network()}).Link(t, "db", s)
 	f := l.Blackhole()
 	require.NoError(t, f.Heal(t.Context()), "nothing to undo")
 	_, err := f.Inject(t.Context())

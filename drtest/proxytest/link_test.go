@@ -14,7 +14,7 @@ import (
 
 func TestLink(t *testing.T) {
 	s := services(t, "a", "b")
-	p := proxytest.Start(t, s[0].Network())
+	p := proxytest.Start(t, proxytest.Config{Network: s[0].Network()})
 	l := p.Link(t, "db", s[0])
 	require.Equal(t, s[0].Network(), l.Network())
 	require.Regexp(t, `^proxy-[a-z0-9]+:20001$`, l.Addr())
@@ -37,13 +37,13 @@ func TestLink(t *testing.T) {
 // A proxy that reaches another network leads from either to both; one that does not refuses to.
 func TestLinkAcrossNetworks(t *testing.T) {
 	here, there := services(t, "here")[0], services(t, "there")[0]
-	p := proxytest.Start(t, here.Network(), proxytest.Reaching(there.Network()))
+	p := proxytest.Start(t, proxytest.Config{Network: here.Network(), Networks: []string{there.Network()}})
 	l := p.Link(t, "out", there)
 	require.Equal(t, here.Network(), l.Network())
 	requireAnswer(t, dial(t, l), "there")
 	require.NoError(t, l.RouteTo(here).Do(t.Context()))
 	requireAnswer(t, dial(t, l), "here")
-	alone := proxytest.Start(t, here.Network()).Link(t, "in", here)
+	alone := proxytest.Start(t, proxytest.Config{Network: here.Network()}).Link(t, "in", here)
 	require.EqualError(t, alone.RouteTo(there).Do(t.Context()), "link in: route to there:7777: it is on another network")
 }
 
@@ -51,7 +51,7 @@ func TestLinkAcrossNetworks(t *testing.T) {
 // elsewhere.
 func TestLinkToVanishingNode(t *testing.T) {
 	s := services(t, "a", "b")
-	l := proxytest.Start(t, s[0].Network()).Link(t, "db", s[0])
+	l := proxytest.Start(t, proxytest.Config{Network: s[0].Network()}).Link(t, "db", s[0])
 	ctx, stop := context.WithCancel(t.Context())
 	errs := make(chan error, 4)
 	var clients sync.WaitGroup
@@ -87,7 +87,7 @@ func dead(t *testing.T, s *containertest.Service) {
 func TestLinkMisuse(t *testing.T) {
 	s := services(t, "a")[0]
 	elsewhere := services(t, "b")[0]
-	p := proxytest.Start(t, s.Network(), proxytest.Links(4))
+	p := proxytest.Start(t, proxytest.Config{Network: s.Network(), Links: 4})
 	require.Equal(t, "link db: route to b:7777: it is on another network", fatal(t, func(t testing.TB) { p.Link(t, "db", elsewhere) }))
 	l := p.Link(t, "db", s)
 	require.EqualError(t, l.RouteTo(elsewhere).Do(t.Context()), "link db: route to b:7777: it is on another network")

@@ -1,10 +1,11 @@
 // Package proxytest puts breakable links between services: TCP proxies, one [Toxiproxy] for all
-// links of a test, that can be cut, silenced, slowed and led elsewhere while clients use them.
+// links of a test, that can be cut, silenced, slowed and redirected while clients use them.
 //
 // [Toxiproxy]: https://github.com/Shopify/toxiproxy
 package proxytest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -37,29 +38,21 @@ const (
 	firstRelayPort = apiPort + 1
 )
 
-// An Option changes how a proxy is started.
-type Option func(*options)
+// A Config describes a proxy.
+type Config struct {
+	// Network is the network to join, from [containertest.NewNetwork]. Required.
+	Network string
+	// Links is the room for links. Their ports are published at the start, so that they never change,
+	// and each takes some 65 ms of a test. Zero: two.
+	Links int
+	// Networks are further networks to join, whose services the links can then be routed to: a way
+	// from one network to the others, and back, since the links can be used from each.
+	Networks []string
+	// Resolver is the DNS server that names with a dot are asked of, each time that a link opens a
+	// connection: see [containertest.Config]. Zero: the host's.
+	Resolver netip.Addr
 
-type options struct {
-	links    int
-	networks []string
-	resolver netip.Addr
-}
-
-// Links gives the proxy room for n links, at least one, instead of two. Their ports are published
-// at its start, so that they never change, and each takes some 65 ms of a test.
-func Links(n int) Option { return func(o *options) { o.links = n } }
-
-// Reaching has the proxy join further networks as well, whose services its links can then be routed
-// to: a way from one network to the others, and back, since the links can be used from each.
-func Reaching(networks ...string) Option {
-	return func(o *options) { o.networks = networks }
-}
-
-// Asking has the proxy ask a DNS server for names with a dot, each time that a link opens a
-// connection: see [containertest.Config.Resolver].
-func Asking(resolver netip.Addr) Option {
-	return func(o *options) { o.resolver = resolver }
+	_ struct{} // keyed literals only, so that fields can be added
 }
 
 // A Proxy is the container that carries the links of one test. It is never restarted.
@@ -72,16 +65,13 @@ type Proxy struct {
 	links   atomic.Int32
 }
 
-// Start starts a proxy on a network, from [containertest.NewNetwork]. It ends with t.
-func Start(t testing.TB, network string, opts ...Option) *Proxy {
+// Start starts a proxy. It ends with t.
+func Start(t testing.TB, of Config) *Proxy {
 	t.Helper()
-	o := options{links: defaultLinks}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	c := config(t, network, o.links)
-	c.Networks, c.Resolver = o.networks, o.resolver
-	for i := range o.links {
+	links := cmp.Or(of.Links, defaultLinks)
+	c := config(t, of.Network, links)
+	c.Networks, c.Resolver = of.Networks, of.Resolver
+	for i := range links {
 		c.ExtraPorts = append(c.ExtraPorts, firstLinkPort+i)
 	}
 	p := start(t, c)[0]

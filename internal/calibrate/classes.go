@@ -180,7 +180,7 @@ func noFault(r *rand.Rand) Plant {
 			}
 			return ""
 		}},
-		neverUnlessStopped("the fault is seen by clients, or may have been", s, drtest.Transparent()),
+		neverUnlessStopped("the fault is seen by clients, or may have been", s, drtest.NoFailedRequests()),
 		never("work is lost, or may have been", drtest.RPO(0), drtest.Fail, drtest.Inconclusive),
 	}}
 }

@@ -23,7 +23,7 @@ func stalled(r *rand.Rand) Plant {
 			return down(windows, at-(fault.Hi-s.InjectAfter))
 		})
 	}, Truths: func(*drtest.Ledger) []Truth { return []Truth{s.rto(windows[len(windows)-1].Hi)} }, Rules: []Rule{
-		never("no client saw the fault", drtest.Transparent(), drtest.Pass),
+		never("no client saw the fault", drtest.NoFailedRequests(), drtest.Pass),
 	}}
 }
 

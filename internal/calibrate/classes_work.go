@@ -272,7 +272,7 @@ func slowForEver(r *rand.Rand) Plant {
 		}
 		return fast
 	}
-	return Plant{Scenario: s.scenario(l), Rules: []Rule{never("no client saw the fault", drtest.Transparent(), drtest.Pass)}}
+	return Plant{Scenario: s.scenario(l), Rules: []Rule{never("no client saw the fault", drtest.NoFailedRequests(), drtest.Pass)}}
 }
 
 func deaf(r *rand.Rand) Plant {
@@ -289,7 +289,7 @@ func deaf(r *rand.Rand) Plant {
 	c := s.scenario(l)
 	c.Deadline = 10 * time.Second
 	return Plant{Scenario: c, Rules: []Rule{
-		never("no client saw the fault", drtest.Transparent(), drtest.Pass),
+		never("no client saw the fault", drtest.NoFailedRequests(), drtest.Pass),
 		never("clients were served again", drtest.RTO(long), drtest.Pass),
 	}}
 }

@@ -162,7 +162,7 @@ func TestCollectDamage(t *testing.T) {
 // A verdict that the journal itself does not bear counts for nothing, however whole the journal is.
 func TestCollectDisputedVerdicts(t *testing.T) {
 	late := func() *drtest.Report {
-		return judge(drill("DR-1", "late", "Database Failures", 2000, 4000), objectives{drtest.RTO(500 * ms), drtest.Check("sane", func(*drtest.Ledger) error { return nil })}, nil)
+		return judge(drill("DR-1", "late", "Database Failures", 2000, 4000), objectives{drtest.RTO(500 * ms), drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return nil })}, nil)
 	}
 	const claim = "its journal does not bear the verdict that it records "
 	for _, c := range []struct {

@@ -483,7 +483,7 @@ func hostile(nasty string) *Report {
 		l.Ops[i].ID, l.Ops[i].Err = nasty+l.Ops[i].ID, nasty
 	}
 	l.Broken = nasty
-	res := resultOf(judge(l, objectives{drtest.RTO(time.Second), drtest.Check(nasty, func(*drtest.Ledger) error { return fmt.Errorf("%s", nasty) })}, nil), nil)
+	res := resultOf(judge(l, objectives{drtest.RTO(time.Second), drtest.Check(nasty, func(*drtest.Ledger, drtest.Figures) error { return fmt.Errorf("%s", nasty) })}, nil), nil)
 	res.by(&test{id: id{nasty, nasty}})
 	res.Journal, res.First = Text(nasty), &First{Why: Text(nasty), Journal: Text(nasty)}
 	again := run()

@@ -145,7 +145,7 @@ func drills() []*drtest.Report {
 		judge(failover, append(strict, drtest.WorkRTO(5*time.Second), drtest.LostWork(time.Second), drtest.AllRecovered(2), drtest.RepeatedCalls(4), drtest.Reached("promoted", time.Second)), targets),
 		judge(async, strict, targets),
 		judge(coarse, objectives{drtest.Detection(100 * ms), drtest.HealLag(100 * ms), drtest.NoDuplicates(),
-			drtest.Check("breaker opened", func(*drtest.Ledger) error { return nil })}, rto),
+			drtest.Check("breaker opened", func(*drtest.Ledger, drtest.Figures) error { return nil })}, rto),
 		judge(down, strict, targets),
 		judge(broken, strict, nil),
 		judge(unharmed, strict, nil),

@@ -187,7 +187,7 @@ func TestLostIDsAreLimited(t *testing.T) {
 // them, and the strictest limit.
 func TestVerdictsOfOneName(t *testing.T) {
 	says := func(err error) drtest.Objective {
-		return drtest.Check("sane", func(*drtest.Ledger) error { return err })
+		return drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return err })
 	}
 	unknown := fmt.Errorf("%w: nobody looked", drtest.ErrInconclusive)
 	for _, c := range []struct {

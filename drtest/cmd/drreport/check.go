@@ -49,7 +49,7 @@ func (c command) check(args []string) (int, error) {
 	within("work-rto", "work in flight to be past its progress at the fault within", drtest.WorkRTO)
 	within("lost-work", "no unit in flight to be rolled back by more than", drtest.LostWork)
 	holds("no-duplicates", "that nothing is held twice", drtest.NoDuplicates)
-	holds("transparent", "that no client sees the fault", drtest.Transparent)
+	holds("no-failed-requests", "that no client sees the fault", drtest.NoFailedRequests)
 	counted("all-recovered", "`n` units in flight at the fault or more, and all to be recovered", drtest.AllRecovered)
 	counted("repeated-calls", "at most `n` paid calls to be repeats", drtest.RepeatedCalls)
 	fs.Func("error-rate", "allow this `share` of the requests to fail once service is back, such as 0.01", func(s string) error {
