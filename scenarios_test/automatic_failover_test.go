@@ -7,7 +7,6 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/patronitest"
-	"github.com/stretchr/testify/require"
 )
 
 // The server of the leader is killed. Its agent sees that within one round and gives up the lease,
@@ -82,12 +81,7 @@ func failoverObjectives(rto time.Duration) []drtest.Objective {
 
 func TestCrashFailoverSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := &clustered{Cluster: patronitest.StartCluster(t, patronitest.Config{Replication: patronitest.Sync})}
-	var err error
-	c.leader, err = c.Leader(t.Context())
-	require.NoError(t, err)
-	c.start(t, patience, c.leader.DSN()) // its clients know only the first leader
-	s := crashFailover(t, c)
+	s := crashFailover(t, startKnowingOneMember(t, patronitest.Config{Replication: patronitest.Sync}))
 	s.Deadline, s.Proofs = neverBack, nil
 	requireFailure(t, s, "RTO", "never served again")
 }

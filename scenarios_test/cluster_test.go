@@ -49,6 +49,16 @@ func startWithPatience(t testing.TB, cluster patronitest.Config, patience time.D
 	return c
 }
 
+// startKnowingOneMember starts one whose orchestrator knows only the member that leads at the start.
+func startKnowingOneMember(t testing.TB, cluster patronitest.Config) *clustered {
+	t.Helper()
+	c := &clustered{Cluster: patronitest.StartCluster(t, cluster)}
+	leader, err := c.Leader(t.Context())
+	require.NoError(t, err)
+	c.start(t, patience, leader.DSN())
+	return c
+}
+
 // start starts the clients of a cluster: the orchestrator, which knows it by dsn, and the pinned
 // ones.
 func (c *clustered) start(t testing.TB, patience time.Duration, dsn string) {

@@ -17,3 +17,11 @@ func TestIncrementalRestore(t *testing.T) {
 	s.Title += ", PostgreSQL's own incremental backups"
 	drtest.Run(t, s)
 }
+
+func TestIncrementalRestoreSabotaged(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	repository := backuptest.NewBaseBackupRepository(t)
+	b := startBackedUp(t, selected.backup, repository, containertest.NewNetwork(t), backuptest.Full, backuptest.Incremental)
+	inject(t, repository.LoseFile(b.spare.Node, b.backup))
+	requireBroken(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
+}

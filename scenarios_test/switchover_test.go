@@ -20,6 +20,13 @@ func TestSwitchover(t *testing.T) {
 	drtest.Run(t, plannedSwitchover(t, c))
 }
 
+func TestSwitchoverSabotaged(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	s := plannedSwitchover(t, startKnowingOneMember(t, patronitest.Config{Replication: patronitest.SyncQuorum}))
+	s.Deadline, s.Proofs = neverBack, nil
+	requireFailure(t, s, "RTO", "never served again")
+}
+
 func plannedSwitchover(_ *testing.T, c *clustered) drtest.Scenario {
 	s := c.scenario("Planned switchover under load", handover(c))
 	s.ID = "DR-DB-008"
