@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/announce"
 )
 
 // What every server has in common.
@@ -58,6 +59,7 @@ func (c Config) Container(t testing.TB, name string) containertest.Config {
 			if err != nil {
 				return err
 			}
+			announce.Tell(t, announce.System, "PostgreSQL "+conn.PgConn().ParameterStatus("server_version"))
 			return conn.Close(ctx)
 		},
 	}

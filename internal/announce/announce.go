@@ -17,6 +17,7 @@ const (
 	Line      = "drtest.line"      // a line of the harness's own, which is logged next
 	Journal   = "drtest.journal"   // the name of a journal that the test begins, in its artifact directory
 	Kept      = "drtest.kept"      // the SHA-256 of that journal as the test leaves it, a space, and its name
+	System    = "drtest.system"    // a part of what is tested, or of what that runs on, with its version
 	Untrusted = "drtest.untrusted" // why the failure of the test says nothing of the system
 )
 

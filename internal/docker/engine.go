@@ -32,6 +32,9 @@ type Engine struct {
 	// Provider makes containers. It is one for all: testcontainers' functions make one for each,
 	// which asks the engine what it is, and the engine runs three programs to answer.
 	Provider *testcontainers.DockerProvider
+	// Version is what the engine calls itself, such as
+	// "container engine 28.2.2 on Debian GNU/Linux 12, cgroup v2".
+	Version string
 	// Host is where the test process reaches ports that containers publish.
 	Host string
 	// PublishIP is the address of the engine's machine on which ports are published: loopback where
@@ -81,6 +84,7 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 	if err != nil {
 		return nil, noEngine(cli.DaemonHost(), err)
 	}
+	e.Version = fmt.Sprintf("container engine %s on %s, cgroup v%s", info.Info.ServerVersion, info.Info.OperatingSystem, info.Info.CgroupVersion)
 	if info.Info.CgroupVersion == "1" {
 		e.UsualShares = 1024
 	}

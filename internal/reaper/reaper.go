@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/images"
 	"github.com/moby/moby/api/types/container"
@@ -66,6 +67,7 @@ func Use(t testing.TB) *Reaper {
 		}
 		t.Fatal(err)
 	}
+	announce.Tell(t, announce.System, engine.Version)
 	r, err := acquire(engine)
 	if err != nil {
 		t.Fatal(err)

@@ -124,6 +124,11 @@ func collectRun(dir, part string) (*collected, error) {
 		c.results = slices.Concat(c.results, transcript.lost(part), transcript.rows(journals))
 		c.doubt()
 		c.notes, c.passed = transcript.notes(), transcript.passed()
+		if run != nil {
+			for _, system := range slices.Sorted(maps.Keys(transcript.systems)) {
+				run.Systems = append(run.Systems, Text(system))
+			}
+		}
 		failed = slices.ContainsFunc(transcript.order, (*test).bad)
 	}
 	c.assemble(part, transcript != nil, sum, failed)

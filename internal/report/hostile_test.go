@@ -488,7 +488,7 @@ func hostile(nasty string) *Report {
 	res.Journal, res.First = Text(nasty), &First{Why: Text(nasty), Journal: Text(nasty)}
 	again := run()
 	again.Command, again.Trouble = nasty, Text(nasty)
-	return newReport(&Run{When: began, Go: nasty, OS: nasty, Arch: nasty, CPUs: 2, Command: "go test -run '" + nasty + "'", Exit: new(1), Trouble: Text(nasty)}, again,
+	return newReport(&Run{When: began, Go: nasty, OS: nasty, Arch: nasty, CPUs: 2, Command: "go test -run '" + nasty + "'", Commit: Text(nasty), Systems: []Text{Text(nasty)}, Exit: new(1), Trouble: Text(nasty)}, again,
 		[]Result{res}, nasty, []Text{Text(nasty)})
 }
 

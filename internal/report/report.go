@@ -52,6 +52,11 @@ type Run struct {
 	Arch    string    `json:"arch"`
 	CPUs    int       `json:"cpus"`
 	Command string    `json:"command"`
+	// Commit is that of the code which was run, and says so when there are changes beside it. It is
+	// empty when git does not tell.
+	Commit Text `json:"commit,omitempty"`
+	// Systems are what was tested and what it ran on, with their versions, as the harness met them.
+	Systems []Text `json:"systems,omitempty"`
 	// Exit is the exit status of go test. It is nil when go test did not come to its own end.
 	Exit *int `json:"exit"`
 	// Trouble is what went wrong beside the tests: an interrupt, or what a go test that failed

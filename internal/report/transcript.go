@@ -26,6 +26,7 @@ type Transcript struct {
 	order    []*test
 	packages map[string][]*test
 	builds   map[string]*speech // what building said, by the id of the build
+	systems  map[string]bool    // what the harness met, with versions
 	journals map[string]*kept   // what tests say that they wrote, by the path below the directory of the run
 	owners   map[string]*test   // by artifact directory
 	beside   speech             // what is no event
@@ -36,7 +37,7 @@ type Transcript struct {
 // NewTranscript returns an empty transcript.
 func NewTranscript() *Transcript {
 	return &Transcript{tests: map[id]*test{}, packages: map[string][]*test{}, builds: map[string]*speech{},
-		journals: map[string]*kept{}, owners: map[string]*test{}}
+		systems: map[string]bool{}, journals: map[string]*kept{}, owners: map[string]*test{}}
 }
 
 // An id tells a test from all others of a run.
@@ -239,6 +240,8 @@ func (t *Transcript) told(now *test, key, value string) string {
 		if j := t.journals[now.directory+"/"+path.Base(name)]; j != nil && j.of == now {
 			j.sum = sum
 		}
+	case announce.System:
+		t.systems[fields(value)] = true
 	case announce.Untrusted:
 		now.untrusted, now.excuse = true, value
 	}

@@ -33,8 +33,14 @@ func TestMain(m *testing.M) {
 
 // fakeGo does what "go test -json" does with a package of one drill.
 func fakeGo(how string, args []string) int {
-	if args[0] == "env" {
+	switch args[0] {
+	case "env":
 		fmt.Println(os.Getenv("DRREPORT_FAKE_GOFLAGS"))
+		return 0
+	case "rev-parse": // these are of git
+		fmt.Println("0123456789ab")
+		return 0
+	case "status":
 		return 0
 	}
 	out := args[slices.Index(args, "-outputdir")+1]
@@ -66,6 +72,7 @@ func fakeGo(how string, args []string) int {
 		say(action, "")
 		fmt.Printf("{\"Action\":%q,\"Package\":\"p\"}\n", action)
 	}
+	attr("drtest.system", "PostgreSQL 17.6")
 	attr("drtest.journal", "DR-DB-001.ndjson")
 	attr("drtest.phase", "drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)")
 	say("output", "    a_test.go:4: drill DR-DB-001: +1.020s   fault: cut link (receipt: a dial is refused)\n")
@@ -253,7 +260,9 @@ report: OUT/RUN/report.md
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `"command": "DRTEST_PROFILE=production go test -json -count=1 -vet=off -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 1h0m0s -run TestLoss -skip 'Control$' ./scenarios_test"`
+			systems := map[bool]string{false: ",\n  \"systems\": [\n    \"PostgreSQL 17.6\"\n  ]"}[c.how == "refuse"] // which starts nothing
+			want := `"command": "DRTEST_PROFILE=production go test -json -count=1 -vet=off -artifacts -outputdir ` + filepath.Join(dir, "RUN") + ` -timeout 1h0m0s -run TestLoss -skip 'Control$' ./scenarios_test",
+  "commit": "0123456789ab"` + systems + ","
 			if !strings.Contains(stamp.ReplaceAllString(string(data), "RUN"), want) {
 				t.Errorf("report.json has no %s", want)
 			}

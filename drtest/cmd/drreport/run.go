@@ -123,7 +123,7 @@ func (c command) play(dir, part, out string, args []string) (*report.Report, err
 	shown[slices.Index(shown, into)] = filepath.Join(out, filepath.Base(dir), part)
 	about := report.Run{
 		When: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Command: strings.Join(quoted(append(settings(c.environ), shown...)), " "), Trouble: "it is running",
+		Command: strings.Join(quoted(append(settings(c.environ), shown...)), " "), Commit: report.Text(c.commit()), Trouble: "it is running",
 	}
 	if err := describe(into, about); err != nil { // for the report of a run that is killed
 		return nil, err
@@ -135,6 +135,19 @@ func (c command) play(dir, part, out string, args []string) (*report.Report, err
 		return nil, err
 	}
 	return report.Collect(dir)
+}
+
+// commit is that of the code in the working directory, or nothing where git does not tell.
+func (c command) commit() string {
+	hash, err := c.exec("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+	commit := strings.TrimSpace(string(hash))
+	if changes, err := c.exec("git", "status", "--porcelain").Output(); err != nil || len(changes) > 0 {
+		commit += ", and changes that are not committed"
+	}
+	return commit
 }
 
 // quoted returns the words of a command line as a shell takes them.
