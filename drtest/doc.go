@@ -110,9 +110,9 @@
 // watchdog looks at the clock a hundred times a second, and each gap of 35 ms or more is an event
 // of the ledger, a stall. A request that failed during one may have been answered in time: it does
 // not make the lower end of an interval later, nor the upper end earlier. A window without failures
-// counts by what was sent, and a time in which nothing was sent breaks it. [NoFailedRequests] does not
-// pass when no request was sent for more than two periods of the load, or 35 ms where that is more.
-// What is logged or written never holds up the load.
+// counts by what was sent, and a time in which nothing was sent breaks it. [NoFailedRequests] does
+// not pass when no request was sent for more than two periods of the load, or 35 ms where that is
+// more. What is logged or written never holds up the load.
 //
 // An outage that is shorter than [Load].Every, or than 35 ms, can fall between two requests, and
 // one that ends before [Load].Timeout can be waited out by each of them. Neither is seen: choose
@@ -138,9 +138,9 @@
 // step of the runbook or the end of the fault. It still fails when it misses the limit without all
 // that can have been the machine's doing: the time in which some task waited, was kept from a
 // processor, or stood still, and in which the engine was starting a container that the recovery
-// needs. [NoFailedRequests] is judged in the same way, by the length of the outage, and so is what a
-// drill did not get done by its deadline, or broke over: by the time before the fault where it did
-// not get that far, and by the time since, or since the last step, where it did. What the test
+// needs. [NoFailedRequests] is judged in the same way, by the length of the outage, and so is what
+// a drill did not get done by its deadline, or broke over: by the time before the fault where it
+// did not get that far, and by the time since, or since the last step, where it did. What the test
 // process may have slept through, such as a short outage or the failure of health, is untrusted as
 // well.
 //

@@ -256,9 +256,9 @@ func RepeatedCalls(atMost int) Objective {
 	}}
 }
 
-// NoFailedRequests requires that no client sees the fault at all: none fails, none has its answer later
-// than [Load].Timeout, and answers do not become slow: of no hundred in a row more than one in
-// twenty takes longer than twice the slowest of the steady window, and Load.Every. Two of thirty
+// NoFailedRequests requires that no client sees the fault at all: none fails, none has its answer
+// later than [Load].Timeout, and answers do not become slow: of no hundred in a row more than one
+// in twenty takes longer than twice the slowest of the steady window, and Load.Every. Two of thirty
 // are slow by chance on an ordinary machine, so it takes as many as show that with a confidence of
 // 95 %. Requests that fail on a machine that does not keep up may have failed for that, so an
 // outage that is no longer than the machine's part is no failure then but untrusted. A time in

@@ -49,7 +49,8 @@ func startWithPatience(t testing.TB, cluster patronitest.Config, patience time.D
 	return c
 }
 
-// startKnowingOneMember starts one whose orchestrator knows only the member that leads at the start.
+// startKnowingOneMember starts one whose orchestrator knows only the member that leads at the
+// start.
 func startKnowingOneMember(t testing.TB, cluster patronitest.Config) *clustered {
 	t.Helper()
 	c := &clustered{Cluster: patronitest.StartCluster(t, cluster)}

@@ -59,11 +59,11 @@ func TestFullRestore(t *testing.T) {
 	// Only what has changed since is worth a backup of so much. The ratio is reported, and not
 	// judged: it is one of the machine's disk, too.
 	s.Proofs = append(b.proofs(backuptest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
-		pace, err := b.spare.Pace(ctx)
+		throughput, err := b.spare.Benchmark(ctx)
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
 		}
-		return pace.String(), nil
+		return throughput.String(), nil
 	}})
 	drtest.Run(t, s)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An orchestrator that is told to leave and one that is killed both recover, and the graceful way is
-// strictly better: work that a crash has to pay again is not repeated.
+// An orchestrator that is told to leave and one that is killed both recover, and the graceful way
+// is strictly better: work that a crash has to pay again is not repeated.
 func TestShutdown(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})

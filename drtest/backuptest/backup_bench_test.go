@@ -9,8 +9,8 @@ import (
 
 // BenchmarkRestore measures the restore of a server whose full backup has 25 MB, compressed, and
 // compares its fetch with cp and one decompression of the same bytes, which are measured in turn
-// with it: see [backuptest.Pace]. The spares stay until the benchmark ends, so few iterations tell more
-// than many: -benchtime=5x.
+// with it: see [backuptest.Benchmark]. The spares stay until the benchmark ends, so few iterations
+// tell more than many: -benchtime=5x.
 func BenchmarkRestore(b *testing.B) {
 	for _, c := range []struct {
 		name       string
@@ -36,7 +36,7 @@ func BenchmarkRestore(b *testing.B) {
 						b.Fatal(step)
 					}
 				}
-				pace, err := spare.Pace(b.Context())
+				compared, err := spare.Benchmark(b.Context())
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -44,7 +44,7 @@ func BenchmarkRestore(b *testing.B) {
 				fetched += float64(restore.Size) / 1e6 / restore.Fetch.Seconds()
 				replayed += restore.Replay.Seconds()
 				verified += restore.Verify.Seconds()
-				ratio += pace.Ratio()
+				ratio += compared.Ratio()
 			}
 			n := float64(b.N)
 			b.ReportMetric(fetched/n, "fetch-MB/s")

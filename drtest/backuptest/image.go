@@ -14,8 +14,8 @@ import (
 var files embed.FS
 
 // Images returns the images of all that this package starts, for [containertest.Build]: that of
-// servers with a repository, upon Debian's PostgreSQL 17, and that of the object store. The first test
-// that needs one builds it otherwise, which takes a minute or more.
+// servers with a repository, upon Debian's PostgreSQL 17, and that of the object store. The first
+// test that needs one builds it otherwise, which takes a minute or more.
 func Images(t testing.TB) []containertest.Image {
 	t.Helper()
 	return []containertest.Image{image(pgtest.ServerImage(t, containertest.Image{})), objectsImage()}

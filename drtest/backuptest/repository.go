@@ -1,6 +1,6 @@
 // Package backuptest backs up PostgreSQL servers, archives their WAL and restores both on spare
-// machines, step by step, for the length of a test: with pgBackRest, in a volume or in an object store
-// with the protocol of S3, or with PostgreSQL's own tools alone.
+// machines, step by step, for the length of a test: with pgBackRest, in a volume or in an object
+// store with the protocol of S3, or with PostgreSQL's own tools alone.
 package backuptest
 
 import (
@@ -57,8 +57,8 @@ func NewRepository(t testing.TB) *Repository {
 	return &Repository{tool: pgBackRest{}, volume: containertest.NewVolume(t)}
 }
 
-// Archive returns what has a server archive its WAL to the repository from its first moment on, every
-// [ArchiveInterval] while it writes: it is for [pgtest.Config].
+// Archive returns what has a server archive its WAL to the repository from its first moment on,
+// every [ArchiveInterval] while it writes: it is for [pgtest.Config].
 func (r *Repository) Archive() *pgtest.Archive {
 	settings := map[string]string{
 		"archive_mode": "on", "archive_command": r.tool.archive(), "archive_timeout": fmt.Sprintf("%ds", ArchiveInterval/time.Second),

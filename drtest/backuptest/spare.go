@@ -41,8 +41,8 @@ type Restore struct {
 
 // A SpareConfig describes a spare. Its zero value is PostgreSQL 17 on a network of its own.
 type SpareConfig struct {
-	// Image, Network and Settings are those of [pgtest.Config]. The image must be that of the server
-	// that was backed up.
+	// Image, Network and Settings are those of [pgtest.Config]. The image must be that of the
+	// server that was backed up.
 	Image    containertest.Image
 	Network  string
 	Settings map[string]string

@@ -6,8 +6,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// StartAsStranger starts the container as somebody does who is no part of the drill, and returns when
-// the service is ready.
+// StartAsStranger starts the container as somebody does who is no part of the drill, and returns
+// when the service is ready.
 func StartAsStranger(ctx context.Context, s *Service) error {
 	if err := s.awaitEnd(ctx, s.id); err != nil {
 		return err

@@ -45,8 +45,8 @@ type Zone struct {
 type Config struct {
 	// Network is the network to join, from [containertest.NewNetwork]. Required.
 	Network string
-	// TTL is how long each record lives in the caches of resolvers: whole seconds, from one second to
-	// a day. Required.
+	// TTL is how long each record lives in the caches of resolvers: whole seconds, from one second
+	// to a day. Required.
 	TTL time.Duration
 	// IgnoreTTL has the resolver keep each answer for a day, whatever its TTL, as resolvers with a
 	// lower bound of their own and clients that ask only once do.

@@ -1,6 +1,6 @@
-// Package patronitest runs PostgreSQL clusters that elect their primary by themselves for the length
-// of a test: members with a Patroni agent each, and the etcd that is their store, in containers, with
-// the faults that either can suffer and the steps and stages of a failover.
+// Package patronitest runs PostgreSQL clusters that elect their primary by themselves for the
+// length of a test: members with a Patroni agent each, and the etcd that is their store, in
+// containers, with the faults that either can suffer and the steps and stages of a failover.
 package patronitest
 
 import (
@@ -88,8 +88,8 @@ func (c Config) start(t testing.TB, stores int, configs []containertest.Config) 
 	return cluster
 }
 
-// settle returns when the cluster is as its replication demands, by the store and by the agents' own word,
-// and has the table of marks.
+// settle returns when the cluster is as its replication demands, by the store and by the agents'
+// own word, and has the table of marks.
 func (c *Cluster) settle(ctx context.Context) error {
 	var woken time.Time
 	if err := wait.For(ctx, settleStep, func(ctx context.Context) error {
@@ -252,10 +252,10 @@ func (c *Cluster) switchover(ctx context.Context) error {
 	})
 }
 
-// Redundant says whether members, or all when none is named, are again what the cluster's replication
-// demands: one is the primary, the others stream on its timeline and show a row that was written
-// just now, and with synchronous replication the store names a standby that could take over. Its
-// answer is that of a stage: nil, or what is missing.
+// Redundant says whether members, or all when none is named, are again what the cluster's
+// replication demands: one is the primary, the others stream on its timeline and show a row that
+// was written just now, and with synchronous replication the store names a standby that could take
+// over. Its answer is that of a stage: nil, or what is missing.
 func (c *Cluster) Redundant(members ...*Member) func(context.Context) error {
 	if len(members) == 0 {
 		members = c.Members

@@ -37,8 +37,8 @@ type Config struct {
 
 // A RegionsConfig describes a cluster in two regions. Its other fields are those of [Config].
 type RegionsConfig struct {
-	// First and Second are the networks of the regions, and Witness is that of a third member of the
-	// store. Required.
+	// First and Second are the networks of the regions, and Witness is that of a third member of
+	// the store. Required.
 	First, Second, Witness string
 
 	Image       containertest.Image
@@ -57,10 +57,10 @@ const (
 	// Async acknowledges once the primary has flushed the commit. A failover loses what had not yet
 	// reached the new primary.
 	Async Replication = iota
-	// Sync acknowledges once the standby that the store names has flushed the commit as well. Without
-	// a standby the primary answers no writer. When the primary dies, that standby takes over, even
-	// when another is ahead, which must then be rewound before it can follow: a cluster of three
-	// acknowledges nothing until then.
+	// Sync acknowledges once the standby that the store names has flushed the commit as well.
+	// Without a standby the primary answers no writer. When the primary dies, that standby takes
+	// over, even when another is ahead, which must then be rewound before it can follow: a cluster
+	// of three acknowledges nothing until then.
 	Sync
 	// SyncBestEffort is Sync as long as the cluster has a standby, and Async without one.
 	SyncBestEffort
@@ -78,8 +78,8 @@ func (r Replication) settings() map[string]any {
 	return map[string]any{"synchronous_mode": synchronous, "synchronous_mode_strict": r == Sync || r == SyncQuorum}
 }
 
-// Timing is that of the agents, in whole seconds. Patroni's rules hold: LoopWait + 2*RetryTimeout <=
-// TTL, TTL at least 20 s, LoopWait 1 s, RetryTimeout 3 s.
+// Timing is that of the agents, in whole seconds. Patroni's rules hold: LoopWait + 2*RetryTimeout
+// <= TTL, TTL at least 20 s, LoopWait 1 s, RetryTimeout 3 s.
 type Timing struct {
 	TTL          time.Duration // of the leader's lease
 	LoopWait     time.Duration // between two rounds of an agent

@@ -11,8 +11,8 @@ import (
 	"github.com/drtest/suite/drtest/pgtest"
 )
 
-// RegionAddrs returns the addresses of what [StartRegions] puts on a network: the first region is 0,
-// the second 1, the witness 2.
+// RegionAddrs returns the addresses of what [StartRegions] puts on a network: the first region is
+// 0, the second 1, the witness 2.
 func RegionAddrs(n int) []string {
 	addrs := []string{fmt.Sprintf("%s:%d", storeName(n), storePort), fmt.Sprintf("%s:%d", storeName(n), peerPort)}
 	if n < 2 {

@@ -15,17 +15,18 @@ type Config struct {
 	// version, extensions, certificates. The harness builds its own layer on it, and the build says
 	// what is missing. It needs
 	//
-	//   - PostgreSQL 15 or later: the programs of the server and its clients, on PATH or in Debian's
-	//     /usr/lib/postgresql;
-	//   - a user postgres, a POSIX shell at /bin/sh, tar, grep, sed, and Perl for [Node.CorruptPage].
+	//   - PostgreSQL 15 or later: the programs of the server and its clients, on PATH or in
+	//     Debian's /usr/lib/postgresql;
+	//   - a user postgres, a POSIX shell at /bin/sh, tar, grep and sed, and Perl for
+	//     [Node.CorruptPage].
 	//
 	// Its entrypoint, its configuration files and its data are not used.
 	Image containertest.Image
-	// Network is the network to join, from [containertest.NewNetwork], so that the services around a
-	// server can start at the same time. The server's name must be free on it. Empty: a new one.
+	// Network is the network to join, from [containertest.NewNetwork], so that the services around
+	// a server can start at the same time. The server's name must be free on it. Empty: a new one.
 	Network string
-	// Settings are parameters of postgresql.conf, over the harness's own. A name or a value that the
-	// server does not take fails the test with the server's message.
+	// Settings are parameters of postgresql.conf, over the harness's own. A name or a value that
+	// the server does not take fails the test with the server's message.
 	Settings map[string]string
 	// InitSQL is run on the primary once it takes writes, in the database app, as the superuser:
 	// roles, extensions, a schema.
@@ -68,9 +69,9 @@ type PairConfig struct {
 	Config
 	Replication Replication
 	// Upstream is called once the primary is ready and returns what the replica reaches it by, such
-	// as a link that can be cut. The replica joins the upstream's network, which may be another one,
-	// as in another region. The nodes of the pair then start one after the other. Nil: the replica
-	// reaches the primary by its name, and both start at the same time.
+	// as a link that can be cut. The replica joins the upstream's network, which may be another
+	// one, as in another region. The nodes of the pair then start one after the other. Nil: the
+	// replica reaches the primary by its name, and both start at the same time.
 	Upstream func(primary *Node) containertest.Upstream
 }
 

@@ -12,8 +12,8 @@ import (
 var files embed.FS
 
 // ServerImage is what a server runs: the image that has PostgreSQL, or Debian's if that is the zero
-// value, and upon it a template of the data and the scripts that start a server. The first test that
-// needs it builds it, which takes a minute or more; [containertest.Build] does so before.
+// value, and upon it a template of the data and the scripts that start a server. The first test
+// that needs it builds it, which takes a minute or more; [containertest.Build] does so before.
 func ServerImage(t testing.TB, postgres containertest.Image) containertest.Image {
 	t.Helper()
 	if postgres.Name == "" {

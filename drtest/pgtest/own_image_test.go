@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A pair runs an image of the user's own: with an extension that only it has, TLS, a role and a schema.
+// A pair runs an image of the user's own: with an extension that only it has, TLS, a role and a
+// schema.
 func TestOwnImage(t *testing.T) {
 	containertest.Parallel(t, containertest.Light)
 	own := containertest.Image{

@@ -106,7 +106,8 @@ func TestBadSetting(t *testing.T) {
 	require.Contains(t, out, `invalid value for parameter "wal_level": "none at all"`)
 }
 
-// failing runs what has to fail the test in a test process of its own, and returns what that printed.
+// failing runs what has to fail the test in a test process of its own, and returns what that
+// printed.
 func failing(t *testing.T, run func()) string {
 	t.Helper()
 	if os.Getenv("PGTEST_FAILING") == t.Name() {

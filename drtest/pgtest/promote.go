@@ -13,8 +13,8 @@ const promoteTimeout = time.Minute
 
 // Promote makes a standby a primary and returns once it has committed a transaction on a new
 // timeline. All that it has received is replayed first. Nothing stops the old primary: whoever
-// promotes has to make sure that it is dead or cut off. It fails when the node is a primary already,
-// and after a minute.
+// promotes has to make sure that it is dead or cut off. It fails when the node is a primary
+// already, and after a minute.
 func (n *Node) Promote() drtest.Step {
 	return drtest.Step{Name: "promote " + n.Name(), Do: n.promote}
 }

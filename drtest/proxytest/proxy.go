@@ -42,8 +42,8 @@ const (
 type Config struct {
 	// Network is the network to join, from [containertest.NewNetwork]. Required.
 	Network string
-	// Links is the room for links. Their ports are published at the start, so that they never change,
-	// and each takes some 65 ms of a test. Zero: two.
+	// Links is the room for links. Their ports are published at the start, so that they never
+	// change, and each takes some 65 ms of a test. Zero: two.
 	Links int
 	// Networks are further networks to join, whose services the links can then be routed to: a way
 	// from one network to the others, and back, since the links can be used from each.

@@ -1,6 +1,6 @@
-// Package splitbraintest proves that a cluster has split its brain, or that it has not: a writer that
-// is pinned to each node measures which nodes accepted writes, and when, and the write-ahead log of an
-// old primary tells what it committed after the others had left it.
+// Package splitbraintest proves that a cluster has split its brain, or that it has not: a writer
+// that is pinned to each node measures which nodes accepted writes, and when, and the write-ahead
+// log of an old primary tells what it committed after the others had left it.
 package splitbraintest
 
 import (
@@ -58,8 +58,8 @@ type Config struct {
 }
 
 // StartWriters makes a table of its own in the database app, on whichever node accepts it, waits
-// until all nodes have it, and starts a writer for each node. The writers stop with t at the latest.
-// It fails t when the nodes do not all have the table within [containertest.StartTimeout].
+// until all nodes have it, and starts a writer for each node. The writers stop with t at the
+// latest. It fails t when the nodes do not all have the table within [containertest.StartTimeout].
 func StartWriters(t testing.TB, config Config) *Writers {
 	t.Helper()
 	patience := cmp.Or(config.Patience, time.Second)

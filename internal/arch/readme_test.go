@@ -25,8 +25,8 @@ type clients struct {
 func ready(context.Context, *containertest.Service) error { return nil }
 `
 
-// TestReadmeCompiles compiles the Go of the README as a part of the scenarios, where its reader would
-// put it.
+// TestReadmeCompiles compiles the Go of the README as a part of the scenarios, where its reader
+// would put it.
 func TestReadmeCompiles(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -103,7 +103,8 @@ func code(text string) string {
 // A row is one line of the table of a result.
 type row struct{ Metric, Target, Limit, Measured, Status string }
 
-// rows returns the table of a result. Outage and heal lag are left out where there is nothing to say.
+// rows returns the table of a result. Outage and heal lag are left out where there is nothing to
+// say.
 func rows(r Result) []row {
 	var rows []row
 	told := map[string]bool{} // by objective

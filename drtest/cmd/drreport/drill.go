@@ -18,8 +18,9 @@ import (
 )
 
 // drillPattern returns the pattern of go test for one drill. It is named by its test, such as
-// "TestShutdown" or "TestShutdown/graceful", or by the ID of its scenario, such as "DR-DB-003": then
-// it is all tests of the files that give a scenario this ID, or one that goes on after a slash.
+// "TestShutdown" or "TestShutdown/graceful", or by the ID of its scenario, such as "DR-DB-003":
+// then it is all tests of the files that give a scenario this ID, or one that goes on after a
+// slash.
 func (c command) drillPattern(name string, packages []string) (string, error) {
 	if strings.HasPrefix(name, "Test") {
 		var parts []string
@@ -80,8 +81,8 @@ func (c command) testFiles(packages []string) (files []string, err error) {
 	}
 }
 
-// drillsOf returns the IDs that a file gives to scenarios, each until its slash, and the names of its
-// tests.
+// drillsOf returns the IDs that a file gives to scenarios, each until its slash, and the names of
+// its tests.
 func drillsOf(file string) (ids, tests []string, err error) {
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 	if err != nil {
