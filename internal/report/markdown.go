@@ -156,8 +156,8 @@ func rows(r Result) []row {
 	if r.Affected != nil && *r.Affected > 0 {
 		recovered = share(*r.Recovered, *r.Affected)
 	}
-	add("Workflows Affected", "", count(r.Affected, r.Why["affected"]), "")
-	add("Workflows Recovered", "all recovered", recovered, "all")
+	add("Units Affected", "", count(r.Affected, r.Why["affected"]), "")
+	add("Units Recovered", "all recovered", recovered, "all")
 	add("Duplicates", "no duplicates", count(r.Duplicates, r.Why["lost"]), "none")
 	if r.Bill != nil || r.verdict("repeated calls", false) != nil {
 		repeated := "not measured: " + r.Why["bill"]
