@@ -14,8 +14,9 @@ import (
 )
 
 // NewBaseBackupRepository makes a repository in a Docker volume, which is removed with t, without
-// any tool but PostgreSQL's own: pg_basebackup makes backups, pg_verifybackup examines each one
-// that a restore needs, and pg_combinebackup puts them together. Nothing is compressed.
+// any tool but PostgreSQL's own, of version 17 or later: pg_basebackup makes backups,
+// pg_verifybackup examines each one that a restore needs, and pg_combinebackup puts them together.
+// Nothing is compressed.
 func NewBaseBackupRepository(t testing.TB) *Repository {
 	t.Helper()
 	return &Repository{tool: baseBackups{}, volume: containertest.NewVolume(t)}

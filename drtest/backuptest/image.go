@@ -21,7 +21,7 @@ func Images(t testing.TB) []containertest.Image {
 	return []containertest.Image{image(pgtest.ServerImage(t, containertest.Image{})), objectsImage()}
 }
 
-// image adds the tools of the backups to the image of a server, which must be one of Debian.
+// image adds the tools of the backups to the image of a server, which must be built on Debian.
 func image(server containertest.Image) containertest.Image {
 	return containertest.Image{Name: strings.TrimSuffix(server.Name, "-server") + "-backup", Files: folder("backup"), Base: &server}
 }

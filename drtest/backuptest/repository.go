@@ -58,7 +58,8 @@ func NewRepository(t testing.TB) *Repository {
 }
 
 // Archive returns what has a server archive its WAL to the repository from its first moment on,
-// every [ArchiveInterval] while it writes: it is for [pgtest.Config].
+// every [ArchiveInterval] while it writes: it is for [pgtest.Config]. An image of your own must be
+// built on Debian.
 func (r *Repository) Archive() *pgtest.Archive {
 	settings := map[string]string{
 		"archive_mode": "on", "archive_command": r.tool.archive(), "archive_timeout": fmt.Sprintf("%ds", ArchiveInterval/time.Second),

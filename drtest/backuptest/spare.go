@@ -41,11 +41,10 @@ type Restore struct {
 
 // A SpareConfig describes a spare. Its zero value is PostgreSQL 17 on a network of its own.
 type SpareConfig struct {
-	// Image, Network and Settings are those of [pgtest.Config]. The image must be that of the
-	// server that was backed up.
-	Image    containertest.Image
-	Network  string
-	Settings map[string]string
+	// Image and Network are those of [pgtest.Config]. The image must be that of the server that was
+	// backed up.
+	Image   containertest.Image
+	Network string
 
 	_ struct{} // keyed literals only, so that fields can be added
 }
@@ -54,7 +53,7 @@ type SpareConfig struct {
 // name spare, the next ones spare-2, spare-3... It fails t as [pgtest.StartPrimary] does.
 func StartSpare(t testing.TB, r *Repository, c SpareConfig) *Spare {
 	t.Helper()
-	server := pgtest.Config{Image: c.Image, Network: c.Network, Settings: c.Settings, Archive: r.Archive()}
+	server := pgtest.Config{Image: c.Image, Network: c.Network, Archive: r.Archive()}
 	config := server.Container(t, spare)
 	if n := r.spares.Add(1); n > 1 {
 		config.Name = fmt.Sprintf("%s-%d", spare, n)

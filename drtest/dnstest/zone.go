@@ -69,6 +69,9 @@ func Image(t testing.TB) containertest.Image {
 // Start starts a zone and returns when its resolver answers from it. The zone ends with t.
 func Start(t testing.TB, c Config) *Zone {
 	t.Helper()
+	if c.Network == "" {
+		t.Fatal("dnstest: Config.Network is required")
+	}
 	ttl, minTTL := c.TTL, time.Duration(0)
 	if ttl < time.Second || ttl > maxTTL || ttl%time.Second != 0 {
 		t.Fatalf("zone %s: a TTL of %v: want whole seconds, from 1s to %v", Domain, ttl, maxTTL)

@@ -69,4 +69,5 @@ func TestStartMisuse(t *testing.T) {
 		require.Equal(t, "zone dr.test: a TTL of "+ttl.String()+": want whole seconds, from 1s to 24h0m0s",
 			fatal(t, func(t testing.TB) { dnstest.Start(t, dnstest.Config{Network: "any", TTL: ttl}) }))
 	}
+	require.Equal(t, "dnstest: Config.Network is required", fatal(t, func(t testing.TB) { dnstest.Start(t, dnstest.Config{TTL: time.Second}) }))
 }

@@ -58,7 +58,10 @@ func StartCluster(t testing.TB, c Config) *Cluster {
 func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 	t.Helper()
 	networks := []string{c.First, c.Second, c.Witness}
-	common := Config{Image: c.Image, Settings: c.Settings, Replication: c.Replication, Timing: c.Timing, Failsafe: c.Failsafe}
+	if slices.Contains(networks, "") {
+		t.Fatal("patronitest: RegionsConfig.First, Second and Witness are required")
+	}
+	common := Config{Image: c.Image, Settings: c.Settings, Replication: c.Replication}
 	image := containertest.Build(t, Image(t, c.Image))
 	configs := store(image, c.First, len(networks))
 	for i, network := range networks {

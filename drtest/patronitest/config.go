@@ -16,7 +16,8 @@ import (
 // fastest pace that Patroni takes, with a store of one member, on a network of its own.
 type Config struct {
 	// Image has the PostgreSQL that the members run, in place of Debian's PostgreSQL 17: see
-	// [pgtest.Config]. It must be one of Debian, from whose packages Patroni and etcd are added.
+	// [pgtest.Config]. It must be built on Debian 13
+	// or later, from whose packages Patroni 4 and etcd are added.
 	Image containertest.Image
 	// Network is the network to join, from [containertest.NewNetwork]. Empty: a new one.
 	Network string
@@ -35,7 +36,8 @@ type Config struct {
 	_ struct{} // keyed literals only, so that fields can be added
 }
 
-// A RegionsConfig describes a cluster in two regions. Its other fields are those of [Config].
+// A RegionsConfig describes a cluster in two regions. Its other fields are those of [Config], and
+// so are its defaults.
 type RegionsConfig struct {
 	// First and Second are the networks of the regions, and Witness is that of a third member of
 	// the store. Required.
@@ -44,8 +46,6 @@ type RegionsConfig struct {
 	Image       containertest.Image
 	Settings    map[string]string
 	Replication Replication
-	Timing      Timing
-	Failsafe    bool
 
 	_ struct{} // keyed literals only, so that fields can be added
 }

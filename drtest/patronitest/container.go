@@ -26,6 +26,9 @@ func memberName(n int) string { return fmt.Sprintf("node-%d", n+1) }
 // member describes a member of a cluster.
 func (c Config) member(t testing.TB, name, image, network string, stores int) containertest.Config {
 	t.Helper()
+	if c.Replication < Async || c.Replication > SyncQuorum {
+		t.Fatalf("patronitest: Replication %d is not Async, Sync, SyncBestEffort or SyncQuorum", c.Replication)
+	}
 	timing := c.timing(t)
 	var hosts []string
 	for i := range stores {

@@ -17,8 +17,8 @@ type Config struct {
 	//
 	//   - PostgreSQL 15 or later: the programs of the server and its clients, on PATH or in
 	//     Debian's /usr/lib/postgresql;
-	//   - a user postgres, a POSIX shell at /bin/sh, tar, grep and sed, and Perl for
-	//     [Node.CorruptPage].
+	//   - a user postgres, a POSIX shell at /bin/sh, find, tar, grep and sed;
+	//   - for [Node.CorruptPage] Perl, and PostgreSQL 17 with its extension pg_buffercache.
 	//
 	// Its entrypoint, its configuration files and its data are not used.
 	Image containertest.Image
@@ -39,8 +39,8 @@ type Config struct {
 	_ struct{} // keyed literals only, so that fields can be added
 }
 
-// An Archive is what a server needs to send its WAL to an archive. Those of the package backuptest
-// make one.
+// An Archive is what a server needs to send its WAL to an archive: see Repository.Archive of the
+// package backuptest, which returns one.
 type Archive struct {
 	// Image adds the archive's tool to the image of the server.
 	Image func(server containertest.Image) containertest.Image
@@ -48,6 +48,8 @@ type Archive struct {
 	Settings map[string]string
 	// Env and Volumes are those of a container: see [containertest.Config].
 	Env, Volumes map[string]string
+
+	_ struct{} // keyed literals only, so that fields can be added
 }
 
 // A Replication says what a primary waits for before it acknowledges a commit.
@@ -73,6 +75,8 @@ type PairConfig struct {
 	// one, as in another region. The nodes of the pair then start one after the other. Nil: the
 	// replica reaches the primary by its name, and both start at the same time.
 	Upstream func(primary *Node) containertest.Upstream
+
+	_ struct{} // keyed literals only, so that fields can be added
 }
 
 // Conf returns settings as lines of postgresql.conf, in the order of their names.

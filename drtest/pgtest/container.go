@@ -31,7 +31,8 @@ const (
 
 // Container describes the container of a server, without starting it, for those that start it in
 // another way: with an agent, or from a backup. The environment variable PGTEST_ROLE tells the
-// server what it is, and PGTEST_CONF are its lines of postgresql.conf. Its image is built.
+// server what it is, and PGTEST_CONF are its lines of postgresql.conf. Its image is built. InitSQL
+// is left to [StartPrimary] and [StartPair].
 func (c Config) Container(t testing.TB, name string) containertest.Config {
 	t.Helper()
 	image, restart := ServerImage(t, c.Image), containertest.RestartOnFailure

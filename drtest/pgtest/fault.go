@@ -44,7 +44,7 @@ func (n *Node) Kill() drtest.Fault { return n.answering(n.service.Kill()) }
 
 // Destroy returns the loss of the node with its data: the engine kills the container and removes it
 // with all its files. Clients see what they see after [Node.Kill]. What is left is what the node's
-// [Archive] has, if it has one. Heal does nothing.
+// archive has, if it has one. Heal does nothing.
 func (n *Node) Destroy() drtest.Fault { return n.answering(n.service.Destroy()) }
 
 // askEvery is the pause between two questions to a server that is about to die.

@@ -17,6 +17,9 @@ var files embed.FS
 func ServerImage(t testing.TB, postgres containertest.Image) containertest.Image {
 	t.Helper()
 	if postgres.Name == "" {
+		if postgres.Files != nil {
+			t.Fatal("pgtest: an image of your own needs a name")
+		}
 		postgres = containertest.Image{Name: "drtest/postgres", Files: folder(t, "debian")}
 	}
 	return containertest.Image{Name: postgres.Name + "-server", Files: folder(t, "server"), Base: &postgres}

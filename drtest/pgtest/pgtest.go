@@ -8,6 +8,7 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -35,6 +36,9 @@ func StartPrimary(t testing.TB, c Config) *Node {
 // and, with [Sync], commits wait for it. It fails t as [StartPrimary] does.
 func StartPair(t testing.TB, c PairConfig) *Pair {
 	t.Helper()
+	if c.Replication != Async && c.Replication != Sync {
+		t.Fatalf("pgtest: Replication %d is neither Async nor Sync", c.Replication)
+	}
 	p := c.start(t)
 	ctx, cancel := machine.Allow(t.Context(), containertest.StartTimeout)
 	defer cancel()
@@ -42,6 +46,9 @@ func StartPair(t testing.TB, c PairConfig) *Pair {
 		machine.Fatal(t, machine.Blame(ctx, fmt.Errorf("replica does not stream: %w", err)))
 	}
 	c.init(t, p.Primary)
+	if err := p.replayed(ctx); err != nil {
+		machine.Fatal(t, machine.Blame(ctx, fmt.Errorf("replica does not replay: %w", err)))
+	}
 	return p
 }
 
@@ -51,9 +58,29 @@ func (c Config) init(t testing.TB, n *Node) {
 	if c.InitSQL == "" {
 		return
 	}
-	if err := n.Exec(t.Context(), c.InitSQL); err != nil {
+	conn, err := n.Connect(t.Context()) // of its own: what it sets must not stay for others
+	if err == nil {
+		_, err = conn.Exec(t.Context(), c.InitSQL)
+		err = errors.Join(err, conn.Close(t.Context()))
+	}
+	if err != nil {
 		t.Fatalf("InitSQL: %v", err)
 	}
+}
+
+// replayed returns once the replica shows all that the primary has written up to now.
+func (p *Pair) replayed(ctx context.Context) error {
+	written, err := p.Primary.Text(ctx, "SELECT pg_current_wal_lsn()::text")
+	if err != nil {
+		return err
+	}
+	return wait.For(ctx, 10*time.Millisecond, func(ctx context.Context) error {
+		shown, err := p.Replica.Text(ctx, fmt.Sprintf("SELECT (pg_last_wal_replay_lsn() >= '%s')::text", written))
+		if err == nil && shown != "true" {
+			err = fmt.Errorf("it has not replayed up to %s", written)
+		}
+		return err
+	})
 }
 
 // streams returns once the primary sees the replica stream, as the replication demands.

@@ -7,8 +7,8 @@ const (
 	SegmentSize = 16 << 20
 	// WALFolder has the files of WAL.
 	WALFolder = DataFolder + "/pg_wal"
-	// KeptWALFolder has copies of a server's WAL from before pg_rewind replaced it, for each file
-	// the first one, where a cluster has pg_rewind.
+	// KeptWALFolder has copies of a server's WAL from before pg_rewind replaced it, of each file
+	// the first one. Only members of a cluster of patronitest have it.
 	KeptWALFolder = Home + "/kept"
 )
 

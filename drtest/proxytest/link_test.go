@@ -93,7 +93,8 @@ func TestLinkMisuse(t *testing.T) {
 	require.EqualError(t, l.RouteTo(elsewhere).Do(t.Context()), "link db: route to b:7777: it is on another network")
 	require.Contains(t, fatal(t, func(t testing.TB) { p.Link(t, "db", s) }), "link db: Create: HTTP 409: ")
 	p.Link(t, "last", s)
-	require.Equal(t, "link more: the proxy has room for 4 links: start it with the option Links", fatal(t, func(t testing.TB) { p.Link(t, "more", s) }))
+	require.Equal(t, "proxytest: Config.Network is required", fatal(t, func(t testing.TB) { proxytest.Start(t, proxytest.Config{}) }))
+	require.Equal(t, "link more: the proxy has room for 4 links: raise Links in its Config", fatal(t, func(t testing.TB) { p.Link(t, "more", s) }))
 }
 
 // fatal returns the message with which f fails the test that it is given.

@@ -68,6 +68,9 @@ type Proxy struct {
 // Start starts a proxy. It ends with t.
 func Start(t testing.TB, of Config) *Proxy {
 	t.Helper()
+	if of.Network == "" {
+		t.Fatal("proxytest: Config.Network is required")
+	}
 	links := cmp.Or(of.Links, defaultLinks)
 	c := config(t, of.Network, links)
 	c.Networks, c.Resolver = of.Networks, of.Resolver
@@ -146,7 +149,7 @@ func (p *Proxy) Link(t testing.TB, name string, to containertest.Upstream) *Link
 	t.Helper()
 	n := int(p.links.Add(1)) - 1
 	if n >= len(p.hosts) {
-		t.Fatalf("link %s: the proxy has room for %d links: start it with the option Links", name, len(p.hosts))
+		t.Fatalf("link %s: the proxy has room for %d links: raise Links in its Config", name, len(p.hosts))
 	}
 	l := &Link{proxy: p, name: name, index: n}
 	err := l.route(t.Context(), to)

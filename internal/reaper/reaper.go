@@ -67,10 +67,12 @@ func Use(t testing.TB) *Reaper {
 		}
 		t.Fatal(err)
 	}
-	announce.Tell(t, announce.System, engine.Version)
-	r, err := acquire(engine)
+	r, first, err := acquire(engine)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if first { // which is once for all tests that follow one another
+		announce.Tell(t, announce.System, engine.Version)
 	}
 	t.Cleanup(func() {
 		if err := release(); err != nil {
@@ -80,17 +82,18 @@ func Use(t testing.TB) *Reaper {
 	return r
 }
 
-func acquire(engine *docker.Engine) (*Reaper, error) {
+// acquire returns the reaper of this process, and whether it was started for that.
+func acquire(engine *docker.Engine) (r *Reaper, first bool, err error) {
 	shared.Lock()
 	defer shared.Unlock()
-	if shared.users == 0 {
-		var err error
+	first = shared.users == 0
+	if first {
 		if shared.reaper, err = start(engine); err != nil {
-			return nil, fmt.Errorf("start the reaper: %w", err)
+			return nil, false, fmt.Errorf("start the reaper: %w", err)
 		}
 	}
 	shared.users++
-	return shared.reaper, nil
+	return shared.reaper, first, nil
 }
 
 func release() error {

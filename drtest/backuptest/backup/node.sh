@@ -13,7 +13,8 @@ primary)
 	;;
 spare)
 	if [ ! -e node.conf ]; then
-		mkdir -p -m 700 data
+		mkdir -p data
+		chmod 700 data
 		touch unpacked # so that no template takes the place of what is restored
 		mkfifo restored
 		read -r _ <restored

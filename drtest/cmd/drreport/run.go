@@ -144,7 +144,7 @@ func (c command) commit() string {
 		return ""
 	}
 	commit := strings.TrimSpace(string(hash))
-	if changes, err := c.exec("git", "status", "--porcelain").Output(); err != nil || len(changes) > 0 {
+	if changes, err := c.exec("git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changes) > 0 {
 		commit += ", and changes that are not committed"
 	}
 	return commit

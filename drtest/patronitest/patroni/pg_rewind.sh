@@ -13,4 +13,4 @@ if [ "${1:-}" != --help ]; then # with which the agent of a server that runs ask
 		fi
 	done
 fi
-exec "$(dirname "$(readlink -f /usr/local/bin/postgres)")/pg_rewind" "$@"
+exec "$(readlink -f /etc/postgresql/real_pg_rewind)" "$@"

@@ -5,7 +5,8 @@
 set -eu
 cd /var/lib/postgresql
 [ ! -e unpacked ] || exit 0
-mkdir -p -m 700 data # which an image may have as a volume of its own
+mkdir -p data # which an image may have as a volume of its own
 find data -mindepth 1 -delete
 tar -xf /etc/postgresql/template.tar -C data
+chmod 700 data
 touch unpacked
