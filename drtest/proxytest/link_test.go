@@ -115,6 +115,11 @@ type recorder struct {
 	message string
 }
 
+func (r *recorder) Fatal(args ...any) {
+	r.message = fmt.Sprint(args...)
+	runtime.Goexit()
+}
+
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.message = fmt.Sprintf(format, args...)
 	runtime.Goexit()
