@@ -10,7 +10,6 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/backuptest"
 	"github.com/drtest/suite/drtest/containertest"
-
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/stretchr/testify/require"
 )

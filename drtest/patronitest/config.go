@@ -16,8 +16,8 @@ import (
 // fastest pace that Patroni takes, with a store of one member, on a network of its own.
 type Config struct {
 	// Image has the PostgreSQL that the members run, in place of Debian's PostgreSQL 17: see
-	// [pgtest.Config]. It must be built on Debian 13
-	// or later, from whose packages Patroni 4 and etcd are added.
+	// [pgtest.Config]. It must be built on Debian 13 or later, from whose packages Patroni 4 and
+	// etcd are added.
 	Image containertest.Image
 	// Network is the network to join, from [containertest.NewNetwork]. Empty: a new one.
 	Network string

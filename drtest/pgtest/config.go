@@ -29,7 +29,7 @@ type Config struct {
 	// the server does not take fails the test with the server's message.
 	Settings map[string]string
 	// InitSQL is run on the primary once it takes writes, in the database app, as the superuser:
-	// roles, extensions, a schema.
+	// roles, extensions, a schema. A replica has it when [StartPair] returns.
 	InitSQL string
 	// NoRestart leaves the server dead once it has died: no supervisor starts it again.
 	NoRestart bool
