@@ -13,23 +13,24 @@ import (
 // the journal alone.
 type Assertion struct {
 	// Objective is which one it is, as its verdict names it: "RTO", "all recovered"... It is
-	// "reached" for every [Reached] and "check" for every [Check].
+	// "reached" for every [Reached], "repeated" for every [Repeated] and "check" for every [Check].
 	Objective string `json:"objective"`
-	// Name is that of the stage or the check.
+	// Name is that of the stage, the counter or the check.
 	Name   string         `json:"name,omitempty"`
 	Limit  *time.Duration `json:"limit,omitempty"`  // of those that have a limit
-	Count  *int           `json:"count,omitempty"`  // of [AllRecovered] and [RepeatedCalls]
+	Count  *int           `json:"count,omitempty"`  // of [AllRecovered] and [Repeated]
 	Share  *float64       `json:"share,omitempty"`  // of [ErrorRate]
 	Target bool           `json:"target,omitempty"` // one of Scenario.Targets
 }
 
 // The kinds of objectives that take their name from the scenario.
 const (
-	reached = "reached"
-	check   = "check"
+	reached  = "reached"
+	repeated = "repeated"
+	check    = "check"
 )
 
-// String reads "RTO 5s", "promoted 20s", "all recovered 3" or "target RPO 0s".
+// String reads "RTO 5s", "promoted 20s", "repeated calls 3" or "target RPO 0s".
 func (a Assertion) String() string {
 	text := a.verdict()
 	if a.Target {
@@ -52,8 +53,11 @@ func (a Assertion) String() string {
 
 // verdict is the name that its verdict has.
 func (a Assertion) verdict() string {
-	if a.Objective == reached || a.Objective == check {
+	switch a.Objective {
+	case reached, check:
 		return a.Name
+	case repeated:
+		return repeatedName(a.Name)
 	}
 	return a.Objective
 }
@@ -80,7 +84,7 @@ func assertions(objectives, targets []Objective) (all []Assertion) {
 func (o Objective) assertion() Assertion {
 	a := Assertion{Objective: o.name, Count: o.count, Share: o.share}
 	if o.kind != "" {
-		a.Objective, a.Name = o.kind, o.name
+		a.Objective, a.Name = o.kind, o.of
 	}
 	if o.bounded {
 		a.Limit = &o.limit
@@ -99,7 +103,7 @@ func (a Assertion) possible() error {
 	if a.Share != nil && !(*a.Share > 0 && *a.Share < 1) {
 		return fmt.Errorf("%s has a share of %v", a.verdict(), *a.Share)
 	}
-	if name := a.verdict(); name == "" || foreign.Text(name) != name {
+	if name := a.verdict(); name == "" || a.Objective == repeated && a.Name == "" || foreign.Text(name) != name {
 		return errors.New("an objective without a name that can be shown")
 	}
 	o, err := a.objective()
@@ -147,8 +151,8 @@ func (a Assertion) objective() (Objective, error) {
 		o = AllRecovered(count)
 	case "no duplicates":
 		o = NoDuplicates()
-	case "repeated calls":
-		o = RepeatedCalls(count)
+	case repeated:
+		o = Repeated(a.Name, count)
 	case "no failed requests":
 		o = NoFailedRequests()
 	case reached:
@@ -166,7 +170,7 @@ func (a Assertion) objective() (Objective, error) {
 
 // asRecorded is a [Check] that has been judged before.
 func asRecorded(name string, recorded *Verdict) Objective {
-	return Objective{name: name, kind: check, judge: func(*Ledger, Figures) Verdict {
+	return Objective{name: name, kind: check, of: name, judge: func(*Ledger, Figures) Verdict {
 		if recorded == nil {
 			return Verdict{Why: "a check is a function, which a journal does not keep, and no verdict of it was recorded"}
 		}

@@ -61,8 +61,8 @@ func (b *book) add(rec record) error {
 		return b.addReading(*rec.Reading)
 	case rec.Survivors != nil:
 		return b.addSurvivors(*rec.Survivors)
-	case rec.Bill != nil:
-		return b.addBill(*rec.Bill)
+	case rec.Count != nil:
+		return b.addCount(*rec.Count)
 	case rec.End != nil:
 		return b.addEnd(rec.End)
 	default:
@@ -74,7 +74,7 @@ func (b *book) add(rec record) error {
 func (rec record) fields() int {
 	n := 0
 	for _, set := range []bool{rec.Journal != nil, rec.Op != nil, rec.Outcome != nil, rec.Event != nil,
-		rec.Sample != nil, rec.Reading != nil, rec.Survivors != nil, rec.Bill != nil, rec.End != nil, rec.Closing != nil} {
+		rec.Sample != nil, rec.Reading != nil, rec.Survivors != nil, rec.Count != nil, rec.End != nil, rec.Closing != nil} {
 		if set {
 			n++
 		}
@@ -222,7 +222,7 @@ func (b *book) follows(e *Event) error {
 	drill := &b.Ledger.Drill
 	single, afterFault := string(e.Kind), true
 	switch e.Kind {
-	case SteadyReached, FaultInjected, HealthGood, HealthKept, SurvivorsRead, BillRead:
+	case SteadyReached, FaultInjected, HealthGood, HealthKept, SurvivorsRead:
 		afterFault = false
 	case HealthLost, HealthRestored, ContainerStarted, DeadlinePassed, Stalled:
 		single, afterFault = "", false
@@ -241,6 +241,11 @@ func (b *book) follows(e *Event) error {
 		single = "the examination of " + e.Note
 		if !slices.Contains(drill.Proofs, e.Note) {
 			return fmt.Errorf("%s: the drill has no proof %q", e.Kind, e.Note)
+		}
+	case CounterRead:
+		single, afterFault = "the reading of counter "+e.Note, false
+		if _, ok := named(drill.Counters, e.Note); !ok {
+			return fmt.Errorf("%s: the drill has no counter %q", e.Kind, e.Note)
 		}
 	default:
 		return fmt.Errorf("unknown event %q", e.shown())
@@ -349,20 +354,23 @@ func (b *book) addSurvivors(s survivors) error {
 	return nil
 }
 
-func (b *book) addBill(bill Bill) error {
+func (b *book) addCount(c counted) error {
 	if err := b.running(); err != nil {
 		return err
 	}
-	switch {
-	case b.Ledger.Bill != nil:
-		return errors.New("a second bill")
-	case !b.Ledger.Drill.Billed:
-		return errors.New("a bill of a workload that does not report what was paid")
+	if _, ok := named(b.Ledger.Drill.Counters, c.Counter); !ok {
+		return fmt.Errorf("a count of a counter that the drill does not have: its counters are %s", counterNames(b.Ledger.Drill.Counters))
 	}
-	if err := bill.valid(); err != nil {
-		return err
+	if _, twice := b.Ledger.Counts[c.Counter]; twice {
+		return fmt.Errorf("a second count of %s", c.Counter)
 	}
-	b.Ledger.Bill = &bill
+	if err := c.Count.valid(); err != nil {
+		return fmt.Errorf("the counter of %s: %w", c.Counter, err)
+	}
+	if b.Ledger.Counts == nil {
+		b.Ledger.Counts = map[string]Count{}
+	}
+	b.Ledger.Counts[c.Counter] = c.Count
 	return nil
 }
 
@@ -447,6 +455,9 @@ func (d *Drill) clean() {
 	for i := range d.Proofs {
 		texts = append(texts, &d.Proofs[i])
 	}
+	for i := range d.Counters {
+		texts = append(texts, &d.Counters[i].Name, &d.Counters[i].Unit)
+	}
 	for _, text := range texts {
 		*text = foreign.Text(*text)
 	}
@@ -460,11 +471,16 @@ func (s Scenario) recordable() error {
 	d := Drill{
 		Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady, HealAfter: s.HealAfter, Deadline: s.Deadline,
 		Stages: stageNames(s.Stages), Proofs: proofNames(s.Proofs), Model: s.Model,
+		Counters: withoutRead(counters(s.Workload)),
 	}
 	if err := d.possible(); err != nil {
 		return fmt.Errorf("scenario %s cannot be: %w", s.ID, err)
 	}
-	for _, name := range slices.Concat([]string{s.ID}, d.Stages, d.Proofs) {
+	shown := slices.Concat([]string{s.ID}, d.Stages, d.Proofs)
+	for _, c := range d.Counters {
+		shown = append(shown, c.Name, c.Unit)
+	}
+	for _, name := range shown {
 		if foreign.Text(name) != name {
 			return fmt.Errorf("scenario %s has the name %s, with characters that cannot be shown", foreign.Text(s.ID), foreign.Text(name))
 		}
@@ -499,6 +515,11 @@ func (d *Drill) possible() error {
 	for _, name := range slices.Concat(d.Stages, d.Proofs) {
 		if !own.claim(name) {
 			return fmt.Errorf("a stage or proof %q, whose name is empty or that of another", name)
+		}
+	}
+	for _, c := range d.Counters {
+		if c.Name == "" || !own.claim(repeatedName(c.Name)) {
+			return fmt.Errorf("a counter %q, whose name is empty or that of another", foreign.Text(c.Name))
 		}
 	}
 	for stage := range d.Sources {

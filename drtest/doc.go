@@ -59,9 +59,8 @@
 //     reported. It is not data loss.
 //   - Duplicates: units that the system holds more than once. Resurrected: rejected units that it
 //     holds.
-//   - Repeated calls: paid calls for something that had been paid before, and what they cost: the
-//     price of work that was done again. They are counted over the whole drill by whoever sends the
-//     bill.
+//   - Counters: what each [Counter] of the workload counted over the whole drill, such as calls of a
+//     paid provider, and how much of it had been counted before: for work that was done again.
 //   - Proofs: what each [Proof] of the scenario found in the system once the drill was over. Each
 //     is a verdict of its own: a pass with its evidence, a failure with what refutes it.
 //   - Wrong: units of which clients ever saw a wrong result, whenever they were accepted: always a

@@ -62,9 +62,8 @@ type Figures struct {
 	Recovered   []string // affected, and finished with the right result, exactly once
 	Unrecovered []Unrecovered
 
-	// What was paid, the drill's repeated work included. It is nil when it is not known.
-	Bill    *Bill
-	BillWhy string // why it is not known
+	// Counters holds what each counter of the workload counted, in their order.
+	Counters []CounterFigure
 }
 
 // A StageFigure is when a [Stage] was reached.
@@ -98,7 +97,7 @@ func unknown(why string, a ...any) Figure { return Figure{Why: fmt.Sprintf(why, 
 func (f Figure) remark(why string) Figure { f.Why = why; return f }
 func (l *Ledger) allUnknown(w string) Figures {
 	u := unknown("%s", w)
-	return Figures{Detection: u, RTO: u, Outage: u, HealLag: u, WorkRTO: u, RPO: u, LostWork: u, WorkWhy: w, BillWhy: w}
+	return Figures{Detection: u, RTO: u, Outage: u, HealLag: u, WorkRTO: u, RPO: u, LostWork: u, WorkWhy: w}
 }
 
 // Measure computes the figures of a ledger.
@@ -106,17 +105,17 @@ func Measure(l *Ledger) Figures {
 	fault, ok := l.Event(FaultInjected)
 	if !ok {
 		f := l.allUnknown("no fault was injected")
+		f.Counters = l.counted()
 		l.count(&f)
 		return f
 	}
-	f := Figures{Detection: l.detection(fault)}
+	f := Figures{Detection: l.detection(fault), Counters: l.counted()}
 	l.count(&f)
 	l.outage(fault, &f)
 	l.survival(fault, &f)
 	l.stages(fault, &f)
 	l.work(fault, &f)
 	l.results(&f)
-	l.bill(&f)
 	return f
 }
 
@@ -155,16 +154,6 @@ func (l *Ledger) results(f *Figures) {
 		}
 	}
 	f.Finished = len(finished)
-}
-
-func (l *Ledger) bill(f *Figures) {
-	switch f.Bill = l.Bill; {
-	case f.Bill != nil:
-	case !l.Drill.Billed:
-		f.BillWhy = "the workload does not report what was paid"
-	default:
-		f.BillWhy = cmp.Or(l.note(BillRead), "the bill was never read")
-	}
 }
 
 func (l *Ledger) count(f *Figures) {

@@ -15,7 +15,7 @@ import (
 
 // Version is the version of the journal's format, which JOURNAL.md describes. A reader refuses any
 // other.
-const Version = 2
+const Version = 3
 
 // A record is what one line of a journal says: a JSON object with exactly one field, which a
 // [chain] makes a line. Durations and instants are integers of nanoseconds. A journal is appended
@@ -29,7 +29,7 @@ type record struct {
 	Sample    *Sample    `json:"sample,omitempty"`
 	Reading   *Reading   `json:"machine,omitempty"`
 	Survivors *survivors `json:"survivors,omitempty"`
-	Bill      *Bill      `json:"bill,omitempty"`
+	Count     *counted   `json:"count,omitempty"`
 	End       *ending    `json:"end,omitempty"`
 	Closing   *closing   `json:"closing,omitempty"` // the last line
 }
@@ -58,6 +58,12 @@ type opEnded struct {
 type survivors struct {
 	IDs      []string `json:"ids"`
 	Vanished []string `json:"vanished,omitempty"` // held in an earlier reading
+}
+
+// counted is what a counter counted in the drill.
+type counted struct {
+	Counter string `json:"counter"`
+	Count
 }
 
 type ending struct {
@@ -176,7 +182,7 @@ func versionOf(line []byte) int {
 }
 
 func wrongVersion(v int) error {
-	return fmt.Errorf("the journal has version %d, this program reads version %d", v, Version)
+	return fmt.Errorf("the journal has version %d, this program reads version %d: read it with the version of drreport that wrote it, or play the drill again", v, Version)
 }
 
 // WriteTo writes the report as a journal that [ReadReport] reads. One whose ledger has not ended is
@@ -213,8 +219,10 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	if l.Survivors != nil {
 		put(record{Survivors: &survivors{l.Survivors, l.Vanished}})
 	}
-	if l.Bill != nil {
-		put(record{Bill: l.Bill})
+	for _, c := range l.Drill.Counters {
+		if n, ok := l.Counts[c.Name]; ok {
+			put(record{Count: &counted{c.Name, n}})
+		}
 	}
 	if l.Ended {
 		put(record{End: &ending{Machine: l.Machine, Broken: l.Broken}})

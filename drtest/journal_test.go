@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const head = `{"journal":{"version":2,"drill":{"id":"J","title":"J","fault":"f","began":"2026-01-01T00:00:00Z","every":1,"timeout":1,"steady":1,"steps":1,"stages":["up"],"proofs":["kept"],"deadline":1,"tracked":true,"billed":true},"asserted":[{"objective":"RPO","limit":0}]}}` + "\n"
+const head = `{"journal":{"version":3,"drill":{"id":"J","title":"J","fault":"f","began":"2026-01-01T00:00:00Z","every":1,"timeout":1,"steady":1,"steps":1,"stages":["up"],"proofs":["kept"],"deadline":1,"tracked":true,"counters":[{"name":"calls"}]},"asserted":[{"objective":"RPO","limit":0}]}}` + "\n"
 
 // seal makes lines of records, as doc of chain says: each numbered, each with a hash of the hash
 // before it and of itself.
@@ -45,7 +45,7 @@ func TestDamagedJournals(t *testing.T) {
 		{"truncated", head + op + `{"outcome":{"n":0,"e`, "journal line 3: cut off in mid-line: the test process died while it wrote"},
 		{"no header", op, "journal line 1: the journal does not begin with its header"},
 		{"two headers", head + head, "journal line 2: a second header: two drills wrote to one journal"},
-		{"a later version", strings.Replace(head, `"version":2`, `"version":7`, 1), "journal line 1: the journal has version 7, this program reads version 2"},
+		{"a later version", strings.Replace(head, `"version":3`, `"version":7`, 1), "journal line 1: the journal has version 7, this program reads version 3: read it with the version of drreport that wrote it, or play the drill again"},
 		{"no scenario", strings.Replace(head, `"id":"J"`, `"id":""`, 1), "journal line 1: the header names no scenario"},
 		{"not JSON", head + "{\x00\x00}\n", `journal line 2: no record of a journal: invalid character '\x00' looking for beginning of object key string`},
 		{"another record", head + `{"surprise":{}}` + "\n", `journal line 2: no record of a journal: json: unknown field "surprise"`},
@@ -90,9 +90,15 @@ func TestDamagedJournals(t *testing.T) {
 		{"a machine that waits for ever", head + `{"machine":{"at":2,"waited":9223372036854775807}}` + "\n", "journal line 2: a reading of the machine is at 2562047h47m16.854775807s: no drill takes that long"},
 		{"survivors twice", head + `{"survivors":{"ids":[]}}` + "\n" + `{"survivors":{"ids":["a"]}}` + "\n", "journal line 3: a second list of survivors"},
 		{"a survivor that cannot be shown", head + `{"survivors":{"ids":["\u001b"]}}` + "\n", "journal line 2: a survivor without an id that can be shown"},
-		{"a bill that repeats more than there was", head + `{"bill":{"calls":1,"repeated":2,"cost":0,"repeatedCost":0}}` + "\n", "journal line 2: the bill cannot be: 1 calls for $0.000000, 2 of them repeated for $0.000000"},
-		{"a bill twice", head + strings.Repeat(`{"bill":{"calls":1,"repeated":0,"cost":0,"repeatedCost":0}}`+"\n", 2), "journal line 3: a second bill"},
-		{"a bill of nobody", strings.Replace(head, `,"billed":true`, ``, 1) + `{"bill":{"calls":1,"repeated":0,"cost":0,"repeatedCost":0}}` + "\n", "journal line 2: a bill of a workload that does not report what was paid"},
+		{"a count that repeats more than there was", head + `{"count":{"counter":"calls","total":1,"repeated":2}}` + "\n", "journal line 2: the counter of calls: a total of 1, and 2 of it repeated, cannot be"},
+		{"a count of less than nothing", head + `{"count":{"counter":"calls","total":1,"repeated":-1}}` + "\n", "journal line 2: the counter of calls: a total of 1, and -1 of it repeated, cannot be"},
+		{"a count twice", head + strings.Repeat(`{"count":{"counter":"calls","total":1,"repeated":0}}`+"\n", 2), "journal line 3: a second count of calls"},
+		{"a count of nobody", head + `{"count":{"counter":"cost","total":1,"repeated":0}}` + "\n", `journal line 2: a count of a counter that the drill does not have: its counters are ["calls"]`},
+		{"a counter of another drill", head + event("counter", `"lo":5,"hi":6,"note":"cost"`), `journal line 2: counter: the drill has no counter "cost"`},
+		{"a counter that is read twice", head + strings.Repeat(event("counter", `"lo":5,"hi":6,"note":"calls"`), 2), "journal line 3: the reading of counter calls stands there twice"},
+		{"a counter without a name", swap(`{"name":"calls"}`, `{"name":""}`).Replace(head), `journal line 1: the drill cannot be: a counter "", whose name is empty or that of another`},
+		{"two counters of one name", swap(`{"name":"calls"}`, `{"name":"calls"},{"name":"Calls"}`).Replace(head), `journal line 1: the drill cannot be: a counter "Calls", whose name is empty or that of another`},
+		{"an objective of no counter", swap(`{"objective":"RPO","limit":0}`, `{"objective":"repeated","count":1}`).Replace(head), "journal line 1: what is asserted cannot be: an objective without a name that can be shown"},
 		{"a request is missing", head + strings.Replace(op, `"n":0`, `"n":3`, 1), "journal line 2: op 3 where op 0 is due"},
 		{"a request that is sent too soon", head + swap(`"due":0`, `"due":5`).Replace(op), "journal line 2: op 0 is sent before it is due, or before the drill begins"},
 		{"a request before the drill", head + swap(`"due":0`, `"due":-1`).Replace(op), "journal line 2: op 0 is sent before it is due, or before the drill begins"},
@@ -130,7 +136,7 @@ func TestDamagedJournals(t *testing.T) {
 	for _, c := range []struct{ reason, journal, want string }{
 		{"empty", "", "journal line 1: the journal is empty"},
 		{"no journal", "hello\n", "journal line 1: no line of a journal"},
-		{"the version before", `{"journal":{"version":1,"drill":{"id":"J"}}}` + "\n", "journal line 1: the journal has version 1, this program reads version 2"},
+		{"the version before", `{"journal":{"version":2,"drill":{"id":"J"}}}` + "\n", "journal line 1: the journal has version 2, this program reads version 3: read it with the version of drreport that wrote it, or play the drill again"},
 		{"a line that is no object", lines[0] + "[]\n", "journal line 2: no line of a journal"},
 		{"a digit that was changed", strings.Replace(whole, `"start":1`, `"start":0`, 1), "journal line 2: its hash does not fit it and the line before it: one of them was changed, or is of another journal"},
 		{"a line of another journal", lines[0] + seal(head + op2)[len(lines[0]):], "journal line 2: op 1 where op 0 is due"},
@@ -183,8 +189,8 @@ func TestJournalOfADeadProcess(t *testing.T) {
 func FuzzReadReport(f *testing.F) {
 	f.Add(head)
 	var whole strings.Builder
-	_, _ = drtest.Judge(hand(2000*ms, healed, bill(3), modelled(0, time.Second), func(l *drtest.Ledger) {
-		l.Drill.Deadline, l.Drill.Billed = time.Minute, true
+	_, _ = drtest.Judge(hand(2000*ms, healed, counted(100, 3), modelled(0, time.Second), func(l *drtest.Ledger) {
+		l.Drill.Deadline = time.Minute
 		l.Drill.Proofs, l.Drill.Stages, l.Drill.Steps = []string{"one history"}, []string{"promoted"}, 1
 		after := drtest.Interval{Lo: 1800 * ms, Hi: 1900 * ms}
 		l.Events = append(l.Events, drtest.Event{Kind: drtest.Proved, Interval: after, Note: "one history", Evidence: "both end at 0/30001A8"},
@@ -192,7 +198,7 @@ func FuzzReadReport(f *testing.F) {
 			drtest.Event{Kind: drtest.StageReached, Interval: after, Note: "promoted"}, drtest.Event{Kind: drtest.ContainerStarted, Interval: after, Note: "app"})
 		l.Samples = append(l.Samples, drtest.Sample{Interval: after, Units: map[string]drtest.Progress{"op-08": {Done: 2, Attempt: 2, From: 1, Wrong: "late"}}})
 		l.Readings = []drtest.Reading{{At: 1}, {At: 2, Waited: 1, Full: 1}}
-	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.ErrorRate(0.1), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return nil })).WriteTo(&whole)
+	}), drtest.RPO(0), drtest.AllRecovered(1), drtest.ErrorRate(0.1), drtest.Repeated("calls", 4), drtest.Reached("promoted", 1), drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return nil })).WriteTo(&whole)
 	f.Add(whole.String())
 	records := unseal(whole.String())
 	if seal(records) != whole.String() {
@@ -206,7 +212,7 @@ func FuzzReadReport(f *testing.F) {
 		for _, journal := range []string{text, seal(text)} {
 			r, err := drtest.ReadReport(strings.NewReader(journal))
 			_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1),
-				drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.NoFailedRequests(), drtest.Reached("up", 1))
+				drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.Repeated("calls", 1), drtest.NoFailedRequests(), drtest.Reached("up", 1))
 			again := r.Again()
 			told := r.Ledger.Timeline() + fmt.Sprint(again.Verdicts, r.Ledger.Drill.ID, r.Ledger.Drill.Title, r.Ledger.Drill.Fault, err)
 			for _, c := range strings.ReplaceAll(told, "\n", "") {

@@ -53,10 +53,11 @@ func without(ids ...string) func(*drtest.Ledger) {
 	}
 }
 
-// bill is one of a hundred calls.
-func bill(repeated int) func(*drtest.Ledger) {
+// counted adds two counters: one that has counted, and one that could not be read.
+func counted(total, repeated int) func(*drtest.Ledger) {
 	return func(l *drtest.Ledger) {
-		l.Bill = &drtest.Bill{Calls: 100, Repeated: repeated, Cost: 10_000, RepeatedCost: drtest.Money(100 * repeated)}
+		l.Drill.Counters = []drtest.Counter{{Name: "calls"}, {Name: "cost", Unit: "cents"}}
+		l.Counts = map[string]drtest.Count{"calls": {Total: total, Repeated: repeated}}
 	}
 }
 
@@ -370,11 +371,15 @@ func TestJudge(t *testing.T) {
 		{"survivors not read", hand(2000*ms, func(l *drtest.Ledger) { l.Survivors = nil }), drtest.NoDuplicates(),
 			"no duplicates: inconclusive: survivors are not known: they were never read"},
 
-		{"few calls repeated", hand(2000*ms, bill(12)), drtest.RepeatedCalls(12), "repeated calls: pass: 100 calls for $0.010000, 12 of them repeated for $0.001200, want at most 12"},
-		{"many calls repeated", hand(2000*ms, bill(12)), drtest.RepeatedCalls(11), "repeated calls: fail: 100 calls for $0.010000, 12 of them repeated for $0.001200, want at most 11"},
-		{"no calls", hand(2000*ms, func(l *drtest.Ledger) { l.Bill = new(drtest.Bill) }), drtest.RepeatedCalls(0), "repeated calls: inconclusive: no call was made, so none could be repeated"},
-		{"nobody pays", hand(2000 * ms), drtest.RepeatedCalls(0), "repeated calls: inconclusive: the workload does not report what was paid"},
-		{"the bill was not read", hand(2000*ms, func(l *drtest.Ledger) { l.Drill.Billed = true }), drtest.RepeatedCalls(0), "repeated calls: inconclusive: the bill was never read"},
+		{"few calls repeated", hand(2000*ms, counted(100, 12)), drtest.Repeated("calls", 12), "repeated calls: pass: 100 calls, 12 of them repeated, want at most 12"},
+		{"many calls repeated", hand(2000*ms, counted(100, 12)), drtest.Repeated("calls", 11), "repeated calls: fail: 100 calls, 12 of them repeated, want at most 11"},
+		{"no calls", hand(2000*ms, counted(0, 0)), drtest.Repeated("calls", 0), "repeated calls: inconclusive: nothing was counted, so nothing could be repeated"},
+		{"nobody counts", hand(2000 * ms), drtest.Repeated("calls", 0), `repeated calls: inconclusive: the workload has no counter "calls"`},
+		{"another counter", hand(2000*ms, counted(100, 12)), drtest.Repeated("bytes", 0), `repeated bytes: inconclusive: the workload has no counter "bytes"`},
+		{"the counter was not read", hand(2000*ms, counted(100, 12)), drtest.Repeated("cost", 0), "repeated cost: inconclusive: the counter was never read"},
+		{"the counter could not be read", hand(2000*ms, counted(100, 12), func(l *drtest.Ledger) {
+			l.Events = append(l.Events, drtest.Event{Kind: drtest.CounterRead, Note: "cost", Evidence: "no route to the bank"})
+		}), drtest.Repeated("cost", 0), "repeated cost: inconclusive: no route to the bank"},
 
 		{"nobody noticed", hand(0), drtest.NoFailedRequests(), "no failed requests: pass: none of 30 requests failed, and the slowest answer took 0.010s, 0.010s before the fault"},
 		{"nobody asked after the fault", hand(0, func(l *drtest.Ledger) { l.Ops = l.Ops[:10] }), drtest.NoFailedRequests(), "no failed requests: inconclusive: no request was sent and acked after the fault"},

@@ -21,8 +21,9 @@ type Ledger struct {
 	Survivors []string
 	// Vanished holds the units that the system held in one reading and not in a later one.
 	Vanished []string
-	// Bill is what was paid during the drill, where the workload is a [Biller] and could say.
-	Bill    *Bill
+	// Counts holds what was counted during the drill, by the name of the [Counter], of those that
+	// could be read.
+	Counts  map[string]Count
 	Machine Machine
 	// Ended says that the drill came to its end. A ledger without it was cut off, by a crash of the
 	// test process for instance, and cannot pass.
@@ -52,7 +53,7 @@ type Drill struct {
 	Deadline time.Duration     `json:"deadline"`
 	Tracked  bool              `json:"tracked,omitempty"` // the workload reports progress
 	Watched  bool              `json:"watched,omitempty"` // the system reports health
-	Billed   bool              `json:"billed,omitempty"`  // the workload reports what was paid
+	Counters []Counter         `json:"counters,omitempty"`
 	// ErrorRate is the lowest that an objective asks for: see the function of that name. The drill
 	// goes on until it can be excluded.
 	ErrorRate float64 `json:"errorRate,omitempty"`
@@ -87,7 +88,7 @@ type Event struct {
 	// Seen is when Inject returned: not before the end of FaultInjected, which may be [Effect].By.
 	// 0 stands for that end.
 	Seen time.Duration `json:"seen,omitempty"`
-	// Evidence is what a proof found: of Proved, Refuted and NotProved.
+	// Evidence is what a proof found, of Proved, Refuted and NotProved; and what a counter said.
 	Evidence string `json:"evidence,omitempty"`
 }
 
@@ -130,7 +131,7 @@ const (
 	SteadyAgain      EventKind = "steady again"
 	DeadlinePassed   EventKind = "deadline"
 	SurvivorsRead    EventKind = "survivors"
-	BillRead         EventKind = "bill"
+	CounterRead      EventKind = "counter"    // what it counted, or why that is not known
 	Proved           EventKind = "proved"     // from the start of the examination to its end
 	Refuted          EventKind = "refuted"    // likewise
 	NotProved        EventKind = "not proved" // likewise: it showed nothing either way

@@ -30,7 +30,7 @@ func (p *player) load(ctx context.Context) {
 	defer requests.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	begin := p.now() // the bill may have been long in coming, which makes no request late
+	begin := p.now() // the counters may have been long in coming, which makes no request late
 	for n := 0; ; n++ {
 		due := begin + time.Duration(n)*p.Load.Every
 		timer.Reset(due - p.now())

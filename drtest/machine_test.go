@@ -314,16 +314,12 @@ func TestUntrustedMachineOfWhatBroke(t *testing.T) {
 	}
 }
 
-// slowPayer is a workload whose bill takes a while, and then is not to be had.
-type slowPayer struct {
-	drtest.Workload
-	takes time.Duration
-	err   error
-}
-
-func (p slowPayer) Bill(context.Context) (drtest.Bill, error) {
-	<-time.After(p.takes)
-	return drtest.Bill{}, p.err
+// slowly is a counter that takes a while to be read.
+func slowly(takes time.Duration, err error) []drtest.Counter {
+	return []drtest.Counter{{Name: "calls", Read: func(context.Context) (drtest.Count, error) {
+		<-time.After(takes)
+		return drtest.Count{}, err
+	}}}
 }
 
 // The machine is read from the start on, so that a drill that breaks at once knows what it did; and
@@ -331,13 +327,13 @@ func (p slowPayer) Bill(context.Context) (drtest.Bill, error) {
 func TestMachineIsReadFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc := new(system).scenario()
-		sc.Workload = slowPayer{sc.Workload, 3 * time.Second, errors.New("no bill")}
+		sc.Workload = metered{sc.Workload, slowly(3*time.Second, errors.New("no answer"))}
 		l, err := drtest.Play(t.Context(), sc)
 		if n := len(l.Readings); err == nil || n < 13 {
 			t.Errorf("%d readings, %v", n, err)
 		}
 		sc = new(system).scenario()
-		sc.Workload = slowPayer{sc.Workload, 3 * time.Second, nil}
+		sc.Workload = metered{sc.Workload, slowly(3*time.Second, nil)}
 		l, err = drtest.Play(t.Context(), sc)
 		if late, worst, _ := l.Late(); err != nil || late > 0 || l.Ops[0].Due != 3*time.Second {
 			t.Errorf("%d late, by up to %v, the first is due at %v, %v", late, worst, l.Ops[0].Due, err)

@@ -16,7 +16,8 @@ type Objective struct {
 	bounded bool
 	count   *int                  // how many are demanded or allowed, of those that say so
 	share   *float64              // that is allowed, likewise
-	kind    string                // what its name is of, where the scenario gave it: see [Assertion]
+	kind    string                // what of is, where the scenario named it: see [Assertion]
+	of      string                // the stage, the check or the counter
 	needs   func(Scenario) string // says what a scenario lacks without which it cannot be judged; nil: nothing
 	judge   func(*Ledger, Figures) Verdict
 }
@@ -108,7 +109,7 @@ func Reached(stage string, limit time.Duration) Objective {
 		}
 		return unknown("the scenario has no stage %q", stage)
 	})
-	o.kind = reached
+	o.kind, o.of = reached, stage
 	o.needs = func(s Scenario) string {
 		names := stageNames(s.Stages)
 		return when(!slices.Contains(names, stage), fmt.Sprintf("the scenario's stages are %q", names))
@@ -230,29 +231,6 @@ func NoDuplicates() Objective {
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units are held more than once: %s", len(f.Duplicates), some(f.Duplicates))}
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("%d units held, each once", f.Held)}
-	}}
-}
-
-// RepeatedCalls requires that at most so many paid calls were repeats. A recovery that does work
-// again pays for it again: calls that were under way at a crash, and those since the last
-// checkpoint.
-func RepeatedCalls(atMost int) Objective {
-	needs := func(s Scenario) string {
-		_, ok := s.Workload.(Biller)
-		return when(!ok, "the workload does not report what was paid: it is no Biller")
-	}
-	return Objective{name: "repeated calls", count: &atMost, needs: needs, judge: func(_ *Ledger, f Figures) Verdict {
-		switch {
-		case f.Bill == nil:
-			return Verdict{Why: f.BillWhy}
-		case f.Bill.Calls == 0:
-			return Verdict{Why: "no call was made, so none could be repeated"}
-		}
-		v := Verdict{Status: Pass, Why: fmt.Sprintf("%v, want at most %d", f.Bill, atMost)}
-		if f.Bill.Repeated > atMost {
-			v.Status = Fail
-		}
-		return v
 	}}
 }
 
@@ -398,9 +376,9 @@ var ErrInconclusive = errors.New("inconclusive")
 // [ErrInconclusive], or if property panics.
 func Check(name string, property func(*Ledger, Figures) error) Objective {
 	if property == nil {
-		return Objective{name: name, kind: check} // refused with the scenario
+		return Objective{name: name, kind: check, of: name} // refused with the scenario
 	}
-	return Objective{name: name, kind: check, judge: func(l *Ledger, f Figures) (v Verdict) {
+	return Objective{name: name, kind: check, of: name, judge: func(l *Ledger, f Figures) (v Verdict) {
 		defer func() { // the other verdicts stand
 			if with := recover(); with != nil {
 				v = Verdict{Why: fmt.Sprintf("it panicked: %v, at %s", with, origin())}

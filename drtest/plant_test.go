@@ -1,6 +1,7 @@
 package drtest_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -288,20 +289,24 @@ func (p *plant) NothingLost(context.Context) (string, error) {
 	return fmt.Sprintf("%d units", len(p.order)), nil
 }
 
-// Bill charges ten for each step of a unit that was done, once before the fault and again after it
-// if need be. There were others before the drill.
-func (p *plant) Bill(context.Context) (drtest.Bill, error) {
+// Counters counts a call for each step of a unit that was done, once before the fault and again
+// after it if need be, and a cost of ten for each call. There were others before the drill.
+func (p *plant) Counters() []drtest.Counter {
+	return []drtest.Counter{
+		{Name: "calls", Read: func(context.Context) (drtest.Count, error) { return p.calls(1), nil }},
+		{Name: "cost", Unit: "cents", Read: func(context.Context) (drtest.Count, error) { return p.calls(10), nil }},
+	}
+}
+
+func (p *plant) calls(each int) drtest.Count {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := drtest.Bill{Calls: 70, Repeated: 7, Cost: 700, RepeatedCost: 70}
+	n := drtest.Count{Total: 70 * each, Repeated: 7 * each}
 	for _, u := range p.order {
-		calls := p.done(u, time.Now()) + u.redone
-		b.Calls += calls
-		b.Cost += drtest.Money(10 * calls)
-		b.Repeated += u.redone
-		b.RepeatedCost += drtest.Money(10 * u.redone)
+		n.Total += each * (p.done(u, time.Now()) + u.redone)
+		n.Repeated += each * u.redone
 	}
-	return b, nil
+	return n
 }
 
 func (p *plant) trouble() drtest.Fault {
@@ -485,21 +490,19 @@ func (p *plant) truth(l *drtest.Ledger) []string {
 	exactly("duplicates", f.Duplicates, duplicates)
 	exactly("resurrected", f.Resurrected, rejected)
 
-	var bill drtest.Bill
+	var calls drtest.Count
 	for _, u := range p.order {
-		bill.Repeated += u.redone
+		calls.Repeated += u.redone
 		if !u.lost {
-			bill.Calls += p.steps + u.redone
+			calls.Total += p.steps + u.redone
 		}
 	}
-	if f.Bill == nil {
-		exactly("bill", f.BillWhy, "known")
-	} else {
-		exactly("repeated calls", f.Bill.Repeated, bill.Repeated)
-		exactly("cost of repeated calls", f.Bill.RepeatedCost, drtest.Money(10*bill.Repeated))
+	for name, each := range map[string]int{"calls": 1, "cost": 10} {
+		c := f.Counter(name)
+		exactly(name, cmp.Or(c.Why, "known"), "known")
+		exactly("repeated "+name, c.Count.Repeated, each*calls.Repeated)
 		if proof == drtest.Pass { // lost work is not waited for
-			exactly("calls", f.Bill.Calls, bill.Calls)
-			exactly("cost", f.Bill.Cost, drtest.Money(10*bill.Calls))
+			exactly(name, c.Total, each*calls.Total)
 		}
 	}
 

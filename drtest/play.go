@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,13 +57,12 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		defer p.written.close()
 	}
 	_, tracked := s.Workload.(Tracker)
-	_, billed := s.Workload.(Biller)
 	p.emit(record{Journal: &header{Version: Version, Asserted: assertions(s.Objectives, s.Targets), Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.Name,
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
 		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages),
-		Proofs: proofNames(s.Proofs), Model: s.Model, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil, Billed: billed,
-		ErrorRate: s.errorRate(),
+		Proofs: proofNames(s.Proofs), Model: s.Model, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil,
+		Counters: withoutRead(counters(s.Workload)), ErrorRate: s.errorRate(),
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: machineSince(p.busy, p.machine.Read(), p.now())}
@@ -201,26 +199,26 @@ func (p *player) drill(parent context.Context) (err error) {
 	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
 	watching, stopWatching := context.WithCancel(observing)
 	defer stopWatching()
-	var load, observers, bill sync.WaitGroup
+	var load, observers, counting sync.WaitGroup
 	end := func() { // what is seen of the healing is no part of the drill
 		stopLoad()
 		load.Wait()
 		stopObserving()
 		observers.Wait()
-		bill.Wait()
+		counting.Wait()
 	}
 	defer end()
 	observers.Go(func() { p.watchMachine(observing, p.busy) }) // first: what follows may break on a busy one
 	observers.Go(func() { p.watchStalls(observing) })
 
-	paid := &account{call: p.call}
-	paid.workload, _ = p.Workload.(Biller)
-	if err := paid.read(ctx); err != nil {
-		return fmt.Errorf("read the bill before the load: %w", err)
+	meters, err := p.openMeters(ctx)
+	if err != nil {
+		return err
 	}
-	paid.first, paid.anew = paid.last, nil
 	load.Go(func() { p.load(loading) })
-	bill.Go(func() { paid.watch(watching) })
+	for _, m := range meters {
+		counting.Go(func() { m.watch(watching) })
+	}
 	if p.Health != nil {
 		observers.Go(func() { p.watchHealth(observing) })
 	}
@@ -270,8 +268,8 @@ func (p *player) drill(parent context.Context) (err error) {
 		return err
 	}
 	stopWatching()
-	bill.Wait() // whoever reads the account next is alone
-	p.settleBill(parent, paid)
+	counting.Wait() // before the last reading
+	p.settleCounters(parent, meters)
 	if err := p.prove(parent); err != nil { // before confirming, which can break the drill
 		return err
 	}

@@ -232,13 +232,30 @@ func TestRun(t *testing.T) {
 		{reason: "one of two faults has no receipt", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Fault = drtest.Together(s.cut(), noted("nothing", "", nil))
 		}},
-		{reason: "work is paid again", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Repeated: 1, Cost: 1000, RepeatedCost: 100}, {Calls: 70, Repeated: 8, Cost: 7000, RepeatedCost: 800}}, new(int)}
-			sc.Objectives = []drtest.Objective{drtest.RepeatedCalls(6)}
+		{reason: "work is counted twice", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = metered{s.workload(), []drtest.Counter{says("calls", "", drtest.Count{Total: 10, Repeated: 1}, drtest.Count{Total: 70, Repeated: 8}),
+				says("cost", "cents", drtest.Count{Total: 1000, Repeated: 100}, drtest.Count{Total: 7000, Repeated: 800})}}
+			sc.Objectives = []drtest.Objective{drtest.Repeated("calls", 6), drtest.Repeated("cost", 700)}
 		}},
-		{reason: "the payer began anew", edit: func(s *system, sc *drtest.Scenario) {
-			sc.Workload = payer{s.workload(), []drtest.Bill{{Calls: 10, Cost: 1000}, {Calls: 12, Cost: 1200}, {Calls: 2, Cost: 200}, {Calls: 20, Cost: 2000}}, new(int)}
-			sc.Objectives = []drtest.Objective{drtest.RepeatedCalls(0)}
+		{reason: "a counter begins again", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = metered{s.workload(), []drtest.Counter{says("calls", "", drtest.Count{Total: 10}, drtest.Count{Total: 12}, drtest.Count{Total: 2}, drtest.Count{Total: 20})}}
+			sc.Objectives = []drtest.Objective{drtest.Repeated("calls", 0)}
+		}},
+		{reason: "repeats are taken back", edit: func(s *system, sc *drtest.Scenario) {
+			sc.Workload = metered{s.workload(), []drtest.Counter{says("calls", "", drtest.Count{Total: 10}, drtest.Count{Total: 12, Repeated: 2}, drtest.Count{Total: 20})}}
+			sc.Objectives = []drtest.Objective{drtest.Repeated("calls", 0)}
+		}},
+		{reason: "a counter cannot be read at the end", edit: func(s *system, sc *drtest.Scenario) {
+			first := true
+			lost := func(context.Context) (drtest.Count, error) {
+				if first {
+					first = false
+					return drtest.Count{}, nil
+				}
+				return drtest.Count{}, errors.New("no route to the bank")
+			}
+			sc.Workload = metered{s.workload(), []drtest.Counter{{Name: "cost", Read: lost}, says("calls", "", drtest.Count{}, drtest.Count{Total: 5})}}
+			sc.Objectives = []drtest.Objective{drtest.Repeated("cost", 0), drtest.Repeated("calls", 0)}
 		}},
 		{reason: "a stage comes late", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Stages = []drtest.Stage{{Name: "redundant", Reached: s.after(9 * time.Second)}, {Name: "promoted", Reached: s.after(0)}}
@@ -333,8 +350,8 @@ func TestRun(t *testing.T) {
 		}},
 		{reason: "a check panics", edit: func(s *system, sc *drtest.Scenario) {
 			sc.Objectives = append(sc.Objectives, drtest.Check("cheap", func(l *drtest.Ledger, f drtest.Figures) error {
-				if l.Bill.Cost > 0 {
-					return errors.New("it cost something")
+				if l.Drill.Model[0].Worst > 0 {
+					return errors.New("it takes something")
 				}
 				return nil
 			}))
@@ -550,16 +567,21 @@ func (s slow) Do(ctx context.Context, id string) error {
 
 func (s slow) Survivors(ctx context.Context) ([]string, error) { return s.w.Survivors(ctx) }
 
-// A payer is a workload with one bill after the other.
-type payer struct {
+// metered is a workload with counters.
+type metered struct {
 	drtest.Workload
-	bills []drtest.Bill
-	read  *int
+	counters []drtest.Counter
 }
 
-func (p payer) Bill(context.Context) (drtest.Bill, error) {
-	*p.read++
-	return p.bills[min(*p.read, len(p.bills))-1], nil
+func (m metered) Counters() []drtest.Counter { return m.counters }
+
+// says is a counter that says one count after the other.
+func says(name, unit string, counts ...drtest.Count) drtest.Counter {
+	read := 0
+	return drtest.Counter{Name: name, Unit: unit, Read: func(context.Context) (drtest.Count, error) {
+		read++
+		return counts[min(read, len(counts))-1], nil
+	}}
 }
 
 // confirmed is a fault with evidence that comes late.
@@ -673,8 +695,25 @@ func TestRefusedScenarios(t *testing.T) {
 		{`scenario SYS: objective "lost work" could never be judged: the workload does not report the progress of its units: it is no Tracker`, func(s *drtest.Scenario) {
 			s.Objectives = []drtest.Objective{drtest.LostWork(1)}
 		}},
-		{`scenario SYS: objective "repeated calls" could never be judged: the workload does not report what was paid: it is no Biller`, func(s *drtest.Scenario) {
-			s.Objectives = []drtest.Objective{drtest.RepeatedCalls(1)}
+		{`scenario SYS: objective "repeated calls" could never be judged: the counters of the workload are []`, func(s *drtest.Scenario) {
+			s.Objectives = []drtest.Objective{drtest.Repeated("calls", 1)}
+		}},
+		{`scenario SYS: objective "repeated calls" could never be judged: the counters of the workload are ["cost"]`, func(s *drtest.Scenario) {
+			s.Workload = metered{s.Workload, []drtest.Counter{says("cost", "cents", drtest.Count{})}}
+			s.Objectives = []drtest.Objective{drtest.Repeated("calls", 1)}
+		}},
+		{"scenario SYS has no Read, or no Name of its own, in Counters()[1] of its Workload", func(s *drtest.Scenario) {
+			s.Workload = metered{s.Workload, []drtest.Counter{says("cost", "cents", drtest.Count{}), {Name: "calls"}}}
+		}},
+		{"scenario SYS has no Read, or no Name of its own, in Counters()[1] of its Workload", func(s *drtest.Scenario) {
+			s.Workload = metered{s.Workload, []drtest.Counter{says("cost", "cents", drtest.Count{}), says("Cost", "", drtest.Count{})}}
+		}},
+		{"scenario SYS has no Read, or no Name of its own, in Counters()[0] of its Workload", func(s *drtest.Scenario) { // two verdicts would have one name
+			s.Workload = metered{s.Workload, []drtest.Counter{says("calls", "", drtest.Count{})}}
+			s.Stages = []drtest.Stage{{Name: "repeated calls", Reached: s.Health}}
+		}},
+		{`scenario SYS has the name a\x1b, with characters that cannot be shown`, func(s *drtest.Scenario) {
+			s.Workload = metered{s.Workload, []drtest.Counter{says("cost", "a\x1b", drtest.Count{})}}
 		}},
 		{`scenario SYS: objective "error rate" judges nothing: make it with RTO, RPO... or a Check of a function`, func(s *drtest.Scenario) {
 			s.Objectives = []drtest.Objective{drtest.ErrorRate(0)}
@@ -699,7 +738,7 @@ func TestRefusedScenarios(t *testing.T) {
 func TestNamesOfObjectives(t *testing.T) {
 	l := hand(2000*ms, modelled(0, time.Second))
 	all := drtest.Judge(l, drtest.RTO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1), drtest.RPO(1),
-		drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(1), drtest.NoFailedRequests())
+		drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.NoFailedRequests())
 	for _, v := range all.Verdicts {
 		s := new(system).scenario()
 		s.Objectives = []drtest.Objective{drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return nil })}

@@ -112,55 +112,6 @@ type Progress struct {
 	Wrong string `json:"wrong,omitempty"`
 }
 
-// A Biller is a [Workload] whose units make calls that cost money, such as those of an LLM
-// provider. Bill returns what was paid so far, for everybody. It is read before the load begins and
-// once the accepted work has finished, and the difference is the drill's; so two drills that share
-// a payer at the same time have one bill.
-type Biller interface {
-	Bill(ctx context.Context) (Bill, error)
-}
-
-// A Bill is an account of paid calls.
-type Bill struct {
-	Calls int `json:"calls"`
-	// Repeated are the calls for something that had been paid before: work that was done again.
-	Repeated     int   `json:"repeated"`
-	Cost         Money `json:"cost"`         // of all calls
-	RepeatedCost Money `json:"repeatedCost"` // of those that were repeated
-}
-
-// String reads "1203 calls for $0.036100, 12 of them repeated for $0.000360".
-func (b Bill) String() string {
-	return fmt.Sprintf("%d calls for %v, %d of them repeated for %v", b.Calls, b.Cost, b.Repeated, b.RepeatedCost)
-}
-
-// minus is what was paid between an earlier bill and b.
-func (b Bill) minus(earlier Bill) Bill {
-	return Bill{b.Calls - earlier.Calls, b.Repeated - earlier.Repeated, b.Cost - earlier.Cost, b.RepeatedCost - earlier.RepeatedCost}
-}
-
-// less says whether a bill is less than an earlier one in anything, as an account never is that
-// goes on.
-func (b Bill) less(earlier Bill) bool {
-	d := b.minus(earlier)
-	return min(d.Calls, d.Repeated) < 0 || min(d.Cost, d.RepeatedCost) < 0
-}
-
-// valid refuses a bill that cannot be, such as the difference of two whose payer began anew in
-// between.
-func (b Bill) valid() error {
-	if b.Repeated < 0 || b.Calls < b.Repeated || b.RepeatedCost < 0 || b.Cost < b.RepeatedCost {
-		return fmt.Errorf("the bill cannot be: %v", b)
-	}
-	return nil
-}
-
-// Money is an amount in millionths of a US dollar.
-type Money int64
-
-// String reads "$0.036100".
-func (m Money) String() string { return fmt.Sprintf("$%.6f", float64(m)/1e6) }
-
 // Load is an open-loop schedule: a slow answer never delays the next request.
 type Load struct {
 	// Every is the time between two requests. It is also the resolution of every measured time.
@@ -291,11 +242,18 @@ func (s Scenario) validate() error {
 		}
 	}
 	for _, o := range slices.Concat(s.Objectives, s.Targets) {
-		taken.claim(o.name)
+		if o.kind != repeated { // those take the name of a counter
+			taken.claim(o.name)
+		}
 	}
 	for i, p := range s.Proofs {
 		if p.Examine == nil || !taken.claim(p.Name) {
 			return s.lacks(fmt.Sprintf("Examine, or no Name of its own, in Proofs[%d]", i))
+		}
+	}
+	for i, c := range counters(s.Workload) {
+		if c.Name == "" || c.Read == nil || !taken.claim(repeatedName(c.Name)) {
+			return s.lacks(fmt.Sprintf("Read, or no Name of its own, in Counters()[%d] of its Workload", i))
 		}
 	}
 	if err := s.Model.validate(); err != nil {
@@ -333,7 +291,7 @@ type names map[string]bool
 func builtin() names {
 	taken := names{}
 	for _, name := range []string{"detection", "RTO", "outage", "heal lag", "RPO", "work RTO", "lost work", "all recovered",
-		"no duplicates", "repeated calls", "no failed requests", "error rate", "rejected stays rejected", "held stays held", "right results", "model"} {
+		"no duplicates", "no failed requests", "error rate", "rejected stays rejected", "held stays held", "right results", "model"} {
 		taken.claim(name)
 	}
 	return taken

@@ -147,67 +147,6 @@ func (r *reader) vanished() []string {
 	return slices.Sorted(maps.Keys(r.seen))
 }
 
-// An account follows what was paid. A payer that begins anew in mid-drill would hide what was paid
-// before, so it is read all the time.
-type account struct {
-	workload Biller // or nil
-	call     func(ctx context.Context, limit time.Duration, f func(context.Context) error) error
-	first    Bill
-	last     Bill
-	anew     error
-}
-
-// read reads what was paid so far. A workload that cannot say has paid nothing.
-func (a *account) read(ctx context.Context) error {
-	if a.workload == nil {
-		return nil
-	}
-	var now Bill
-	err := a.call(ctx, closingLimit, func(ctx context.Context) (err error) {
-		now, err = a.workload.Bill(ctx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if now.less(a.last) && a.anew == nil {
-		a.anew = fmt.Errorf("the payer began anew: it said %v, and later %v", a.last, now)
-	}
-	a.last = now
-	return nil
-}
-
-// watch reads until ctx ends. A payer that does not answer for a while says it later.
-func (a *account) watch(ctx context.Context) {
-	for a.workload != nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(readingEvery):
-			_ = a.read(ctx)
-		}
-	}
-}
-
-// settleBill notes what was paid in the drill.
-func (p *player) settleBill(ctx context.Context, a *account) {
-	if a.workload == nil {
-		return
-	}
-	err := a.read(ctx)
-	b := a.last.minus(a.first)
-	if err == nil {
-		err = cmp.Or(a.anew, b.valid())
-	}
-	at := Interval{p.now(), p.now()}
-	if err != nil {
-		p.event(BillRead, at, err.Error()) // the verdicts that need it are inconclusive
-		return
-	}
-	p.emit(record{Bill: &b})
-	p.event(BillRead, at, b.String())
-}
-
 // prove examines the system, one proof after the other.
 func (p *player) prove(parent context.Context) error {
 	for i, proof := range p.Proofs {

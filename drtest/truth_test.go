@@ -175,10 +175,12 @@ func (p *plant) handler() http.Handler {
 		reply(w, ids, err)
 	})
 	mux.HandleFunc("GET /redundant", func(w http.ResponseWriter, r *http.Request) { reply(w, "redundant", p.Redundant(r.Context())) })
-	mux.HandleFunc("GET /bill", func(w http.ResponseWriter, r *http.Request) {
-		b, err := p.Bill(r.Context())
-		reply(w, b, err)
-	})
+	for _, c := range p.Counters() {
+		mux.HandleFunc("GET /counters/"+c.Name, func(w http.ResponseWriter, r *http.Request) {
+			n, err := c.Read(r.Context())
+			reply(w, n, err)
+		})
+	}
 	mux.HandleFunc("GET /progress", func(w http.ResponseWriter, r *http.Request) {
 		units, err := p.look()
 		reply(w, units, err)
@@ -225,9 +227,15 @@ func (c httpWorkload) Redundant(ctx context.Context) error {
 	return c.get(ctx, http.MethodGet, "/redundant", new(string))
 }
 
-func (c httpWorkload) Bill(ctx context.Context) (b drtest.Bill, err error) {
-	err = c.get(ctx, http.MethodGet, "/bill", &b)
-	return b, err
+func (c httpWorkload) Counters() []drtest.Counter {
+	counters := c.plant.Counters()
+	for i, counter := range counters {
+		counters[i].Read = func(ctx context.Context) (n drtest.Count, err error) {
+			err = c.get(ctx, http.MethodGet, "/counters/"+counter.Name, &n)
+			return n, err
+		}
+	}
+	return counters
 }
 
 func (c httpWorkload) Survivors(ctx context.Context) (ids []string, err error) {

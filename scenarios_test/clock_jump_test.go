@@ -82,7 +82,7 @@ func clockJump(app *instances, clock shiftedClock, by time.Duration) drtest.Scen
 			drtest.NoFailedRequests(),
 			drtest.RPO(0),
 			drtest.LostWork(0),
-			drtest.RepeatedCalls(0),
+			drtest.Repeated("calls", 0),
 			drtest.AllRecovered(20),
 			drtest.NoDuplicates(),
 		},

@@ -31,7 +31,7 @@ func TestNoFaultControl(t *testing.T) {
 			drtest.LostWork(0),
 			drtest.AllRecovered(20),
 			drtest.NoDuplicates(),
-			drtest.RepeatedCalls(0),
+			drtest.Repeated("calls", 0),
 		},
 		Watch:    5 * time.Second,
 		Deadline: time.Minute,

@@ -155,8 +155,8 @@ func (a *instances) Ready(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Bill is the provider's, for all of them.
-func (a *instances) Bill(ctx context.Context) (drtest.Bill, error) { return a.each[0].Bill(ctx) }
+// Counters are the provider's, for all of them.
+func (a *instances) Counters() []drtest.Counter { return a.each[0].Counters() }
 
 // withoutKeepAlive is for addresses that another container may have soon: it keeps no connections.
 var withoutKeepAlive = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -60,7 +60,7 @@ func lockedTable(pg *pgtest.Node, app *orchestrator, mode string) drtest.Scenari
 			drtest.HealLag(3 * time.Second), // as with a partition: a statement's timeout, the breaker's, and a probe
 			drtest.RPO(0),
 			drtest.LostWork(0),
-			drtest.RepeatedCalls(0),
+			drtest.Repeated("calls", 0),
 			drtest.AllRecovered(20),
 			drtest.NoDuplicates(),
 			drtest.Check("bad until the lock is gone", badThroughout),

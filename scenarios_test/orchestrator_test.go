@@ -370,21 +370,35 @@ func lastProgress(l *drtest.Ledger) map[string]drtest.Progress {
 	return last
 }
 
-// Bill reads the provider's account.
-func (o *orchestrator) Bill(ctx context.Context) (drtest.Bill, error) {
+// Counters are those of the provider's account: calls, and what they cost in millionths of a dollar.
+func (o *orchestrator) Counters() []drtest.Counter {
+	return []drtest.Counter{
+		{Name: "calls", Read: func(ctx context.Context) (drtest.Count, error) {
+			a, err := o.account(ctx)
+			return drtest.Count{Total: a.Count, Repeated: a.Repeated}, err
+		}},
+		{Name: "cost", Unit: "µUSD", Read: func(ctx context.Context) (drtest.Count, error) {
+			a, err := o.account(ctx)
+			return drtest.Count{Total: a.Cost, Repeated: a.RepeatedCost}, err
+		}},
+	}
+}
+
+// A providerAccount is what the provider has billed.
+type providerAccount struct {
+	Count, Repeated, Cost int
+	RepeatedCost          int `json:"repeated_cost"`
+}
+
+func (o *orchestrator) account(ctx context.Context) (a providerAccount, err error) {
 	addr, err := o.provider.HostAddr(ctx)
 	if err != nil {
-		return drtest.Bill{}, err
+		return a, err
 	}
-	var account struct {
-		Count, Repeated int
-		Cost            drtest.Money
-		RepeatedCost    drtest.Money `json:"repeated_cost"`
+	if err := get(ctx, o.client, "http://"+addr+"/v1/calls", &a); err != nil {
+		return a, fmt.Errorf("provider's account: %w", err)
 	}
-	if err := get(ctx, o.client, "http://"+addr+"/v1/calls", &account); err != nil {
-		return drtest.Bill{}, fmt.Errorf("provider's account: %w", err)
-	}
-	return drtest.Bill{Calls: account.Count, Repeated: account.Repeated, Cost: account.Cost, RepeatedCost: account.RepeatedCost}, nil
+	return a, nil
 }
 
 // verified is a fault with evidence of its own beside that of the fault that it is made of.

@@ -57,7 +57,7 @@ var (
 		// Calls that were under way are answered, and then nobody calls for the two seconds of
 		// Retry-After and an eighth.
 		detection: 3250 * time.Millisecond,
-		paidTwice: drtest.RepeatedCalls(0),
+		paidTwice: drtest.Repeated("calls", 0),
 	}
 	providerError = outage{
 		suffix: "/error", what: "5xx",
@@ -66,7 +66,7 @@ var (
 		},
 		hold:      5 * time.Second,
 		detection: time.Second,
-		paidTwice: drtest.RepeatedCalls(0),
+		paidTwice: drtest.Repeated("calls", 0),
 	}
 	// Silence becomes a failure after the orchestrator's patience only. As it ends, the provider
 	// takes up the one call that it has, which may be given up in the same moment.
@@ -77,7 +77,7 @@ var (
 		},
 		hold:      5 * time.Second,
 		detection: providerPatience + time.Second,
-		paidTwice: drtest.RepeatedCalls(1),
+		paidTwice: drtest.Repeated("calls", 1),
 	}
 )
 
@@ -282,8 +282,9 @@ func (o *orchestrator) providerCalls(ctx context.Context) (ok, failed float64, e
 // at the fault: each makes one at a time.
 func underWayOnly(l *drtest.Ledger, f drtest.Figures) error {
 	fault, injected := l.Event(drtest.FaultInjected)
-	if f.Bill == nil || !f.WorkKnown || !injected {
-		return fmt.Errorf("%w: %s %s", drtest.ErrInconclusive, f.BillWhy, f.WorkWhy)
+	calls := f.Counter("calls")
+	if !calls.Known || !f.WorkKnown || !injected {
+		return fmt.Errorf("%w: %s %s", drtest.ErrInconclusive, calls.Why, f.WorkWhy)
 	}
 	underWay := len(f.Affected)
 	for _, op := range l.Ops {
@@ -291,8 +292,8 @@ func underWayOnly(l *drtest.Ledger, f drtest.Figures) error {
 			underWay++
 		}
 	}
-	if f.Bill.Repeated > underWay {
-		return fmt.Errorf("%v, want at most the %d that can have been under way at the fault", f.Bill, underWay)
+	if calls.Repeated > underWay {
+		return fmt.Errorf("%v, want at most the %d that can have been under way at the fault", calls, underWay)
 	}
 	return nil
 }

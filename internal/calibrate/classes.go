@@ -76,7 +76,7 @@ func Classes() []Class {
 		{"waiting work", "units wait in a queue, and count no attempt meanwhile; none is rolled back", 1, waitingWork},
 		{"wrong results", "units that were accepted after the fault finish with a wrong result", 1, wrongLater},
 		{"turned wrong", "units that had finished before the fault have a wrong result after it", 1, turnedWrong},
-		{"bill that begins anew", "the payer forgets in mid-drill what was paid", 1, newBill},
+		{"counter that begins again", "in mid-drill a counter forgets what it had counted", 1, counterBeginsAgain},
 		{"slower for ever", "after the fault every answer takes most of the timeout", 1, slowForEver},
 		{"answers after the timeout", "after the fault every answer comes after the timeout", 1, deaf},
 		{"shared ids", "four drills at a time on one store, one of which keeps nothing", 1, sharedIDs},

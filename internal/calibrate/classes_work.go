@@ -225,40 +225,41 @@ func waitingWork(r *rand.Rand) Plant {
 	}}
 }
 
-// billed is a service that charges twice for each unit, and that forgets at some time after the
-// fault what was paid until then. From then on it charges once.
-type billed struct {
+// metered is a service that calls twice for each unit, and whose counter of calls begins again at
+// some time after the fault. From then on it calls once.
+type metered struct {
 	*Service
-	others  int // calls that were paid before the drill
+	others  int // calls from before the drill
 	forgets time.Duration
 }
 
-func (b billed) Bill(context.Context) (drtest.Bill, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	calls, repeated := b.others, 0
-	if forgot := b.since(time.Now()) >= b.forgets; forgot {
-		for _, u := range b.units {
-			if u.Kept.Sub(b.fault) >= b.forgets {
-				calls++
-			}
-		}
-		calls -= b.others
-	} else {
-		calls, repeated = calls+2*len(b.units), len(b.units)
-	}
-	return drtest.Bill{Calls: calls, Repeated: repeated, Cost: drtest.Money(calls), RepeatedCost: drtest.Money(repeated)}, nil
+func (m metered) Counters() []drtest.Counter {
+	return []drtest.Counter{{Name: "calls", Read: func(context.Context) (drtest.Count, error) { return m.calls(), nil }}}
 }
 
-func newBill(r *rand.Rand) Plant {
+func (m metered) calls() (n drtest.Count) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since(time.Now()) < m.forgets {
+		return drtest.Count{Total: m.others + 2*len(m.units), Repeated: len(m.units)}
+	}
+	for _, u := range m.units {
+		if u.Kept.Sub(m.fault) >= m.forgets {
+			n.Total++
+		}
+	}
+	return n
+}
+
+func counterBeginsAgain(r *rand.Rand) Plant {
 	l := load(r)
 	s, down := service(r, l), outage(r, l)
 	s.Fails = func(q Request) bool { return q.Since < down }
 	c := s.scenario(l)
-	c.Workload = billed{s, r.IntN(3), between(r, 0, down)}
-	c.Watch = 6 * time.Second // it may charge more by the end than it had forgotten
+	c.Workload = metered{s, r.IntN(3), between(r, 0, down)}
+	c.Watch = 6 * time.Second // it may count more by the end than it had forgotten
 	return Plant{Scenario: c, Breaks: true, Rules: []Rule{
-		never("no call was repeated", drtest.RepeatedCalls(0), drtest.Pass),
+		never("no call was repeated", drtest.Repeated("calls", 0), drtest.Pass),
 	}}
 }
 

@@ -101,7 +101,11 @@ func drills() []*drtest.Report {
 	failover.Drill.Proofs = []string{"no write on the losing side"}
 	failover.Events = append(failover.Events,
 		drtest.Event{Kind: drtest.Proved, Interval: at(4010, 4300), Note: "no write on the losing side", Evidence: "both histories end at 0/30001A8"})
-	failover.Drill.Billed, failover.Bill = true, &drtest.Bill{Calls: 42, Repeated: 3, Cost: 4210, RepeatedCost: 300}
+	failover.Drill.Counters = []drtest.Counter{{Name: "calls"}, {Name: "cost", Unit: "cents"}}
+	failover.Counts = map[string]drtest.Count{"calls": {Total: 42, Repeated: 3}}
+	failover.Events = append(failover.Events,
+		drtest.Event{Kind: drtest.CounterRead, Interval: at(3600, 3600), Note: "calls", Evidence: "42 calls, 3 of them repeated"},
+		drtest.Event{Kind: drtest.CounterRead, Interval: at(3600, 3600), Note: "cost", Evidence: "no answer"})
 
 	failover.Drill.Model = drtest.Model{
 		{Name: "detection | alert", Worst: 200 * ms, Source: "circuit opens at 5 errors"},
@@ -142,7 +146,7 @@ func drills() []*drtest.Report {
 	strict := objectives{drtest.Detection(time.Second), drtest.RTO(10 * time.Second), drtest.RPO(0), drtest.NoDuplicates()}
 	rto, targets := objectives{drtest.RTO(2 * time.Minute)}, objectives{drtest.RTO(2 * time.Minute), drtest.RPO(30 * time.Second)}
 	return []*drtest.Report{
-		judge(failover, append(strict, drtest.WorkRTO(5*time.Second), drtest.LostWork(time.Second), drtest.AllRecovered(2), drtest.RepeatedCalls(4), drtest.Reached("promoted", time.Second)), targets),
+		judge(failover, append(strict, drtest.WorkRTO(5*time.Second), drtest.LostWork(time.Second), drtest.AllRecovered(2), drtest.Repeated("calls", 4), drtest.Reached("promoted", time.Second)), targets),
 		judge(async, strict, targets),
 		judge(coarse, objectives{drtest.Detection(100 * ms), drtest.HealLag(100 * ms), drtest.NoDuplicates(),
 			drtest.Check("breaker opened", func(*drtest.Ledger, drtest.Figures) error { return nil })}, rto),

@@ -159,12 +159,8 @@ func rows(r Result) []row {
 	add("Units Affected", "", count(r.Affected, r.Why["affected"]), "")
 	add("Units Recovered", "all recovered", recovered, "all")
 	add("Duplicates", "no duplicates", count(r.Duplicates, r.Why["lost"]), "none")
-	if r.Bill != nil || r.verdict("repeated calls", false) != nil {
-		repeated := "not measured: " + r.Why["bill"]
-		if b := r.Bill; b != nil {
-			repeated = fmt.Sprintf("%d of %d, for %v of %v", b.Repeated, b.Calls, drtest.Money(b.RepeatedCost), drtest.Money(b.Cost))
-		}
-		add("Repeated Calls", "repeated calls", repeated, "bounded")
+	for _, c := range r.Counters {
+		add("Counter: "+c.Name, "repeated "+c.Name, c.shown, "bounded")
 	}
 	for _, v := range r.Verdicts {
 		if !told[v.Objective] {

@@ -20,7 +20,7 @@ import (
 )
 
 // Version is the version of the form of the JSON report.
-const Version = 1
+const Version = 2
 
 // Schema is the JSON Schema of the JSON report. It explains each field.
 //

@@ -43,7 +43,7 @@ type Result struct {
 	Lost         *int               `json:"lost"`
 	LostIDs      []string           `json:"lost_ids"` // at most ten
 	Availability *float64           `json:"availability"`
-	Bill         *Bill              `json:"bill"`
+	Counters     []Counter          `json:"counters"`
 	Requests     *Requests          `json:"requests"`
 	Held         *Span              `json:"held"` // fault to healed
 	Steps        []Step             `json:"steps"`
@@ -131,20 +131,16 @@ type Requests struct {
 	Failed   int `json:"failed"` // not acked, and ended after the fault
 }
 
-// Bill is what was paid for the work of a drill, in US dollars.
-type Bill struct {
-	Calls        int   `json:"calls"`
-	Repeated     int   `json:"repeated"` // calls for something that had been paid before
-	Cost         Money `json:"cost"`
-	RepeatedCost Money `json:"repeated_cost"`
-}
+// A Counter is what one counter of the workload counted in the drill. The numbers are nil when they
+// are not known.
+type Counter struct {
+	Name     string `json:"name"`
+	Unit     Text   `json:"unit"`
+	Total    *int   `json:"total"`
+	Repeated *int   `json:"repeated"` // the part of it that had been counted before
+	Why      Text   `json:"why"`      // why they are not known
 
-// Money is a decimal number of US dollars in JSON.
-type Money drtest.Money
-
-// MarshalJSON writes the dollars with as many decimals as they have.
-func (m Money) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, float64(m)/1e6, 'f', -1, 64), nil
+	shown string // as text
 }
 
 // A Step is one step of the runbook. Began counts from the fault; Took is nil when it never ended.
@@ -255,7 +251,7 @@ func newResult(id, title, category string) Result {
 	return Result{
 		ID: id, Title: title, Category: category,
 		Why: map[string]string{}, Limits: map[string]Seconds{}, Targets: map[string]Seconds{},
-		Verdicts: []Verdict{}, LostIDs: []string{}, Steps: []Step{}, Stages: []Stage{}, Recovery: []Moment{},
+		Verdicts: []Verdict{}, LostIDs: []string{}, Steps: []Step{}, Stages: []Stage{}, Counters: []Counter{}, Recovery: []Moment{},
 	}
 }
 
@@ -316,10 +312,12 @@ func resultOf(r *drtest.Report, damage error) Result {
 	if _, injected := l.Event(drtest.FaultInjected); injected {
 		res.Availability = &f.Availability
 	}
-	if b := f.Bill; b != nil {
-		res.Bill = &Bill{b.Calls, b.Repeated, Money(b.Cost), Money(b.RepeatedCost)}
-	} else {
-		res.Why["bill"] = f.BillWhy
+	for _, c := range f.Counters {
+		counter := Counter{Name: c.Name, Unit: Text(c.Unit), Why: Text(c.Why), shown: c.String()}
+		if c.Known {
+			counter.Total, counter.Repeated = &c.Total, &c.Repeated
+		}
+		res.Counters = append(res.Counters, counter)
 	}
 	for _, s := range f.Stages {
 		stage := Stage{Name: s.Name}

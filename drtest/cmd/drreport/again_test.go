@@ -45,14 +45,14 @@ func (l *ledgerTest) Fatalf(f string, a ...any) {
 
 // A service takes units of three steps of 100 ms each. It is wrong as its fields say.
 type service struct {
-	loses, doubles, keepsRejected, forgets, overcharges, restartsBill bool
+	loses, doubles, keepsRejected, forgets, countsTwice, beginsAgain bool
 
-	back time.Duration // how long it takes to be up again once it is healed
-	mu   sync.Mutex
-	down bool
-	held []string
-	work map[string]*unit
-	paid int
+	back  time.Duration // how long it takes to be up again once it is healed
+	mu    sync.Mutex
+	down  bool
+	held  []string
+	work  map[string]*unit
+	calls int
 }
 
 type unit struct {
@@ -83,7 +83,7 @@ func (s *service) Do(_ context.Context, id string) error {
 	if s.doubles {
 		s.held = append(s.held, id)
 	}
-	s.paid++
+	s.calls++
 	s.work[id] = &unit{Progress: drtest.Progress{Attempt: 1}, since: time.Now()}
 	return nil
 }
@@ -104,17 +104,18 @@ func (s *service) Progress(context.Context) (map[string]drtest.Progress, error) 
 	return all, nil
 }
 
-func (s *service) Bill(context.Context) (drtest.Bill, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := drtest.Bill{Calls: s.paid, Cost: drtest.Money(s.paid)}
-	switch {
-	case s.overcharges:
-		b.Repeated = s.paid / 2
-	case s.restartsBill && s.paid == 0:
-		return drtest.Bill{Calls: 1000}, nil
-	}
-	return b, nil
+func (s *service) Counters() []drtest.Counter {
+	return []drtest.Counter{{Name: "calls", Read: func(context.Context) (drtest.Count, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.countsTwice:
+			return drtest.Count{Total: s.calls, Repeated: s.calls / 2}, nil
+		case s.beginsAgain && s.calls == 0:
+			return drtest.Count{Total: 1000}, nil
+		}
+		return drtest.Count{Total: s.calls}, nil
+	}}}
 }
 
 func (s *service) health(context.Context) error {
@@ -187,7 +188,7 @@ func TestJudgedAgain(t *testing.T) {
 		{"passes all", &service{}, func(s *service, sc *drtest.Scenario) {
 			sc.Stages = []drtest.Stage{{Name: "lit", Reached: s.health}}
 			sc.Objectives = []drtest.Objective{drtest.Detection(time.Second), drtest.RTO(5 * time.Second), drtest.HealLag(5 * time.Second), drtest.RPO(0),
-				drtest.WorkRTO(5 * time.Second), drtest.LostWork(0), drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.RepeatedCalls(0), drtest.Reached("lit", 5*time.Second)}
+				drtest.WorkRTO(5 * time.Second), drtest.LostWork(0), drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.Repeated("calls", 0), drtest.Reached("lit", 5*time.Second)}
 		}, "", drtest.Pass},
 		{"late", &service{}, asserts(drtest.RTO(time.Second)), "RTO", drtest.Fail},
 		{"too coarse", &service{}, asserts(drtest.RTO(2010 * ms)), "RTO", drtest.Inconclusive},
@@ -202,8 +203,8 @@ func TestJudgedAgain(t *testing.T) {
 		{"leaves work", &service{loses: true}, asserts(drtest.AllRecovered(1)), "all recovered", drtest.Fail},
 		{"too little work", &service{}, asserts(drtest.AllRecovered(1000)), "all recovered", drtest.Inconclusive},
 		{"doubles", &service{doubles: true}, asserts(drtest.NoDuplicates()), "no duplicates", drtest.Fail},
-		{"pays again", &service{overcharges: true}, asserts(drtest.RepeatedCalls(3)), "repeated calls", drtest.Fail},
-		{"cannot say what it paid", &service{restartsBill: true}, asserts(drtest.RepeatedCalls(3)), "repeated calls", drtest.Inconclusive},
+		{"calls again", &service{countsTwice: true}, asserts(drtest.Repeated("calls", 3)), "repeated calls", drtest.Fail},
+		{"begins to count again", &service{beginsAgain: true}, asserts(drtest.Repeated("calls", 3)), "repeated calls", drtest.Inconclusive},
 		{"is seen", &service{}, asserts(drtest.NoFailedRequests()), "no failed requests", drtest.Fail},
 		{"a stage is late", &service{}, stage("lit = again", 100*ms), "lit = again", drtest.Fail},
 		{"a check fails", &service{}, asserts(drtest.Check("sane", func(*drtest.Ledger, drtest.Figures) error { return errors.New("it is not") })), "sane", drtest.Fail},

@@ -51,7 +51,12 @@ func (c command) check(args []string) (int, error) {
 	holds("no-duplicates", "that nothing is held twice", drtest.NoDuplicates)
 	holds("no-failed-requests", "that no client sees the fault", drtest.NoFailedRequests)
 	counted("all-recovered", "`n` units in flight at the fault or more, and all to be recovered", drtest.AllRecovered)
-	counted("repeated-calls", "at most `n` paid calls to be repeats", drtest.RepeatedCalls)
+	fs.Func("repeated", "allow `name=n` of what a counter counted to be repeated, such as calls=3", func(s string) error {
+		at := max(0, strings.LastIndex(s, "="))
+		n, err := strconv.ParseUint(strings.TrimPrefix(s[at:], "="), 10, 31)
+		require(drtest.Repeated(s[:at], int(n)))
+		return err
+	})
 	fs.Func("error-rate", "allow this `share` of the requests to fail once service is back, such as 0.01", func(s string) error {
 		share, err := strconv.ParseFloat(s, 64)
 		if err == nil && !(share > 0 && share < 1) {
@@ -155,11 +160,9 @@ func (c command) show(r *drtest.Report) {
 		held = fmt.Sprintf("%d units; %d lost, %d held more than once, %d rejected and held", f.Held, len(f.Lost), len(f.Duplicates), len(f.Resurrected))
 	}
 	fmt.Fprintf(w, "  held\t%s\n", held)
-	paid := "not known: " + f.BillWhy
-	if f.Bill != nil {
-		paid = f.Bill.String()
+	for _, c := range f.Counters {
+		fmt.Fprintf(w, "  counter %s\t%v\n", c.Name, c)
 	}
-	fmt.Fprintf(w, "  paid\t%s\n", paid)
 	strain := r.Strained()
 	kept := "kept up"
 	if !strain.KeptUp() {

@@ -332,7 +332,6 @@ figures:
   requests   30: 25 acked, 0 rejected, 5 unknown; 5 failed after the fault
   recovered  not known: the workload does not report the progress of its units
   held       25 units; 0 lost, 0 held more than once, 0 rejected and held
-  paid       not known: the workload does not report what was paid
   machine    kept up
 
 timeline, counted from the fault:
@@ -360,9 +359,9 @@ timeline, counted from the fault:
 		{"not met", []string{path, "-rto=100ms"}, notPassed, `verdicts:
   RTO: fail: got 0.610s (0.481s..0.610s), want at most 100ms; 14 requests acked since exclude a failure rate above 19.3 %
 ` + rejected + "status: fail\n"},
-		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3", "-repeated-calls=3"}, notPassed, "verdicts:\n" + rto + `  heal lag: inconclusive: the fault was not healed
+		{"cannot be told", []string{path, "-heal-lag=1s", "-all-recovered=3", "-repeated=calls=3"}, notPassed, "verdicts:\n" + rto + `  heal lag: inconclusive: the fault was not healed
   all recovered: inconclusive: the workload does not report the progress of its units
-  repeated calls: inconclusive: the workload does not report what was paid
+  repeated calls: inconclusive: the workload has no counter "calls"
 ` + rejected + "status: inconclusive\n"},
 		{"nothing asserted", []string{bare}, notPassed, "verdicts:\n" + rejected + `  nothing was asserted: give objectives to judge by
 status: inconclusive
