@@ -131,37 +131,12 @@ func (a Assertion) objective() (Objective, error) {
 	if a.Share != nil {
 		share = *a.Share
 	}
-	var o Objective
-	switch a.Objective {
-	case "error rate":
-		o = ErrorRate(share)
-	case "detection":
-		o = Detection(limit)
-	case "RTO":
-		o = RTO(limit)
-	case "heal lag":
-		o = HealLag(limit)
-	case "RPO":
-		o = RPO(limit)
-	case "work RTO":
-		o = WorkRTO(limit)
-	case "lost work":
-		o = LostWork(limit)
-	case "all recovered":
-		o = AllRecovered(count)
-	case "no duplicates":
-		o = NoDuplicates()
-	case repeated:
-		o = Repeated(a.Name, count)
-	case "no failed requests":
-		o = NoFailedRequests()
-	case reached:
-		o = Reached(a.Name, limit)
-	case check:
-		o = asRecorded(a.Name, nil)
-	default:
+	all := everyObjective(a.Name, limit, count, share)
+	i := slices.IndexFunc(all, func(o Objective) bool { return o.assertion().Objective == a.Objective })
+	if i < 0 {
 		return Objective{}, fmt.Errorf("this program knows no objective %q", foreign.Text(a.Objective))
 	}
+	o := all[i]
 	if o.bounded && a.Limit == nil || o.count != nil && a.Count == nil || o.judge == nil {
 		return Objective{}, fmt.Errorf("%s has no limit, count or share", a.verdict())
 	}

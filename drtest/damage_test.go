@@ -151,10 +151,9 @@ func TestForgedJournals(t *testing.T) {
 			forged[i] = lines[i][:n[0]] + values[random.IntN(len(values))] + lines[i][n[1]:]
 			r, err := drtest.ReadReport(strings.NewReader(seal(strings.Join(forged, ""))))
 			f := r.Figures
-			for name, fig := range map[string]drtest.Figure{"detection": f.Detection, "RTO": f.RTO, "outage": f.Outage, "heal lag": f.HealLag,
-				"work RTO": f.WorkRTO, "RPO": f.RPO, "lost work": f.LostWork} {
-				if fig.Known && (fig.Lo < 0 || fig.Lo > fig.Hi) {
-					t.Errorf("%s is %v..%v with line %d as %s", name, fig.Lo, fig.Hi, i+1, forged[i])
+			for _, fig := range f.Named() {
+				if fig.Known && (fig.Lo < 0 || fig.Lo > fig.Hi || fig.Number < 0) {
+					t.Errorf("%s is %v with line %d as %s", fig.Name, fig, i+1, forged[i])
 				}
 			}
 			if strain := r.Strained(); strain.Over < 0 || strain.Machine() < 0 {

@@ -57,8 +57,8 @@
 //   - Lost work: progress that clients had seen and that was rolled back: the fault minus the time
 //     at which the progress that a unit resumed from had first been seen. The worst unit is
 //     reported. It is not data loss.
-//   - Duplicates: units that the system holds more than once. Resurrected: rejected units that it
-//     holds.
+//   - Lost: acked units that the system does not hold. Duplicates: units that it holds more than
+//     once. Resurrected: rejected units that it holds.
 //   - Counters: what each [Counter] of the workload counted over the whole drill, such as calls of a
 //     paid provider, and how much of it had been counted before: for work that was done again.
 //   - Proofs: what each [Proof] of the scenario found in the system once the drill was over. Each

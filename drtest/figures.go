@@ -9,15 +9,9 @@ import (
 )
 
 // Figures are what a ledger shows, whatever the objectives. The package comment defines each of
-// them.
+// them, and Named says in a sentence what it is.
 type Figures struct {
-	Detection Figure // fault to detected
-	RTO       Figure // fault to served again
-	Outage    Figure // first failure to served again
-	HealLag   Figure // healed to served again
-	WorkRTO   Figure // fault to every affected unit past its progress at the fault
-	RPO       Figure // age at the fault of the oldest acked unit that was lost; 0 when none was
-	LostWork  Figure // the worst rollback of progress that clients had seen
+	Detection, RTO, Outage, HealLag, RPO, WorkRTO, LostWork Figure
 
 	// Stages holds fault to reached for each stage, in the order of the scenario.
 	Stages []StageFigure
@@ -25,8 +19,8 @@ type Figures struct {
 	// Counts of requests.
 	Due, Acked, Rejected, Unknown int
 	// Availability is the share of the requests sent from the fault until service was back that
-	// were served within [Load].Timeout. It is 1 when none failed.
-	Availability float64
+	// were served within [Load].Timeout. It is 1 when none failed, and nil when it is not known.
+	Availability *float64
 
 	// Failed counts the requests that ended after the fault and were not acked, or only after
 	// [Load].Timeout.
@@ -92,19 +86,129 @@ type Figure struct {
 	Why   string // why it is not known, or what is remarkable about it
 }
 
+// A NamedFigure is one of [Figures] as every report shows it.
+type NamedFigure struct {
+	Name      string // as verdicts say it: "heal lag"
+	Title     string // as a heading: "Heal Lag"
+	Meaning   string // what it is, in one sentence
+	Unit      string // "s" of a time, "units" of a count, and empty of a share
+	Objective string // the name of the objective that sets a limit on it, if there is one
+
+	Figure         // whether it is known, and why not; of a time, its interval
+	Number float64 // of what is no time: a count, or a share from 0 to 1
+}
+
+// IsTime says whether the figure is a time, with an interval.
+func (n NamedFigure) IsTime() bool { return n.Unit == "s" }
+
+// String reads "2.413s (2.391s..2.413s)", "3 units", "98.5 %", or "not measured", with what there is
+// to say of it.
+func (n NamedFigure) String() string {
+	switch {
+	case n.IsTime() || !n.Known:
+		return n.Figure.String()
+	case n.Unit == "":
+		return percent(n.Number)
+	}
+	return fmt.Sprintf("%.0f %s", n.Number, n.Unit)
+}
+
+// The names of the figures that have an objective of the same name.
+const (
+	nameDetection = "detection"
+	nameRTO       = "RTO"
+	nameHealLag   = "heal lag"
+	nameRPO       = "RPO"
+	nameWorkRTO   = "work RTO"
+	nameLostWork  = "lost work"
+)
+
+// A timeFigure is a figure that is a time, and what it is called.
+type timeFigure struct {
+	*Figure
+	name, title, meaning string
+}
+
+// times are all figures that are times, in the order of reports.
+func (f *Figures) times() []timeFigure {
+	return []timeFigure{
+		{&f.Detection, nameDetection, "Detection Time", "From the fault until the system's own health check turned bad."},
+		{&f.RTO, nameRTO, "Recovery Time (RTO)", "From the fault until clients were served again, and stayed served."},
+		{&f.Outage, "outage", "Outage", "From the first failure that a client saw until clients were served again."},
+		{&f.HealLag, nameHealLag, "Heal Lag", "From the end of the fault until clients were served again."},
+		{&f.RPO, nameRPO, "Data Loss (RPO)", "How far back from the fault acknowledged work was lost; 0 when none was."},
+		{&f.WorkRTO, nameWorkRTO, "Work Resumed (Work RTO)", "From the fault until each affected unit was past the progress that it had at the fault."},
+		{&f.LostWork, nameLostWork, "Lost Work", "How far back from the fault progress that clients had seen was rolled back, of the unit that lost most."},
+	}
+}
+
+// Named returns the figures with their names, in the order of reports. What reports say of figures
+// follows from it. Those of stages and counters, which a scenario names, are not among them.
+func (f Figures) Named() (all []NamedFigure) {
+	for _, t := range f.times() {
+		all = append(all, NamedFigure{Name: t.name, Title: t.title, Meaning: t.meaning, Unit: "s", Objective: t.name, Figure: *t.Figure})
+	}
+	count := func(name, title, objective string, n int, known bool, why, meaning string) {
+		all = append(all, NamedFigure{Name: name, Title: title, Meaning: meaning, Unit: "units", Objective: objective, Figure: Figure{Known: known, Why: why}, Number: float64(n)})
+	}
+	count("affected", "Units Affected", "", len(f.Affected), f.WorkKnown, f.WorkWhy, "Units that were accepted before the fault and unfinished at it.")
+	count("recovered", "Units Recovered", nameAllRecovered, len(f.Recovered), f.WorkKnown, f.WorkWhy, "Those of the affected units that finished with their right result, exactly once.")
+	lossWhy := f.RPO.Why
+	if f.RPO.Known {
+		lossWhy = ""
+	}
+	count("lost", "Units Lost", "", len(f.Lost), f.RPO.Known, lossWhy, "Units that were acknowledged and are not held.")
+	count("duplicates", "Duplicates", nameNoDuplicates, len(f.Duplicates), f.RPO.Known, lossWhy, "Units that the system holds more than once.")
+	availability := NamedFigure{Name: "availability", Title: "Availability",
+		Meaning: "The share of the requests sent from the fault until service was back that were served in time; 1 when none failed."}
+	if f.Availability != nil {
+		availability.Known, availability.Number = true, *f.Availability
+	} else {
+		availability.Why = cmp.Or(f.RTO.Why, "no request was sent after the fault")
+	}
+	return append(all, availability)
+}
+
+// time returns the figure of a name.
+func (f Figures) time(name string) Figure {
+	for _, t := range f.times() {
+		if t.name == name {
+			return *t.Figure
+		}
+	}
+	return unknown("there is no figure %q", name)
+}
+
+// String reads "2.413s (2.391s..2.413s)" or "not measured", with what there is to say of it.
+func (f Figure) String() string {
+	text := "not measured"
+	if f.Known {
+		text = f.Interval.String()
+	}
+	if f.Why != "" {
+		text += ": " + f.Why
+	}
+	return text
+}
+
 func known(i Interval) Figure             { return Figure{Interval: i, Known: true} }
 func unknown(why string, a ...any) Figure { return Figure{Why: fmt.Sprintf(why, a...)} }
 func (f Figure) remark(why string) Figure { f.Why = why; return f }
-func (l *Ledger) allUnknown(w string) Figures {
-	u := unknown("%s", w)
-	return Figures{Detection: u, RTO: u, Outage: u, HealLag: u, WorkRTO: u, RPO: u, LostWork: u, WorkWhy: w}
+
+// nothingKnown are the figures of a drill that shows none, and why.
+func nothingKnown(why string) (f Figures) {
+	for _, t := range f.times() {
+		*t.Figure = unknown("%s", why)
+	}
+	f.WorkWhy = why
+	return f
 }
 
 // Measure computes the figures of a ledger.
 func Measure(l *Ledger) Figures {
 	fault, ok := l.Event(FaultInjected)
 	if !ok {
-		f := l.allUnknown("no fault was injected")
+		f := nothingKnown("no fault was injected")
 		f.Counters = l.counted()
 		l.count(&f)
 		return f
@@ -225,7 +329,7 @@ const noOutage = "no client saw an outage, so nothing was recovered from"
 func (l *Ledger) outage(fault Interval, f *Figures) {
 	d := l.downtime(fault)
 	if d == nil {
-		f.Availability = 1
+		f.Availability = new(1.0)
 		f.RTO = unknown(noOutage)
 		f.Outage, f.HealLag = f.RTO, f.RTO
 		return
@@ -249,7 +353,7 @@ func (l *Ledger) outage(fault Interval, f *Figures) {
 		}
 	}
 	if due > 0 {
-		f.Availability = float64(served) / float64(due)
+		f.Availability = new(float64(served) / float64(due))
 	}
 }
 

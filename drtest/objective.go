@@ -22,6 +22,20 @@ type Objective struct {
 	judge   func(*Ledger, Figures) Verdict
 }
 
+// The names of objectives that figures refer to.
+const (
+	nameAllRecovered = "all recovered"
+	nameNoDuplicates = "no duplicates"
+)
+
+// everyObjective returns an objective of each kind, with what it takes of these.
+func everyObjective(name string, limit time.Duration, count int, share float64) []Objective {
+	return []Objective{
+		Detection(limit), RTO(limit), HealLag(limit), RPO(limit), WorkRTO(limit), LostWork(limit), ErrorRate(share), AllRecovered(count),
+		NoDuplicates(), NoFailedRequests(), Reached(name, limit), Repeated(name, count), asRecorded(name, nil),
+	}
+}
+
 // RTO requires service to be back within limit of the fault, and to stay: the time counts to the
 // first acked request after the last one that failed, with a steady window after it. Where only
 // some requests failed, it counts to the last of as many acks as show that no more fail. The
@@ -29,7 +43,7 @@ type Objective struct {
 //
 // With a [Model] a limit that is not the configuration's worst case is pointed out.
 func RTO(limit time.Duration) Objective {
-	o := within("RTO", limit, since(FaultInjected), func(f Figures) Figure { return f.RTO })
+	o := withinFigure(nameRTO, limit, since(FaultInjected))
 	timely := o.judge
 	o.judge = func(l *Ledger, f Figures) Verdict {
 		v := timely(l, f)
@@ -85,7 +99,7 @@ func percent(share float64) string {
 
 // Detection requires the system's own Health to turn bad within limit of the fault.
 func Detection(limit time.Duration) Objective {
-	o := within("detection", limit, since(FaultInjected), func(f Figures) Figure { return f.Detection })
+	o := withinFigure(nameDetection, limit, since(FaultInjected))
 	timely := o.judge
 	o.judge = func(l *Ledger, f Figures) Verdict {
 		v := timely(l, f)
@@ -133,7 +147,7 @@ func tracked(s Scenario) string {
 
 // HealLag requires service to be back within limit of the fault being healed.
 func HealLag(limit time.Duration) Objective {
-	o := within("heal lag", limit, since(FaultHealed), func(f Figures) Figure { return f.HealLag })
+	o := withinFigure(nameHealLag, limit, since(FaultHealed))
 	o.needs = func(s Scenario) string {
 		return when(s.HealAfter == 0, "the scenario has no HealAfter, so the fault is not healed")
 	}
@@ -143,7 +157,7 @@ func HealLag(limit time.Duration) Objective {
 // WorkRTO requires every unit that was in flight at the fault to be past its progress at the fault
 // within limit of it.
 func WorkRTO(limit time.Duration) Objective {
-	o := within("work RTO", limit, since(FaultInjected), func(f Figures) Figure { return f.WorkRTO })
+	o := withinFigure(nameWorkRTO, limit, since(FaultInjected))
 	o.needs = tracked
 	return o
 }
@@ -151,7 +165,7 @@ func WorkRTO(limit time.Duration) Objective {
 // LostWork requires that no unit in flight was rolled back by more than limit: by progress that
 // clients had seen longer than that before the fault.
 func LostWork(limit time.Duration) Objective {
-	o := within("lost work", limit, before, func(f Figures) Figure { return f.LostWork })
+	o := withinFigure(nameLostWork, limit, before)
 	o.needs = tracked
 	return o
 }
@@ -161,7 +175,7 @@ func LostWork(limit time.Duration) Objective {
 // RPO(0) forgives nothing. A window is only met when something older than the loss has survived:
 // when the first unit of the load is lost, nobody knows how far the loss reaches.
 func RPO(window time.Duration) Objective {
-	return Objective{name: "RPO", limit: window, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: nameRPO, limit: window, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RPO.Known {
 			return l.unread(f.RPO.Why)
 		}
@@ -198,7 +212,7 @@ func RPO(window time.Duration) Objective {
 // Units that have merely not finished by the deadline, on a machine that did not keep up, are no
 // failure but untrusted.
 func AllRecovered(atLeast int) Objective {
-	return Objective{name: "all recovered", count: &atLeast, needs: tracked, judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: nameAllRecovered, count: &atLeast, needs: tracked, judge: func(l *Ledger, f Figures) Verdict {
 		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
 		case !f.WorkKnown:
 			return Verdict{Why: f.WorkWhy}
@@ -223,7 +237,7 @@ func AllRecovered(atLeast int) Objective {
 
 // NoDuplicates requires that the system holds no unit more than once.
 func NoDuplicates() Objective {
-	return Objective{name: "no duplicates", judge: func(l *Ledger, f Figures) Verdict {
+	return Objective{name: nameNoDuplicates, judge: func(l *Ledger, f Figures) Verdict {
 		switch {
 		case l.Survivors == nil:
 			return l.unread(f.RPO.Why)
@@ -454,7 +468,12 @@ func proved(proof string) Objective {
 	}}
 }
 
-// within makes an objective of a figure that is a time, measured in a window.
+// withinFigure makes an objective of the figure of a name, which is a time.
+func withinFigure(name string, limit time.Duration, window func(*Ledger, Interval) Interval) Objective {
+	return within(name, limit, window, func(f Figures) Figure { return f.time(name) })
+}
+
+// within makes an objective of a time, measured in a window.
 func within(name string, limit time.Duration, window func(*Ledger, Interval) Interval, figure func(Figures) Figure) Objective {
 	return Objective{name: name, limit: limit, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		fig := figure(f)

@@ -290,9 +290,13 @@ type names map[string]bool
 // builtin returns the names of the figures and of the objectives of this package.
 func builtin() names {
 	taken := names{}
-	for _, name := range []string{"detection", "RTO", "outage", "heal lag", "RPO", "work RTO", "lost work", "all recovered",
-		"no duplicates", "no failed requests", "error rate", "rejected stays rejected", "held stays held", "right results", "model"} {
-		taken.claim(name)
+	for _, fig := range (Figures{}).Named() {
+		taken.claim(fig.Name)
+	}
+	for _, o := range slices.Concat(everyObjective("", 0, 0, 0), []Objective{staysRejected(), staysHeld(), rightResults(), Model{}.explains()}) {
+		if o.kind == "" {
+			taken.claim(o.name)
+		}
 	}
 	return taken
 }

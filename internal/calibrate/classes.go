@@ -107,8 +107,8 @@ func refused(r *rand.Rand) Plant {
 			// Those at the ends of the outage may be served, and those that were due while the
 			// process stood still.
 			_, stopped := report.Ledger.Event(drtest.Stalled)
-			if got := report.Figures.Availability; !stopped && got > float64(5*l.Every)/float64(down) {
-				return fmt.Sprintf("an availability of %.1f %%, in an outage of %v with a request every %v", 100*got, down, l.Every)
+			if got := report.Figures.Availability; !stopped && got != nil && *got > float64(5*l.Every)/float64(down) {
+				return fmt.Sprintf("an availability of %.1f %%, in an outage of %v with a request every %v", 100**got, down, l.Every)
 			}
 			return ""
 		},

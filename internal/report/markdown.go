@@ -31,8 +31,8 @@ func (r *Report) Markdown() ([]byte, error) {
 		"average":    func(c Category, objective string) string { return c.Averages[key(objective)].mean() },
 		"worst":      func(c Category, objective string) string { return orNone(c.Averages[key(objective)].Worst) },
 		"met":        func(r []Result, objective string, target bool) string { return meet(r, objective, target).String() },
-		"statistics": func() []string { return []string{"RTO", "RPO"} },
-		"lo":         func(s *Span) Seconds { return Seconds(s.Lo) },
+		"statistics": statistics,
+		"lo":         func(i drtest.Interval) Seconds { return Seconds(i.Lo) },
 		"hi":         end,
 		"share":      share, "mark": mark, "in": in, "rows": rows, "averages": averages, "compliance": compliance,
 	}).Parse(form)
@@ -45,6 +45,9 @@ func (r *Report) Markdown() ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
+
+// statistics are the figures that have statistics by category.
+func statistics() []string { return []string{"RTO", "RPO"} }
 
 // escape keeps text from being taken for Markdown or HTML, wherever it stands in a line: in a cell,
 // an item or a heading.
@@ -103,13 +106,16 @@ func code(text string) string {
 // A row is one line of the table of a result.
 type row struct{ Metric, Target, Limit, Measured, Status string }
 
-// rows returns the table of a result. Outage and heal lag are left out where there is nothing to
-// say.
+// rows returns the table of a result.
 func rows(r Result) []row {
 	var rows []row
 	told := map[string]bool{} // by objective
-	add := func(metric, objective, measured, demand string) {
+	add := func(metric, objective, measured string) {
 		told[objective] = true
+		demand := objective // of one without a limit in seconds
+		if metric == objective {
+			demand = "holds"
+		}
 		row := row{metric, "–", "–", measured, "–"}
 		limit, target := r.verdict(objective, false), r.verdict(objective, true)
 		if target != nil {
@@ -123,48 +129,22 @@ func rows(r Result) []row {
 		}
 		rows = append(rows, row)
 	}
-	for _, fig := range figures {
-		s, why := *fig.field(&r.Figures), r.Why[key(fig.objective)]
-		asserted := r.verdict(fig.objective, false) != nil || r.verdict(fig.objective, true) != nil
-		if s == nil && !asserted && (fig.objective == "outage" || fig.objective == "heal lag") {
-			continue
-		}
-		measured := "not measured"
-		if s != nil {
-			measured = s.String()
-		}
-		if why != "" {
-			measured += ": " + why
-		}
-		switch {
-		case fig.objective != "RPO" || r.Lost == nil:
-		case *r.Lost == 0:
-			measured = fmt.Sprintf("0 (lost none of %d acked)", r.Requests.Acked)
-		default:
-			measured += fmt.Sprintf("; lost %d of %d acked", *r.Lost, r.Requests.Acked)
-		}
-		add(fig.label, fig.objective, measured, "")
+	for _, fig := range r.Figures.Named() {
+		add(fig.Title, fig.Objective, fig.String())
 	}
 	for _, s := range r.Stages {
 		reached := "not measured"
 		if s.Reached != nil {
 			reached = s.Reached.String()
 		}
-		add("Stage: "+s.Name, s.Name, reached, "")
+		add("Stage: "+s.Name, s.Name, reached)
 	}
-	recovered := count(r.Recovered, r.Why["affected"])
-	if r.Affected != nil && *r.Affected > 0 {
-		recovered = share(*r.Recovered, *r.Affected)
-	}
-	add("Units Affected", "", count(r.Affected, r.Why["affected"]), "")
-	add("Units Recovered", "all recovered", recovered, "all")
-	add("Duplicates", "no duplicates", count(r.Duplicates, r.Why["lost"]), "none")
 	for _, c := range r.Counters {
-		add("Counter: "+c.Name, "repeated "+c.Name, c.shown, "bounded")
+		add("Counter: "+c.Name, "repeated "+c.Name, c.shown)
 	}
 	for _, v := range r.Verdicts {
 		if !told[v.Objective] {
-			add(v.Objective, v.Objective, r.verdict(v.Objective, v.Target).Why, "holds")
+			add(v.Objective, v.Objective, r.verdict(v.Objective, v.Target).Why)
 		}
 	}
 	return rows
@@ -229,8 +209,8 @@ func (m verdicts) String() string {
 // compliance has one entry for each objective and each target that some result asserts.
 func compliance(results []Result) (all []verdicts) {
 	var objectives []string
-	for _, fig := range figures {
-		objectives = append(objectives, fig.objective)
+	for _, fig := range times() {
+		objectives = append(objectives, fig.Name)
 	}
 	for _, r := range results {
 		for _, v := range r.Verdicts {
@@ -251,8 +231,8 @@ func compliance(results []Result) (all []verdicts) {
 
 // averages lists the average of each figure under its label.
 func averages(t Tally) (all []struct{ Label, Average string }) {
-	for _, fig := range figures {
-		all = append(all, struct{ Label, Average string }{fig.label, t.Averages[key(fig.objective)].mean()})
+	for _, fig := range times() {
+		all = append(all, struct{ Label, Average string }{fig.Title, t.Averages[key(fig.Name)].mean()})
 	}
 	return all
 }
@@ -277,18 +257,11 @@ func orNone(s *Seconds) string {
 }
 
 // end prints the strict end of an interval.
-func end(s *Span) string {
+func end(s drtest.Interval) string {
 	if s.Hi == drtest.Forever {
 		return "never seen"
 	}
 	return Seconds(s.Hi).String()
-}
-
-func count(n *int, why string) string {
-	if n == nil {
-		return "not measured: " + why
-	}
-	return fmt.Sprint(*n)
 }
 
 // share prints a part of a whole: "3 of 4 (75.0%)".

@@ -197,6 +197,11 @@ func in(results []Result, category string) []Result {
 	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Category != category })
 }
 
+// times are the figures that are times, which come first, without what was measured.
+func times() []drtest.NamedFigure {
+	return slices.DeleteFunc((drtest.Figures{}).Named(), func(f drtest.NamedFigure) bool { return !f.IsTime() })
+}
+
 func tally(results []Result) Tally {
 	t := Tally{Results: len(results), Averages: map[string]Average{}}
 	for _, r := range results {
@@ -217,31 +222,31 @@ func tally(results []Result) Tally {
 		if r.Machine != nil && r.Machine.Overloaded {
 			t.Overloaded++
 		}
-		if r.Lost != nil {
+		if r.Figures.RPO.Known {
 			t.LossKnown++
-			if *r.Lost == 0 {
+			if len(r.Figures.Lost) == 0 {
 				t.Lossless++
 			}
 		}
 	}
-	for _, fig := range figures {
+	for i, fig := range times() {
 		var a Average
 		var sum, worst Seconds
-		for i := range results {
-			switch s := *fig.field(&results[i].Figures); {
-			case s == nil:
+		for _, r := range results {
+			switch got := r.Figures.Named()[i]; {
+			case !got.Known:
 				a.Missing++
-			case s.Hi == drtest.Forever:
+			case got.Hi == drtest.Forever:
 				a.Endless++
 			default:
 				a.Over++
-				sum, worst = sum+Seconds(s.Hi), max(worst, Seconds(s.Hi))
+				sum, worst = sum+Seconds(got.Hi), max(worst, Seconds(got.Hi))
 			}
 		}
 		if a.Over > 0 {
 			a.Mean, a.Worst = new(sum/Seconds(a.Over)), &worst
 		}
-		t.Averages[key(fig.objective)] = a
+		t.Averages[key(fig.Name)] = a
 	}
 	return t
 }

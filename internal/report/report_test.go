@@ -178,8 +178,8 @@ func TestLostIDsAreLimited(t *testing.T) {
 	l := drill("DR-1", "", "", 2000, 4000)
 	l.Survivors = []string{}
 	r := resultOf(judge(l, objectives{drtest.RPO(0)}, nil), nil)
-	if len(r.LostIDs) != 10 || *r.Lost != 30 {
-		t.Errorf("%d ids of %d lost units, want 10 of 30", len(r.LostIDs), *r.Lost)
+	if len(r.LostIDs) != 10 || len(r.Figures.Lost) != 30 {
+		t.Errorf("%d ids of %d lost units, want 10 of 30", len(r.LostIDs), len(r.Figures.Lost))
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -21,37 +22,32 @@ type Result struct {
 	Status   drtest.Status `json:"status"`
 	// Untrusted says of an inconclusive result that nothing but the machine stands between it and a
 	// verdict.
-	Untrusted  bool       `json:"untrusted"`
-	First      *First     `json:"first"`  // the run before this one, where the drill was played again
-	Reason     Text       `json:"reason"` // why the drill broke, was cut off, or left no journal
-	Test       Text       `json:"test"`
-	Package    Text       `json:"package"` // of the test
-	Journal    Text       `json:"journal"` // relative to the report
-	Began      *time.Time `json:"began"`
-	Fault      Text       `json:"fault"`
-	Receipt    Text       `json:"receipt"`
-	Confirmed  Text       `json:"confirmed"`
-	Durability Text       `json:"durability"`
-	Figures
-	Why          map[string]string  `json:"why"` // by figure: why it is null, or what is remarkable about it
-	Limits       map[string]Seconds `json:"limits"`
-	Targets      map[string]Seconds `json:"targets"`
-	Verdicts     []Verdict          `json:"verdicts"`
-	Affected     *int               `json:"affected"`
-	Recovered    *int               `json:"recovered"`
-	Duplicates   *int               `json:"duplicates"`
-	Lost         *int               `json:"lost"`
-	LostIDs      []string           `json:"lost_ids"` // at most ten
-	Availability *float64           `json:"availability"`
-	Counters     []Counter          `json:"counters"`
-	Requests     *Requests          `json:"requests"`
-	Held         *Span              `json:"held"` // fault to healed
-	Steps        []Step             `json:"steps"`
-	Stages       []Stage            `json:"stages"`
-	Recovery     []Moment           `json:"recovery"`
-	Model        *Model             `json:"model"`
-	GaveUp       Text               `json:"gave_up"` // what was still missing at the deadline
-	Machine      *Machine           `json:"machine"`
+	Untrusted  bool               `json:"untrusted"`
+	First      *First             `json:"first"`  // the run before this one, where the drill was played again
+	Reason     Text               `json:"reason"` // why the drill broke, was cut off, or left no journal
+	Test       Text               `json:"test"`
+	Package    Text               `json:"package"` // of the test
+	Journal    Text               `json:"journal"` // relative to the report
+	Began      *time.Time         `json:"began"`
+	Fault      Text               `json:"fault"`
+	Receipt    Text               `json:"receipt"`
+	Confirmed  Text               `json:"confirmed"`
+	Durability Text               `json:"durability"`
+	Figures    Figures            `json:"figures"`
+	Why        map[string]string  `json:"why"` // by figure: why it is null, or what is remarkable about it
+	Limits     map[string]Seconds `json:"limits"`
+	Targets    map[string]Seconds `json:"targets"`
+	Verdicts   []Verdict          `json:"verdicts"`
+	LostIDs    []string           `json:"lost_ids"` // at most ten
+	Counters   []Counter          `json:"counters"`
+	Requests   *Requests          `json:"requests"`
+	Held       *Span              `json:"held"` // fault to healed
+	Steps      []Step             `json:"steps"`
+	Stages     []Stage            `json:"stages"`
+	Recovery   []Moment           `json:"recovery"`
+	Model      *Model             `json:"model"`
+	GaveUp     Text               `json:"gave_up"` // what was still missing at the deadline
+	Machine    *Machine           `json:"machine"`
 
 	doubted bool // its verdicts pass, and its test failed
 
@@ -78,35 +74,33 @@ type First struct {
 // notMeasured is the category of what has no journal that names one.
 const notMeasured = "Not Measured"
 
-// Figures are the measured durations of a drill. A nil one was not measured.
-type Figures struct {
-	Detection *Span `json:"detection"`
-	RTO       *Span `json:"rto"`
-	Outage    *Span `json:"outage"`
-	HealLag   *Span `json:"heal_lag"`
-	RPO       *Span `json:"rpo"`
-	WorkRTO   *Span `json:"work_rto"`
-	LostWork  *Span `json:"lost_work"`
+// Figures are those of a drill. In JSON each stands under its [key]: a time as a [Span], any other
+// as a number, and null where it is not known.
+type Figures struct{ drtest.Figures }
+
+// MarshalJSON writes the figures in their order.
+func (f Figures) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	for _, fig := range f.Named() {
+		var value any
+		switch {
+		case fig.Known && fig.IsTime():
+			value = Span(fig.Interval)
+		case fig.Known:
+			value = fig.Number
+		}
+		data, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%c%q:%s", "{,"[min(b.Len(), 1)], key(fig.Name), data)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
-// figures lists the figures in the order of reports. The key of a figure follows from its
-// objective.
-var figures = []struct {
-	objective, label string
-	measured         func(*drtest.Figures) *drtest.Figure
-	field            func(*Figures) **Span
-}{
-	{"detection", "Detection Time", func(f *drtest.Figures) *drtest.Figure { return &f.Detection }, func(f *Figures) **Span { return &f.Detection }},
-	{"RTO", "Recovery Time (RTO)", func(f *drtest.Figures) *drtest.Figure { return &f.RTO }, func(f *Figures) **Span { return &f.RTO }},
-	{"outage", "Outage", func(f *drtest.Figures) *drtest.Figure { return &f.Outage }, func(f *Figures) **Span { return &f.Outage }},
-	{"heal lag", "Heal Lag", func(f *drtest.Figures) *drtest.Figure { return &f.HealLag }, func(f *Figures) **Span { return &f.HealLag }},
-	{"RPO", "Data Loss (RPO)", func(f *drtest.Figures) *drtest.Figure { return &f.RPO }, func(f *Figures) **Span { return &f.RPO }},
-	{"work RTO", "Work Resumed (Work RTO)", func(f *drtest.Figures) *drtest.Figure { return &f.WorkRTO }, func(f *Figures) **Span { return &f.WorkRTO }},
-	{"lost work", "Lost Work", func(f *drtest.Figures) *drtest.Figure { return &f.LostWork }, func(f *Figures) **Span { return &f.LostWork }},
-}
-
-// key is the name of an objective or of its figure in JSON.
-func key(objective string) string { return strings.ReplaceAll(strings.ToLower(objective), " ", "_") }
+// key is the name of a figure or of an objective in JSON.
+func key(name string) string { return strings.ReplaceAll(strings.ToLower(name), " ", "_") }
 
 // A Verdict is the judgement of one objective, or of one target.
 type Verdict struct {
@@ -280,13 +274,10 @@ func resultOf(r *drtest.Report, damage error) Result {
 		res.Untrusted = false
 	}
 	res.cut = !l.Ended
-	for _, fig := range figures {
-		m := fig.measured(&f)
-		if m.Known {
-			*fig.field(&res.Figures) = new(Span(m.Interval))
-		}
-		if m.Why != "" {
-			res.Why[key(fig.objective)] = m.Why
+	res.Figures = Figures{f}
+	for _, fig := range f.Named() {
+		if fig.Why != "" {
+			res.Why[key(fig.Name)] = fig.Why
 		}
 	}
 	for _, v := range r.Verdicts {
@@ -298,19 +289,6 @@ func resultOf(r *drtest.Report, damage error) Result {
 		default:
 			strictest(res.Limits, v.Objective, *v.Limit)
 		}
-	}
-	if f.WorkKnown {
-		res.Affected, res.Recovered = new(len(f.Affected)), new(len(f.Recovered))
-	} else {
-		res.Why["affected"] = f.WorkWhy
-	}
-	if f.RPO.Known {
-		res.Lost, res.Duplicates = new(len(f.Lost)), new(len(f.Duplicates))
-	} else {
-		res.Why["lost"] = f.RPO.Why
-	}
-	if _, injected := l.Event(drtest.FaultInjected); injected {
-		res.Availability = &f.Availability
 	}
 	for _, c := range f.Counters {
 		counter := Counter{Name: c.Name, Unit: Text(c.Unit), Why: Text(c.Why), shown: c.String()}

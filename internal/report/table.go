@@ -18,8 +18,9 @@ func (r *Report) Table() []byte {
 	fmt.Fprintln(w, "ID\tTITLE\tSTATUS\tDETECTION\tRTO\tRPO\tRECOVERED\tMACHINE")
 	for _, x := range r.Results {
 		recovered, machine := "-", "-"
-		if x.Affected != nil {
-			recovered = fmt.Sprintf("%d/%d", *x.Recovered, *x.Affected)
+		f := x.Figures
+		if f.WorkKnown {
+			recovered = fmt.Sprintf("%d/%d", len(f.Recovered), len(f.Affected))
 		}
 		if m := x.Machine; m != nil {
 			machine = m.mark(x.Verdicts)
@@ -29,7 +30,7 @@ func (r *Report) Table() []byte {
 			status = "untrusted"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cell(x.Label()), cell(x.Title), status,
-			strict(x.Detection), strict(x.RTO), strict(x.RPO), recovered, machine)
+			strict(f.Detection), strict(f.RTO), strict(f.RPO), recovered, machine)
 	}
 	_ = w.Flush() // a buffer takes everything
 	for _, x := range r.Results {
@@ -96,12 +97,12 @@ func (m *Machine) mark(verdicts []Verdict) string {
 }
 
 // strict prints the end of an interval that counts.
-func strict(s *Span) string {
+func strict(f drtest.Figure) string {
 	switch {
-	case s == nil:
+	case !f.Known:
 		return "-"
-	case s.Hi == drtest.Forever:
-		return ">" + Seconds(s.Lo).String()
+	case f.Hi == drtest.Forever:
+		return ">" + Seconds(f.Lo).String()
 	}
-	return Seconds(s.Hi).String()
+	return Seconds(f.Hi).String()
 }

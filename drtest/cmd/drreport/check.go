@@ -19,21 +19,26 @@ func (c command) check(args []string) (int, error) {
 	var objectives []drtest.Objective
 	fs := c.flags("check", "journal.ndjson [objectives]")
 	require := func(o drtest.Objective) { objectives = append(objectives, o) }
-	within := func(name, what string, objective func(time.Duration) drtest.Objective) {
-		fs.Func(name, "require "+what+" `limit`, such as 45s", func(s string) error {
+	// The name of a flag is that of its objective, and what a limit is on is said as in reports.
+	flagOf := func(o drtest.Objective) (name, meaning string) {
+		asserted := drtest.Judge(new(drtest.Ledger), o).Asserted[0].Objective
+		for _, fig := range (drtest.Figures{}).Named() {
+			if fig.Objective == asserted {
+				meaning = fig.Meaning
+			}
+		}
+		return strings.ReplaceAll(strings.ToLower(asserted), " ", "-"), meaning
+	}
+	for _, objective := range []func(time.Duration) drtest.Objective{drtest.Detection, drtest.RTO, drtest.HealLag, drtest.RPO, drtest.WorkRTO, drtest.LostWork} {
+		name, meaning := flagOf(objective(0))
+		fs.Func(name, "require at most `limit`, such as 45s: "+meaning, func(s string) error {
 			limit, err := parseLimit(s)
 			require(objective(limit))
 			return err
 		})
 	}
-	counted := func(name, what string, objective func(int) drtest.Objective) {
-		fs.Func(name, "require "+what, func(s string) error {
-			n, err := strconv.ParseUint(s, 10, 31)
-			require(objective(int(n)))
-			return err
-		})
-	}
-	holds := func(name, what string, objective func() drtest.Objective) {
+	holds := func(what string, objective func() drtest.Objective) {
+		name, _ := flagOf(objective())
 		fs.BoolFunc(name, "require "+what, func(s string) error {
 			if s != "true" {
 				return errors.New("takes no value")
@@ -42,34 +47,38 @@ func (c command) check(args []string) (int, error) {
 			return nil
 		})
 	}
-	within("detection", "health to turn bad within", drtest.Detection)
-	within("rto", "service to be back within", drtest.RTO)
-	within("heal-lag", "service to be back, once the fault is healed, within", drtest.HealLag)
-	within("rpo", "acked work to survive unless it was acked before the fault within", drtest.RPO)
-	within("work-rto", "work in flight to be past its progress at the fault within", drtest.WorkRTO)
-	within("lost-work", "no unit in flight to be rolled back by more than", drtest.LostWork)
-	holds("no-duplicates", "that nothing is held twice", drtest.NoDuplicates)
-	holds("no-failed-requests", "that no client sees the fault", drtest.NoFailedRequests)
-	counted("all-recovered", "`n` units in flight at the fault or more, and all to be recovered", drtest.AllRecovered)
-	fs.Func("repeated", "allow `name=n` of what a counter counted to be repeated, such as calls=3", func(s string) error {
-		at := max(0, strings.LastIndex(s, "="))
-		n, err := strconv.ParseUint(strings.TrimPrefix(s[at:], "="), 10, 31)
-		require(drtest.Repeated(s[:at], int(n)))
-		return err
+	holds("that nothing is held twice", drtest.NoDuplicates)
+	holds("that no client sees the fault", drtest.NoFailedRequests)
+	value := func(o drtest.Objective, what string, objective func(s string) (drtest.Objective, error)) {
+		name, _ := flagOf(o)
+		fs.Func(name, what, func(s string) error {
+			o, err := objective(s)
+			if err == nil {
+				require(o)
+			}
+			return err
+		})
+	}
+	value(drtest.AllRecovered(0), "require `n` units in flight at the fault or more, and all to be recovered", func(s string) (drtest.Objective, error) {
+		n, err := parseCount(s)
+		return drtest.AllRecovered(n), err
 	})
-	fs.Func("error-rate", "allow this `share` of the requests to fail once service is back, such as 0.01", func(s string) error {
+	value(drtest.ErrorRate(0.5), "allow this `share` of the requests to fail once service is back, such as 0.01", func(s string) (drtest.Objective, error) {
 		share, err := strconv.ParseFloat(s, 64)
 		if err == nil && !(share > 0 && share < 1) {
 			err = errors.New("want a share between 0 and 1")
 		}
-		require(drtest.ErrorRate(share))
-		return err
+		return drtest.ErrorRate(share), err
 	})
-	fs.Func("reached", "require a stage to be reached in time, as `name=limit`, such as promoted=20s", func(s string) error {
-		at := max(0, strings.LastIndex(s, "="))
-		limit, err := parseLimit(strings.TrimPrefix(s[at:], "="))
-		require(drtest.Reached(s[:at], limit))
-		return err
+	value(drtest.Repeated("", 0), "allow so much of what a counter counted to be repeated, as `name=n`, such as calls=3", func(s string) (drtest.Objective, error) {
+		name, count := cutLast(s)
+		n, err := parseCount(count)
+		return drtest.Repeated(name, n), err
+	})
+	value(drtest.Reached("", 0), "require a stage to be reached in time, as `name=limit`, such as promoted=20s", func(s string) (drtest.Objective, error) {
+		stage, limit := cutLast(s)
+		d, err := parseLimit(limit)
+		return drtest.Reached(stage, d), err
 	})
 	files, err := parse(fs, args, 1)
 	if err != nil {
@@ -110,6 +119,17 @@ func (c command) check(args []string) (int, error) {
 	return notPassed, nil
 }
 
+// cutLast cuts text at its last "=", since a name may have one as well.
+func cutLast(s string) (name, value string) {
+	at := max(0, strings.LastIndex(s, "="))
+	return s[:at], strings.TrimPrefix(s[at:], "=")
+}
+
+func parseCount(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	return int(n), err
+}
+
 func parseLimit(s string) (time.Duration, error) {
 	limit, err := time.ParseDuration(s)
 	if err == nil && limit < 0 {
@@ -130,34 +150,20 @@ func (c command) show(r *drtest.Report) {
 	}
 	fmt.Fprintln(c.stdout, "\nfigures:")
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	figures := []drtest.StageFigure{
-		{Name: "detection", Figure: f.Detection}, {Name: "RTO", Figure: f.RTO}, {Name: "outage", Figure: f.Outage},
-		{Name: "heal lag", Figure: f.HealLag}, {Name: "RPO", Figure: f.RPO}, {Name: "work RTO", Figure: f.WorkRTO},
-		{Name: "lost work", Figure: f.LostWork},
+	for _, fig := range f.Named() {
+		fmt.Fprintf(w, "  %s\t%v\n", fig.Name, fig)
 	}
-	for _, fig := range append(figures, f.Stages...) {
-		measured := "not measured"
-		if fig.Known {
-			measured = fig.Interval.String()
-		}
-		if fig.Why != "" {
-			measured += ": " + fig.Why
-		}
-		fmt.Fprintf(w, "  %s\t%s\n", fig.Name, measured)
+	for _, s := range f.Stages {
+		fmt.Fprintf(w, "  stage %s\t%v\n", s.Name, s.Figure)
 	}
 	if len(l.Drill.Model) > 0 {
 		sum := l.Drill.Model.RTO()
 		fmt.Fprintf(w, "  model\tof the RTO, by the configuration: %v at best, %v at worst\n", sum.Lo, sum.Hi)
 	}
 	fmt.Fprintf(w, "  requests\t%d: %d acked, %d rejected, %d unknown; %d failed after the fault\n", f.Due, f.Acked, f.Rejected, f.Unknown, f.Failed)
-	work := "not known: " + f.WorkWhy
-	if f.WorkKnown {
-		work = fmt.Sprintf("%d of %d in flight at the fault", len(f.Recovered), len(f.Affected))
-	}
-	fmt.Fprintf(w, "  recovered\t%s\n", work)
 	held := "not known"
 	if l.Survivors != nil {
-		held = fmt.Sprintf("%d units; %d lost, %d held more than once, %d rejected and held", f.Held, len(f.Lost), len(f.Duplicates), len(f.Resurrected))
+		held = fmt.Sprintf("%d units; %d of them rejected", f.Held, len(f.Resurrected))
 	}
 	fmt.Fprintf(w, "  held\t%s\n", held)
 	for _, c := range f.Counters {

@@ -322,17 +322,21 @@ func TestCheck(t *testing.T) {
 fault: cut link
 
 figures:
-  detection  0.130s (0.030s..0.130s)
-  RTO        0.610s (0.481s..0.610s)
-  outage     0.609s (0.391s..0.609s)
-  heal lag   not measured: the fault was not healed
-  RPO        0.000s (0.000s..0.000s)
-  work RTO   not measured: the workload does not report the progress of its units
-  lost work  not measured: the workload does not report the progress of its units
-  requests   30: 25 acked, 0 rejected, 5 unknown; 5 failed after the fault
-  recovered  not known: the workload does not report the progress of its units
-  held       25 units; 0 lost, 0 held more than once, 0 rejected and held
-  machine    kept up
+  detection     0.130s (0.030s..0.130s)
+  RTO           0.610s (0.481s..0.610s)
+  outage        0.609s (0.391s..0.609s)
+  heal lag      not measured: the fault was not healed
+  RPO           0.000s (0.000s..0.000s)
+  work RTO      not measured: the workload does not report the progress of its units
+  lost work     not measured: the workload does not report the progress of its units
+  affected      not measured: the workload does not report the progress of its units
+  recovered     not measured: the workload does not report the progress of its units
+  lost          0 units
+  duplicates    0 units
+  availability  28.6 %
+  requests      30: 25 acked, 0 rejected, 5 unknown; 5 failed after the fault
+  held          25 units; 0 of them rejected
+  machine       kept up
 
 timeline, counted from the fault:
      +0.000s  fault            cut link (receipt: a dial is refused)
@@ -408,7 +412,7 @@ func TestCheckProofsAndModel(t *testing.T) {
   model: pass: got 0.610s (0.481s..0.610s), want 0.300s..0.700s by the configuration
 status: fail
 `
-	if line := "  model      of the RTO, by the configuration: 300ms at best, 700ms at worst\n"; !strings.Contains(stdout, line) {
+	if line := "  model         of the RTO, by the configuration: 300ms at best, 700ms at worst\n"; !strings.Contains(stdout, line) {
 		t.Errorf("no %q in:\n%s", line, stdout)
 	}
 	if diff := cmp.Diff(want, verdicts); diff != "" || status != notPassed || stderr != "" {
