@@ -32,7 +32,7 @@ const (
 
 // String reads "RTO 5s", "promoted 20s", "repeated calls 3" or "target RPO 0s".
 func (a Assertion) String() string {
-	text := a.verdict()
+	text := a.verdictName()
 	if a.Target {
 		text = "target " + text
 	}
@@ -51,8 +51,8 @@ func (a Assertion) String() string {
 	return text
 }
 
-// verdict is the name that its verdict has.
-func (a Assertion) verdict() string {
+// verdictName is the name that its verdict has.
+func (a Assertion) verdictName() string {
 	switch a.Objective {
 	case reached, check:
 		return a.Name
@@ -62,10 +62,10 @@ func (a Assertion) verdict() string {
 	return a.Objective
 }
 
-// names says whether a verdict is of this assertion.
-func (a Assertion) names(v Verdict) bool {
+// matches says whether a verdict is of this assertion.
+func (a Assertion) matches(v Verdict) bool {
 	same := a.Limit == nil && v.Limit == nil || a.Limit != nil && v.Limit != nil && *a.Limit == *v.Limit
-	return same && a.verdict() == v.Objective && a.Target == v.Target
+	return same && a.verdictName() == v.Objective && a.Target == v.Target
 }
 
 // assertions returns what a scenario asserts.
@@ -92,18 +92,18 @@ func (o Objective) assertion() Assertion {
 	return a
 }
 
-// possible names what no scenario can assert.
-func (a Assertion) possible() error {
-	if a.Limit != nil && (*a.Limit < 0 || *a.Limit > longest) {
-		return fmt.Errorf("%s has a limit of %v", a.verdict(), *a.Limit)
+// validate names what no scenario can assert.
+func (a Assertion) validate() error {
+	if a.Limit != nil && (*a.Limit < 0 || *a.Limit > longestDrill) {
+		return fmt.Errorf("%s has a limit of %v", a.verdictName(), *a.Limit)
 	}
 	if a.Count != nil && *a.Count < 0 {
-		return fmt.Errorf("%s has a count of %d", a.verdict(), *a.Count)
+		return fmt.Errorf("%s has a count of %d", a.verdictName(), *a.Count)
 	}
 	if a.Share != nil && !(*a.Share > 0 && *a.Share < 1) {
-		return fmt.Errorf("%s has a share of %v", a.verdict(), *a.Share)
+		return fmt.Errorf("%s has a share of %v", a.verdictName(), *a.Share)
 	}
-	if name := a.verdict(); name == "" || a.Objective == repeated && a.Name == "" || foreign.Text(name) != name {
+	if name := a.verdictName(); name == "" || a.Objective == repeated && a.Name == "" || foreign.Text(name) != name {
 		return errors.New("an objective without a name that can be shown")
 	}
 	o, err := a.objective()
@@ -138,13 +138,13 @@ func (a Assertion) objective() (Objective, error) {
 	}
 	o := all[i]
 	if o.bounded && a.Limit == nil || o.count != nil && a.Count == nil || o.judge == nil {
-		return Objective{}, fmt.Errorf("%s has no limit, count or share", a.verdict())
+		return Objective{}, fmt.Errorf("%s has no limit, count or share", a.verdictName())
 	}
 	return o, nil
 }
 
-// asRecorded is a [Check] that has been judged before.
-func asRecorded(name string, recorded *Verdict) Objective {
+// recordedCheck is a [Check] that has been judged before.
+func recordedCheck(name string, recorded *Verdict) Objective {
 	return Objective{name: name, kind: check, of: name, judge: func(*Ledger, Figures) Verdict {
 		if recorded == nil {
 			return Verdict{Why: "a check is a function, which a journal does not keep, and no verdict of it was recorded"}
@@ -155,21 +155,21 @@ func asRecorded(name string, recorded *Verdict) Objective {
 	}}
 }
 
-// Again judges the ledger again by all that was asserted, and by the figures as they are. The
+// Rejudge judges the ledger again by all that was asserted, and by the figures as they are. The
 // verdict of a [Check] is taken over as it was recorded.
 //
 // Each of others takes the place of the objective of the same name, with another limit for
 // instance, or is judged as well. The targets stay as they were.
-func (r *Report) Again(others ...Objective) *Report {
+func (r *Report) Rejudge(others ...Objective) *Report {
 	var objectives, targets []Objective
 	others, recorded := slices.Clone(others), slices.Clone(r.Verdicts)
 	for _, a := range r.Asserted {
 		o, err := a.objective()
 		if err != nil {
-			o = Objective{name: a.verdict(), judge: func(*Ledger, Figures) Verdict { return Verdict{Why: err.Error()} }}
+			o = Objective{name: a.verdictName(), judge: func(*Ledger, Figures) Verdict { return Verdict{Why: err.Error()} }}
 		}
-		if i := slices.IndexFunc(recorded, a.names); i >= 0 && a.Objective == check {
-			o = asRecorded(a.Name, &recorded[i])
+		if i := slices.IndexFunc(recorded, a.matches); i >= 0 && a.Objective == check {
+			o = recordedCheck(a.Name, &recorded[i])
 			recorded = slices.Delete(slices.Clone(recorded), i, i+1)
 		}
 		if a.Target {
@@ -185,11 +185,11 @@ func (r *Report) Again(others ...Objective) *Report {
 	return judge(r.Ledger, r.Figures, append(objectives, others...), targets)
 }
 
-// Disputed returns the verdicts as they were given that [Report.Again] gives otherwise: the ledger
+// Disputed returns the verdicts as they were given that [Report.Rejudge] gives otherwise: the ledger
 // does not bear them. Another version of this package may have given them, or an author who wrote
 // the journal anew.
 func (r *Report) Disputed() (given []Verdict) {
-	again := r.Again().Verdicts
+	again := r.Rejudge().Verdicts
 	for _, v := range r.Verdicts {
 		i := slices.IndexFunc(again, func(a Verdict) bool { return a.Objective == v.Objective && a.Target == v.Target })
 		if i < 0 {

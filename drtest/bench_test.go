@@ -98,7 +98,7 @@ func BenchmarkWriteTo(b *testing.B) {
 // clients kept their pace: go test -run - -bench Thousand -benchtime 1x ./drtest
 func BenchmarkThousandRequestsASecond(b *testing.B) {
 	for b.Loop() {
-		service := new(counter)
+		service := new(countingService)
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := service.Do(r.Context(), r.URL.Path); err != nil {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -128,13 +128,14 @@ func BenchmarkThousandRequestsASecond(b *testing.B) {
 		b.ReportMetric(float64(late), "late")
 		b.ReportMetric(float64(p99.Microseconds())/1000, "p99-late-ms")
 		b.ReportMetric(float64(worst.Microseconds())/1000, "worst-late-ms")
-		b.Logf("the machine: %q; %v", l.Strain(drtest.Interval{Hi: drtest.Forever}).Why(), drtest.Judge(l, drtest.RTO(time.Minute)).Verdicts)
+		r := drtest.Judge(l, drtest.RTO(time.Minute))
+		b.Logf("the machine: %q; %v", r.Strain().Why(), r.Verdicts)
 	}
 }
 
 // remoteCounter is a counter whose requests go over HTTP.
 type remoteCounter struct {
-	*counter
+	*countingService
 	url    string
 	client *http.Client
 }

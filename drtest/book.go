@@ -10,27 +10,27 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// longest is more than any drill or limit takes. It keeps sums of instants far from an overflow.
-const longest = 10 * 365 * 24 * time.Hour
+// longestDrill is more than any drill or limit takes. It keeps sums of instants far from an overflow.
+const longestDrill = 10 * 365 * 24 * time.Hour
 
 // A book is a report that is being written, by the player of a drill or by the reader of its
 // journal. It takes the records in their order, and refuses what cannot have happened. A record's
 // text is made harmless as it enters: see [foreign.Text].
 type book struct {
 	*Report
-	open   int             // requests without an outcome
-	ids    map[string]bool // of all requests, once one did not come in order
-	once   map[string]bool // the kinds and the names of events that may happen once and did
-	steps  map[string]int  // how often a step was begun and not done
-	begun  int             // steps
-	steady *Event          // that before the fault
-	fault  *Event
-	closed bool
-	texts  map[string]string // of requests, each kept once
+	openRequests int             // requests without an outcome
+	ids          map[string]bool // of all requests, once one did not come in order
+	happened     map[string]bool // the kinds and the names of events that may happen once and did
+	steps        map[string]int  // how often a step was begun and not done
+	stepsBegun   int             // steps
+	steady       *Event          // that before the fault
+	fault        *Event
+	closed       bool
+	interned     map[string]string // of requests, each kept once
 }
 
 func newBook() *book {
-	return &book{Report: &Report{Ledger: new(Ledger)}, once: map[string]bool{}, steps: map[string]int{}, texts: map[string]string{}}
+	return &book{Report: &Report{Ledger: new(Ledger)}, happened: map[string]bool{}, steps: map[string]int{}, interned: map[string]string{}}
 }
 
 // reopen turns a report that is not known to be whole into one of a drill that was cut off.
@@ -82,8 +82,8 @@ func (rec record) fields() int {
 	return n
 }
 
-// running refuses what is no part of a drill between its header and its end.
-func (b *book) running() error {
+// checkRunning refuses what is no part of a drill between its header and its end.
+func (b *book) checkRunning() error {
 	switch {
 	case b.Ledger.Drill.ID == "":
 		return errors.New("the journal does not begin with its header")
@@ -95,7 +95,7 @@ func (b *book) running() error {
 
 func (b *book) addHeader(h *header) error {
 	switch {
-	case h.Version != Version:
+	case h.Version != journalVersion:
 		return wrongVersion(h.Version)
 	case b.Ledger.Drill.ID != "":
 		return errors.New("a second header: two drills wrote to one journal")
@@ -103,11 +103,11 @@ func (b *book) addHeader(h *header) error {
 		return errors.New("the header names no scenario")
 	}
 	h.Drill.clean()
-	if err := h.Drill.possible(); err != nil {
+	if err := h.Drill.validate(); err != nil {
 		return fmt.Errorf("the drill cannot be: %w", err)
 	}
 	for _, a := range h.Asserted {
-		if err := a.possible(); err != nil {
+		if err := a.validate(); err != nil {
 			return fmt.Errorf("what is asserted cannot be: %w", err)
 		}
 	}
@@ -118,7 +118,7 @@ func (b *book) addHeader(h *header) error {
 func (b *book) addOp(op *opSent) error {
 	l := b.Ledger
 	op.Class = foreign.Text(op.Class)
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
 	var last Op
@@ -130,26 +130,26 @@ func (b *book) addOp(op *opSent) error {
 		return fmt.Errorf("op %d where op %d is due", op.N, len(l.Ops))
 	case op.ID == "" || foreign.Text(op.ID) != op.ID:
 		return fmt.Errorf("op %d has no id that can be shown", op.N)
-	case op.Start > longest:
+	case op.Start > longestDrill:
 		return tooLate(fmt.Sprintf("op %d", op.N), op.Start)
 	case op.Due < 0 || op.Start < op.Due:
 		return fmt.Errorf("op %d is sent before it is due, or before the drill begins", op.N)
 	case op.Due < last.Due || op.Start < last.Start:
 		return fmt.Errorf("op %d is due or sent before the one before it", op.N)
-	case !b.fresh(op.ID, last.ID):
+	case !b.unusedID(op.ID, last.ID):
 		return fmt.Errorf("op %d has the id %s, which another one has", op.N, op.ID)
 	}
 	if len(l.Ops) == cap(l.Ops) { // append adds a quarter, and would copy a long ledger often
 		l.Ops = slices.Grow(l.Ops, max(1000, len(l.Ops)))
 	}
 	l.Ops = append(l.Ops, Op{ID: op.ID, Class: op.Class, Due: op.Due, Start: op.Start, End: Forever, Outcome: Unknown})
-	b.open++
+	b.openRequests++
 	return nil
 }
 
-// fresh says whether no request has the id yet. Ids that come in order, the shorter ones first,
+// unusedID says whether no request has the id yet. Ids that come in order, the shorter ones first,
 // need no memory.
-func (b *book) fresh(id, last string) bool {
+func (b *book) unusedID(id, last string) bool {
 	if b.ids == nil && cmp.Or(cmp.Compare(len(id), len(last)), cmp.Compare(id, last)) > 0 {
 		return true
 	}
@@ -167,7 +167,7 @@ func (b *book) fresh(id, last string) bool {
 func (b *book) addOutcome(o *opEnded) error {
 	l := b.Ledger
 	o.Err = foreign.Text(o.Err)
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
 	if o.N < 0 || o.N >= len(l.Ops) {
@@ -181,44 +181,44 @@ func (b *book) addOutcome(o *opEnded) error {
 		return fmt.Errorf("a second outcome of op %d", o.N)
 	case o.End < op.Start:
 		return fmt.Errorf("op %d ends before it starts", o.N)
-	case o.End > longest:
+	case o.End > longestDrill:
 		return tooLate(fmt.Sprintf("the end of op %d", o.N), o.End)
 	case o.Outcome == Acked && o.Err != "":
 		return fmt.Errorf("op %d is acked with an error", o.N)
 	}
 	op.End, op.Outcome, op.Err = o.End, o.Outcome, o.Err
-	b.open--
+	b.openRequests--
 	return nil
 }
 
 func (b *book) addEvent(e *Event) error {
 	l := b.Ledger
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
 	e.Note, e.Evidence, e.Receipt = foreign.Text(e.Note), foreign.Text(e.Evidence), Receipt(foreign.Text(string(e.Receipt)))
 	switch {
 	case e.Lo < 0:
-		return fmt.Errorf("%s is before the drill", e.shown())
+		return fmt.Errorf("%s is before the drill", e.shownKind())
 	case e.Lo > e.Hi:
-		return fmt.Errorf("%s ends before it begins", e.shown())
+		return fmt.Errorf("%s ends before it begins", e.shownKind())
 	case e.Seen != 0 && e.Seen < e.Hi:
-		return fmt.Errorf("%s was seen before it was in effect", e.shown())
-	case max(e.Hi, e.Seen) > longest:
-		return tooLate(e.shown(), max(e.Hi, e.Seen))
+		return fmt.Errorf("%s was seen before it was in effect", e.shownKind())
+	case max(e.Hi, e.Seen) > longestDrill:
+		return tooLate(e.shownKind(), max(e.Hi, e.Seen))
 	}
-	if err := b.follows(e); err != nil {
+	if err := b.checkOrder(e); err != nil {
 		return err
 	}
 	l.Events = append(l.Events, *e)
 	return nil
 }
 
-// shown is the kind of an event, which a journal may have made up.
-func (e *Event) shown() string { return foreign.Text(string(e.Kind)) }
+// shownKind is the kind of an event, which a journal may have made up.
+func (e *Event) shownKind() string { return foreign.Text(string(e.Kind)) }
 
-// follows refuses an event that cannot come after those before it.
-func (b *book) follows(e *Event) error {
+// checkOrder refuses an event that cannot come after those before it.
+func (b *book) checkOrder(e *Event) error {
 	drill := &b.Ledger.Drill
 	single, afterFault := string(e.Kind), true
 	switch e.Kind {
@@ -229,7 +229,7 @@ func (b *book) follows(e *Event) error {
 	case FaultConfirmed, FaultHealed, SteadyAgain:
 	case StepBegun, StepDone:
 		single = ""
-		if err := b.step(e); err != nil {
+		if err := b.checkStep(e); err != nil {
 			return err
 		}
 	case StageReached, StageMissed, StageKept:
@@ -248,9 +248,9 @@ func (b *book) follows(e *Event) error {
 			return fmt.Errorf("%s: the drill has no counter %q", e.Kind, e.Note)
 		}
 	default:
-		return fmt.Errorf("unknown event %q", e.shown())
+		return fmt.Errorf("unknown event %q", e.shownKind())
 	}
-	if single != "" && b.once[single] {
+	if single != "" && b.happened[single] {
 		return fmt.Errorf("%s stands there twice", single)
 	}
 	switch {
@@ -268,16 +268,16 @@ func (b *book) follows(e *Event) error {
 		b.fault = e
 	}
 	if single != "" {
-		b.once[single] = true
+		b.happened[single] = true
 	}
 	return nil
 }
 
-// step refuses a step that is none of the runbook, or that is done before it is begun.
-func (b *book) step(e *Event) error {
+// checkStep refuses a step that is none of the runbook, or that is done before it is begun.
+func (b *book) checkStep(e *Event) error {
 	if e.Kind == StepBegun {
-		if b.begun++; b.begun > b.Ledger.Drill.Steps {
-			return fmt.Errorf("%d steps of a runbook of %d", b.begun, b.Ledger.Drill.Steps)
+		if b.stepsBegun++; b.stepsBegun > b.Ledger.Drill.Steps {
+			return fmt.Errorf("%d steps of a runbook of %d", b.stepsBegun, b.Ledger.Drill.Steps)
 		}
 		b.steps[e.Note]++
 		return nil
@@ -290,7 +290,7 @@ func (b *book) step(e *Event) error {
 
 func (b *book) addSample(s Sample) error {
 	l := b.Ledger
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
 	var last Sample
@@ -302,7 +302,7 @@ func (b *book) addSample(s Sample) error {
 		return errors.New("a sample ends before it begins")
 	case s.Lo < last.Hi: // or before the drill
 		return errors.New("a sample begins before the end of the one before it")
-	case s.Hi > longest:
+	case s.Hi > longestDrill:
 		return tooLate("a sample", s.Hi)
 	case !l.Drill.Tracked:
 		return errors.New("a sample of a workload that does not report progress")
@@ -311,7 +311,7 @@ func (b *book) addSample(s Sample) error {
 		if foreign.Text(id) != id {
 			return errors.New("a sample of a unit without an id that can be shown")
 		}
-		if err := p.possible(); err != nil {
+		if err := p.validate(); err != nil {
 			return fmt.Errorf("unit %s: %w", id, err)
 		}
 		if wrong := foreign.Text(p.Wrong); wrong != p.Wrong {
@@ -325,13 +325,13 @@ func (b *book) addSample(s Sample) error {
 
 func (b *book) addReading(r Reading) error {
 	l := b.Ledger
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
-	if err := r.follows(l.Readings); err != nil {
+	if err := r.checkAfter(l.Readings); err != nil {
 		return err
 	}
-	if most := max(r.At, r.Waited, r.Stolen, r.Stopped); most > longest {
+	if most := max(r.At, r.Waited, r.Stolen, r.Stopped); most > longestDrill {
 		return tooLate("a reading of the machine", most)
 	}
 	l.Readings = append(l.Readings, r)
@@ -339,7 +339,7 @@ func (b *book) addReading(r Reading) error {
 }
 
 func (b *book) addSurvivors(s survivors) error {
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
 	if b.Ledger.Survivors != nil {
@@ -355,7 +355,7 @@ func (b *book) addSurvivors(s survivors) error {
 }
 
 func (b *book) addCount(c counted) error {
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
 	if _, ok := named(b.Ledger.Drill.Counters, c.Counter); !ok {
@@ -364,7 +364,7 @@ func (b *book) addCount(c counted) error {
 	if _, twice := b.Ledger.Counts[c.Counter]; twice {
 		return fmt.Errorf("a second count of %s", c.Counter)
 	}
-	if err := c.Count.valid(); err != nil {
+	if err := c.Count.validate(); err != nil {
 		return fmt.Errorf("the counter of %s: %w", c.Counter, err)
 	}
 	if b.Ledger.Counts == nil {
@@ -376,10 +376,10 @@ func (b *book) addCount(c counted) error {
 
 func (b *book) addEnd(end *ending) error {
 	l := b.Ledger
-	if err := b.running(); err != nil {
+	if err := b.checkRunning(); err != nil {
 		return err
 	}
-	if b.open > 0 {
+	if b.openRequests > 0 {
 		open := slices.IndexFunc(l.Ops, func(op Op) bool { return op.End == Forever })
 		return fmt.Errorf("the drill ends without an outcome of op %d", open)
 	}
@@ -404,25 +404,25 @@ func (b *book) addClosing(c *closing) error {
 	for i := range c.Verdicts {
 		c.Verdicts[i].Why = foreign.Text(c.Verdicts[i].Why)
 	}
-	if err := b.given(c.Verdicts); err != nil {
+	if err := b.checkVerdicts(c.Verdicts); err != nil {
 		return err
 	}
 	b.Verdicts, b.closed = c.Verdicts, true
 	return nil
 }
 
-// given refuses verdicts that are not those of what was asserted and of what is judged always.
-func (b *book) given(verdicts []Verdict) error {
+// checkVerdicts refuses verdicts that are not those of what was asserted and of what is judged always.
+func (b *book) checkVerdicts(verdicts []Verdict) error {
 	asserted := slices.Clone(b.Asserted)
 	var always []string
 	for _, o := range b.Ledger.always() {
 		always = append(always, o.name)
 	}
 	for _, v := range verdicts {
-		if err := v.possible(); err != nil {
+		if err := v.validate(); err != nil {
 			return fmt.Errorf("the verdict of %q cannot be: %w", foreign.Text(v.Objective), err)
 		}
-		i := slices.IndexFunc(asserted, func(a Assertion) bool { return a.names(v) })
+		i := slices.IndexFunc(asserted, func(a Assertion) bool { return a.matches(v) })
 		j := slices.Index(always, v.Objective)
 		switch {
 		case i >= 0:
@@ -473,7 +473,7 @@ func (s Scenario) recordable() error {
 		Stages: stageNames(s.Stages), Proofs: proofNames(s.Proofs), Model: s.Model,
 		Counters: withoutRead(counters(s.Workload)),
 	}
-	if err := d.possible(); err != nil {
+	if err := d.validate(); err != nil {
 		return fmt.Errorf("scenario %s cannot be: %w", s.ID, err)
 	}
 	shown := slices.Concat([]string{s.ID}, d.Stages, d.Proofs)
@@ -486,22 +486,22 @@ func (s Scenario) recordable() error {
 		}
 	}
 	for _, a := range assertions(s.Objectives, s.Targets) {
-		if err := a.possible(); err != nil {
+		if err := a.validate(); err != nil {
 			return fmt.Errorf("scenario %s cannot be: %w", s.ID, err)
 		}
 	}
 	return nil
 }
 
-// possible names what no drill can have.
-func (d *Drill) possible() error {
+// validate names what no drill can have.
+func (d *Drill) validate() error {
 	for _, t := range []struct {
 		name        string
 		value, from time.Duration
 	}{
 		{"every", d.Every, 1}, {"timeout", d.Timeout, 1}, {"steady", d.Steady, d.Every}, {"healAfter", d.HealAfter, 0}, {"deadline", d.Deadline, 1},
 	} {
-		if t.value < t.from || t.value > longest {
+		if t.value < t.from || t.value > longestDrill {
 			return fmt.Errorf("%s is %v", t.name, t.value)
 		}
 	}
@@ -511,7 +511,7 @@ func (d *Drill) possible() error {
 	if !(d.ErrorRate >= 0 && d.ErrorRate < 1) {
 		return fmt.Errorf("an error rate of %v", d.ErrorRate)
 	}
-	own := names{}
+	own := nameSet{}
 	for _, name := range slices.Concat(d.Stages, d.Proofs) {
 		if !own.claim(name) {
 			return fmt.Errorf("a stage or proof %q, whose name is empty or that of another", name)
@@ -532,23 +532,23 @@ func (d *Drill) possible() error {
 	}
 	var worst time.Duration
 	for _, term := range d.Model {
-		if worst += term.Worst; term.Worst > longest || worst > longest {
+		if worst += term.Worst; term.Worst > longestDrill || worst > longestDrill {
 			return fmt.Errorf("its model allows %v and more", term.Worst)
 		}
 	}
 	return nil
 }
 
-// possible names what no unit can have.
-func (p Progress) possible() error {
+// validate names what no unit can have.
+func (p Progress) validate() error {
 	if p.Done < 0 || p.Attempt < 0 || p.From < 0 {
 		return fmt.Errorf("its progress is less than nothing: %d steps, attempt %d, from %d", p.Done, p.Attempt, p.From)
 	}
 	return nil
 }
 
-// possible names what no judgement gives.
-func (v Verdict) possible() error {
+// validate names what no judgement gives.
+func (v Verdict) validate() error {
 	switch {
 	case v.Status != Pass && v.Status != Fail && v.Status != Inconclusive:
 		return fmt.Errorf("its status is %d", v.Status)

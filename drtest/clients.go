@@ -13,8 +13,8 @@ import (
 // few failures tell of a change soon, and more of them give a tighter bound.
 var lastStretches = [...]int{2, 4, 8}
 
-// lastStretch is the longest of them.
-const lastStretch = 8
+// longestStretch is the longest of them.
+const longestStretch = 8
 
 // clients follows what clients saw, request by request in the order in which they were sent. It
 // takes constant time for each, so that the player can ask after every answer whether service is
@@ -50,14 +50,16 @@ type class struct {
 	needs    int           // what need returned; 0 when it has to be computed
 }
 
-func (l *Ledger) follow() *clients {
+func (l *Ledger) followClients() *clients {
 	return &clients{l: l, classes: map[string]*class{}, evidence: -1, window: -1}
 }
 
 // gap is the longest time between two requests with which a load keeps to its schedule. Of a heavy
 // load that is what is no stall yet: on an ordinary machine a few requests in ten thousand leave
 // some milliseconds late.
-func (d *Drill) gap() time.Duration { return max(2*d.Every+10*time.Millisecond, watchEvery+punctual) }
+func (d *Drill) gap() time.Duration {
+	return max(2*d.Every+10*time.Millisecond, watchEvery+lateTolerance)
+}
 
 // takeAll takes the requests that have an outcome, up to the first one that has none.
 func (c *clients) takeAll() {
@@ -69,8 +71,8 @@ func (c *clients) takeAll() {
 	}
 }
 
-// skipping takes all requests of a drill that was cut off: what has no outcome shows nothing.
-func (c *clients) skipping() *clients {
+// takeToEnd takes all requests of a drill that was cut off: what has no outcome shows nothing.
+func (c *clients) takeToEnd() *clients {
 	for c.takeAll(); c.next < len(c.l.Ops); c.takeAll() {
 		if c.begin == c.next {
 			c.begin++
@@ -96,22 +98,22 @@ func (c *clients) take(op Op) {
 		return
 	}
 	c.slowest = max(c.slowest, op.End-op.Start)
-	if c.run = max(c.run, c.begin); c.window < 0 && c.kept(c.run, c.next) {
+	if c.run = max(c.run, c.begin); c.window < 0 && c.onSchedule(c.run, c.next) {
 		c.window = c.run
 	}
 }
 
-// kept says whether the load kept to its schedule for a steady window from one op to another,
+// onSchedule says whether the load kept to its schedule for a steady window from one op to another,
 // between which nothing failed. It counts what was sent: neither a time in which nothing was sent
 // nor a backlog that left in one burst makes a window. Each request may have left a little late.
-func (c *clients) kept(from, to int) bool {
+func (c *clients) onSchedule(from, to int) bool {
 	d, first, last := c.l.Drill, c.l.Ops[from], c.l.Ops[to]
 	took := last.Start - first.Start
 	return took >= d.Steady-d.Every/2 && (last.Due-first.Due)*10 >= took*9
 }
 
 func (c *clients) fail(op Op) {
-	evidence := c.l.evidence(op)
+	evidence := c.l.provenDownAt(op)
 	c.evidence = max(c.evidence, evidence)
 	c.begin, c.window, c.slowest = c.next+1, -1, 0
 	if class := c.class(op.Class); c.faulted && op.End > c.fault.Lo {
@@ -153,7 +155,7 @@ func (c *class) fail(evidence time.Duration, certain bool) {
 		*c = class{evidence: c.evidence, asked: c.asked, certain: true}
 	}
 	c.evidence, c.acks, c.needs = max(c.evidence, evidence), 0, 0
-	if len(c.last) == lastStretch {
+	if len(c.last) == longestStretch {
 		c.last = slices.Delete(c.last, 0, 1)
 	}
 	c.last = append(c.last, c.trials)
@@ -185,19 +187,19 @@ func (c *class) need() int {
 	return c.needs
 }
 
-// over says whether the outages of all classes are over.
-func (c *clients) over() bool {
+// outageOver says whether the outages of all classes are over.
+func (c *clients) outageOver() bool {
 	for _, class := range c.classes {
-		if class.acks < class.need() || c.unasked(class) {
+		if class.acks < class.need() || c.notAskedSince(class) {
 			return false
 		}
 	}
 	return true
 }
 
-// unasked says that nothing of a class was sent and acked since the fault, or since any request
+// notAskedSince says that nothing of a class was sent and acked since the fault, or since any request
 // failed: it may be down for all that is known, though others are served.
-func (c *clients) unasked(class *class) bool {
+func (c *clients) notAskedSince(class *class) bool {
 	return class.asked < c.fault.Hi || class.asked <= c.evidence
 }
 
@@ -209,9 +211,9 @@ func (c *clients) acked(from time.Duration) int {
 	return len(row) - first
 }
 
-// fresh says that no request is under way for longer than the answers of the present row allow: it
+// noneOverdue says that no request is under way for longer than the answers of the present row allow: it
 // may have failed already.
-func (c *clients) fresh(now time.Duration) bool {
+func (c *clients) noneOverdue(now time.Duration) bool {
 	return c.next == len(c.l.Ops) || now-c.l.Ops[c.next].Start <= c.patience()
 }
 
@@ -224,7 +226,7 @@ func (c *clients) steady(from time.Duration) bool {
 		return false
 	}
 	first := max(c.run, c.next-c.acked(from))
-	return first < c.next && c.kept(first, c.next-1)
+	return first < c.next && c.onSchedule(first, c.next-1)
 }
 
 // rows is the greatest number of rows of acks of a class: each could have been the one that was
@@ -240,7 +242,7 @@ func (c *clients) rows() (rows int) {
 // are put in order, and the one that completes the evidence counts. Without, it is Forever.
 func (c *clients) served() time.Duration {
 	begin := c.next
-	if !c.over() {
+	if !c.outageOver() {
 		return Forever
 	}
 	for _, class := range c.classes {
@@ -262,8 +264,8 @@ func (c *clients) served() time.Duration {
 	return last
 }
 
-// lacking says which evidence is missing that all classes are served.
-func (c *clients) lacking() string {
+// missingEvidence says which evidence is missing that all classes are served.
+func (c *clients) missingEvidence() string {
 	var lacks []string
 	for _, name := range slices.Sorted(maps.Keys(c.classes)) {
 		switch class := c.classes[name]; {
@@ -273,7 +275,7 @@ func (c *clients) lacking() string {
 				said = name + ": " + said
 			}
 			lacks = append(lacks, said)
-		case c.unasked(class):
+		case c.notAskedSince(class):
 			since := "the last failure"
 			if len(c.failed) == 0 {
 				since = "the fault"
@@ -281,11 +283,11 @@ func (c *clients) lacking() string {
 			lacks = append(lacks, cmp.Or(name, "clients")+": no request was sent and acked since "+since)
 		}
 	}
-	return some(lacks)
+	return firstTen(lacks)
 }
 
-// needed returns how many acks in a row the objectives on the error rate ask for.
-func (c *clients) needed() int {
+// acksNeeded returns how many acks in a row the objectives on the error rate ask for.
+func (c *clients) acksNeeded() int {
 	if c.l.Drill.ErrorRate == 0 {
 		return 0
 	}

@@ -2,19 +2,19 @@ package drtest
 
 import "math"
 
-// doubt is one minus the confidence of every statistical bound, one-sided: 95 %.
-const doubt = 0.05
+// significance is one minus the confidence of every statistical bound, one-sided: 95 %.
+const significance = 0.05
 
 // leastRate returns the lower bound of a failure rate, of which so many requests in a row of trials
 // failed: with the rate any lower, that many or more would have failed in fewer than one of twenty
 // such rows. It is the bound of Clopper and Pearson (Biometrika 26, 1934), one-sided.
 func leastRate(failed, trials int) float64 {
 	if failed == trials {
-		return math.Pow(doubt, 1/float64(trials))
+		return math.Pow(significance, 1/float64(trials))
 	}
 	lo, hi := 0.0, float64(failed)/float64(trials)
 	for hi-lo > 1e-6*hi {
-		if mid := (lo + hi) / 2; atLeast(failed, trials, mid) < doubt {
+		if mid := (lo + hi) / 2; atLeast(failed, trials, mid) < significance {
 			lo = mid
 		} else {
 			hi = mid
@@ -42,11 +42,11 @@ func atLeast(k, n int, p float64) float64 {
 // with this rate. The doubt is shared by as many rows of acks as there were: each of them could
 // have been the one that was long by chance.
 func acksToExclude(rate float64, rows int) int {
-	return max(1, int(math.Ceil(math.Log(doubt/float64(rows))/math.Log1p(-rate))))
+	return max(1, int(math.Ceil(math.Log(significance/float64(rows))/math.Log1p(-rate))))
 }
 
 // excluded returns the failure rate above which a row of so many acks excludes that requests still
 // fail.
 func excluded(acks, rows int) float64 {
-	return 1 - math.Pow(doubt/float64(max(1, rows)), 1/float64(acks))
+	return 1 - math.Pow(significance/float64(max(1, rows)), 1/float64(acks))
 }

@@ -41,8 +41,8 @@ func (c Count) minus(earlier Count) Count {
 	return Count{c.Total - earlier.Total, c.Repeated - earlier.Repeated}
 }
 
-// valid refuses what no counter can say.
-func (c Count) valid() error {
+// validate refuses what no counter can say.
+func (c Count) validate() error {
 	if c.Repeated < 0 || c.Total < c.Repeated {
 		return fmt.Errorf("a total of %d, and %d of it repeated, cannot be", c.Total, c.Repeated)
 	}
@@ -131,7 +131,7 @@ func Repeated(counter string, atMost int) Objective {
 	needs := func(s Scenario) string {
 		all := counters(s.Workload)
 		_, ok := named(all, counter)
-		return when(!ok, "the counters of the workload are "+counterNames(all))
+		return lackIf(!ok, "the counters of the workload are "+counterNames(all))
 	}
 	return Objective{name: repeatedName(counter), of: counter, kind: repeated, count: &atMost, needs: needs, judge: func(_ *Ledger, f Figures) Verdict {
 		switch c := f.Counter(counter); {
@@ -213,7 +213,7 @@ func (p *player) settleCounters(ctx context.Context, meters []*meterReader) {
 		in := m.last.minus(m.first)
 		err := errs[i]
 		if err == nil {
-			err = cmp.Or(m.backwards, in.valid())
+			err = cmp.Or(m.backwards, in.validate())
 		}
 		event := Event{Kind: CounterRead, Interval: Interval{p.now(), p.now()}, Note: m.Name, Evidence: m.text(in)}
 		if err != nil {

@@ -156,10 +156,10 @@ func TestForgedJournals(t *testing.T) {
 					t.Errorf("%s is %v with line %d as %s", fig.Name, fig, i+1, forged[i])
 				}
 			}
-			if strain := r.Strained(); strain.Over < 0 || strain.Machine() < 0 {
+			if strain := r.Strain(); strain.Over < 0 || strain.Machine() < 0 {
 				t.Errorf("the machine's part is %v of %v with line %d as %s", strain.Machine(), strain.Over, i+1, forged[i])
 			}
-			_, _, _ = r.Again(), r.Ledger.Timeline(), r.Ledger.Recovery()
+			_, _, _ = r.Rejudge(), r.Ledger.Timeline(), r.Ledger.Recovery()
 			if refused++; err == nil {
 				refused, accepted = refused-1, accepted+1
 			} else {
@@ -252,7 +252,7 @@ func TestForeignText(t *testing.T) {
 		t.Errorf("what the system said is not shown:\n%s", r.Ledger.Timeline())
 	}
 	// It is the same ledger for who played it.
-	if again := r.Again(); again.Status() != r.Status() || !strings.Contains(said, again.Verdicts[0].Why) {
+	if again := r.Rejudge(); again.Status() != r.Status() || !strings.Contains(said, again.Verdicts[0].Why) {
 		t.Errorf("got %v again, want %v", again.Verdicts, r.Verdicts)
 	}
 }

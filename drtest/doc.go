@@ -151,7 +151,7 @@
 //
 // [Run] writes what it sees to a journal, a file of one JSON object a line, and [ReadReport] reads
 // it. The first line says what was played and what was asserted, the last one what the verdicts
-// were. [Report.Again] repeats the judgement whole, so a drill that failed fails again. Only a
+// were. [Report.Rejudge] repeats the judgement whole, so a drill that failed fails again. Only a
 // [Check] is not judged again: its verdict is taken over as it was recorded, and says so.
 //
 // Each line has a number and a hash of itself and of the line before it. A flipped bit, and a line

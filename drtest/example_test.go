@@ -12,19 +12,19 @@ import (
 )
 
 // A counter is a service that keeps what it is given, unless it is down.
-type counter struct {
+type countingService struct {
 	mu   sync.Mutex
 	down bool
 	kept []string
 }
 
-func (c *counter) set(down bool) {
+func (c *countingService) set(down bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.down = down
 }
 
-func (c *counter) Do(_ context.Context, id string) error {
+func (c *countingService) Do(_ context.Context, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.down {
@@ -34,12 +34,12 @@ func (c *counter) Do(_ context.Context, id string) error {
 	return nil
 }
 
-func (c *counter) Survivors(context.Context) ([]string, error) { return c.kept, nil }
+func (c *countingService) Survivors(context.Context) ([]string, error) { return c.kept, nil }
 
 // A drill as a test: it fails where an objective is not met, and says why, with what happened.
 func ExampleRun() {
 	var t *testing.T // that of the test
-	service := new(counter)
+	service := new(countingService)
 
 	drtest.Run(t, drtest.Scenario{
 		ID:       "DR-1",
@@ -61,7 +61,7 @@ func ExampleRun() {
 
 // A service is cut off for a tenth of a second, and must be back within two.
 func ExamplePlay() {
-	service := new(counter)
+	service := new(countingService)
 	cut := drtest.Fault{
 		Name: "cut",
 		Inject: func(context.Context) (drtest.Effect, error) {

@@ -274,9 +274,9 @@ func (l *Ledger) count(f *Figures) {
 	}
 }
 
-// flapping is how often health may turn bad before any fault and still be believed when it does
+// mostFlaps is how often health may turn bad before any fault and still be believed when it does
 // after one: once, since a system that has just been started may have been busy.
-const flapping = 2
+const mostFlaps = 2
 
 func (l *Ledger) detection(fault Interval) Figure {
 	if !l.Drill.Watched {
@@ -293,7 +293,7 @@ func (l *Ledger) detection(fault Interval) Figure {
 		case (e.Kind == HealthGood || e.Kind == HealthRestored) && e.Hi < fault.Lo:
 			well = true
 		case e.Kind != HealthLost:
-		case flaps >= flapping:
+		case flaps >= mostFlaps:
 			return unknown("health had turned bad %d times before the fault, so that it turned bad after it shows nothing", flaps)
 		default:
 			return known(e.since(fault))
@@ -314,9 +314,9 @@ func (l *Ledger) unserved(op Op) bool {
 	return op.Outcome != Acked || l.Drill.Timeout > 0 && op.End-op.Start > l.Drill.Timeout
 }
 
-// evidence is the moment at which a failed request shows the service to be down: when the error
+// provenDownAt is the moment at which a failed request shows the service to be down: when the error
 // came, or, if it ran into its timeout, when it was sent.
-func (l *Ledger) evidence(op Op) time.Duration {
+func (l *Ledger) provenDownAt(op Op) time.Duration {
 	if op.End-op.Start >= l.Drill.Timeout {
 		return op.Start
 	}
@@ -381,7 +381,7 @@ func (d *downtime) residual() float64 {
 // while the test process stood still proves neither: it may have been answered in time. The first
 // failure lies between the last ack before it and the end of the first failed request.
 func (l *Ledger) downtime(fault Interval) *downtime {
-	c := l.follow().skipping()
+	c := l.followClients().takeToEnd()
 	if len(c.failed) == 0 {
 		return nil
 	}
@@ -390,10 +390,10 @@ func (l *Ledger) downtime(fault Interval) *downtime {
 	stalls := l.stalls()
 	for _, i := range c.failed {
 		op := l.Ops[i]
-		if l.evidence(op) < l.evidence(d.first) {
+		if l.provenDownAt(op) < l.provenDownAt(d.first) {
 			d.first = op
 		}
-		if l.evidence(op) >= l.evidence(d.last) {
+		if l.provenDownAt(op) >= l.provenDownAt(d.last) {
 			d.last = op
 		}
 		if op.during(stalls) {
@@ -404,7 +404,7 @@ func (l *Ledger) downtime(fault Interval) *downtime {
 		d.served.Lo = max(d.served.Lo, op.Start)
 	}
 	for _, op := range l.Ops {
-		if op.Outcome == Acked && op.End <= l.evidence(d.first) {
+		if op.Outcome == Acked && op.End <= l.provenDownAt(d.first) {
 			d.down.Lo = max(d.down.Lo, op.Start)
 		}
 	}
@@ -418,7 +418,7 @@ func (l *Ledger) downtime(fault Interval) *downtime {
 	case d.served.Hi == Forever && d.acks == 0:
 		d.remark = "never served again"
 	case d.served.Hi == Forever:
-		d.remark = "not served again for certain: " + c.lacking()
+		d.remark = "not served again for certain: " + c.missingEvidence()
 	case c.window > c.begin: // a failure may hide where no request was sent
 		d.served.Hi = max(d.served.Hi, l.Ops[c.window].End)
 	case c.window < 0:
@@ -430,12 +430,12 @@ func (l *Ledger) downtime(fault Interval) *downtime {
 // survival crosses what clients were told with what the system holds.
 func (l *Ledger) survival(fault Interval, f *Figures) {
 	if l.Survivors == nil {
-		f.RPO = unknown("survivors are not known: %s", cmp.Or(l.note(SurvivorsRead), "they were never read"))
+		f.RPO = unknown("survivors are not known: %s", cmp.Or(l.noteOf(SurvivorsRead), "they were never read"))
 		return
 	}
 	f.Vanished = l.Vanished
 	held := l.held()
-	seen := l.seen()
+	seen := l.injectReturned()
 	var worst Interval               // each unit was acked between its request's start and end
 	oldest, kept := Forever, Forever // when the oldest acked unit that was lost was asked for, and the oldest that was not
 	for _, op := range l.Ops {
@@ -474,9 +474,9 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 	}
 }
 
-// seen is when Inject returned. What was asked for before the fault was in effect and acked until
+// injectReturned is when Inject returned. What was asked for before the fault was in effect and acked until
 // then counts as acked before it: an answer may take as long.
-func (l *Ledger) seen() (at time.Duration) {
+func (l *Ledger) injectReturned() (at time.Duration) {
 	for _, e := range l.Events {
 		if e.Kind == FaultInjected {
 			at = max(e.Hi, e.Seen)

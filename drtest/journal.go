@@ -13,9 +13,9 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// Version is the version of the journal's format, which JOURNAL.md describes. A reader refuses any
+// journalVersion is that of the journal's format, which JOURNAL.md describes. A reader refuses any
 // other.
-const Version = 3
+const journalVersion = 3
 
 // A record is what one line of a journal says: a JSON object with exactly one field, which a
 // [chain] makes a line. Durations and instants are integers of nanoseconds. A journal is appended
@@ -77,7 +77,7 @@ type closing struct {
 }
 
 // ReadReport reads the journal that [Run] wrote: the ledger, its figures, what was asserted, and
-// the verdicts as they were given. [Report.Again] repeats the judgement, and [Judge] makes another.
+// the verdicts as they were given. [Report.Rejudge] repeats the judgement, and [Judge] makes another.
 //
 // The error names the first line that is damaged, or that says what cannot be, and comes beside the
 // report of what stood before it. A flipped bit and a line that is missing, doubled or out of place
@@ -90,7 +90,7 @@ type closing struct {
 func ReadReport(r io.Reader) (*Report, error) {
 	b := newBook()
 	if f, ok := r.(*os.File); ok {
-		b.expect(f)
+		b.reserve(f)
 	}
 	err := b.read(r)
 	if err != nil || !b.closed {
@@ -100,9 +100,9 @@ func ReadReport(r io.Reader) (*Report, error) {
 	return b.Report, err
 }
 
-// expect makes room for the requests that a file of this size can hold. To copy a million of them
+// reserve makes room for the requests that a file of this size can hold. To copy a million of them
 // each time that there are a quarter more takes longer than to read them.
-func (b *book) expect(f *os.File) {
+func (b *book) reserve(f *os.File) {
 	const least, most = 200, 4_000_000 // bytes of the lines of a request, and requests
 	if info, err := f.Stat(); err == nil {
 		b.Ledger.Ops = make([]Op, 0, min(info.Size()/least, most))
@@ -143,7 +143,7 @@ func (b *book) read(r io.Reader) error {
 func (b *book) addLine(links *chain, line []byte) error {
 	fields, err := links.open(line)
 	if err != nil {
-		if v := versionOf(line); links.lines == 0 && v != Version && v != 0 {
+		if v := versionOf(line); links.lines == 0 && v != journalVersion && v != 0 {
 			return wrongVersion(v)
 		}
 		return err
@@ -182,14 +182,14 @@ func versionOf(line []byte) int {
 }
 
 func wrongVersion(v int) error {
-	return fmt.Errorf("the journal has version %d, this program reads version %d: read it with the version of drreport that wrote it, or play the drill again", v, Version)
+	return fmt.Errorf("the journal has version %d, this program reads version %d: read it with the version of drreport that wrote it, or play the drill again", v, journalVersion)
 }
 
 // WriteTo writes the report as a journal that [ReadReport] reads. One whose ledger has not ended is
 // cut off there, too.
 func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	l := r.Ledger
-	count := &counter{w: w}
+	count := &countingWriter{w: w}
 	buf := bufio.NewWriter(count)
 	var links chain
 	var failure error
@@ -200,7 +200,7 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 		}
 		_, _ = buf.Write(line) // a failed write is kept by buf and returned by Flush
 	}
-	put(record{Journal: &header{Version: Version, Drill: l.Drill, Asserted: r.Asserted}})
+	put(record{Journal: &header{Version: journalVersion, Drill: l.Drill, Asserted: r.Asserted}})
 	for n, op := range l.Ops {
 		put(record{Op: &opSent{N: n, ID: op.ID, Class: op.Class, Due: op.Due, Start: op.Start}})
 		if op.End != Forever {
@@ -232,12 +232,12 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	return count.n, err
 }
 
-type counter struct {
+type countingWriter struct {
 	w io.Writer
 	n int64
 }
 
-func (c *counter) Write(p []byte) (int, error) {
+func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err

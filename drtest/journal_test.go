@@ -163,7 +163,7 @@ func damaged(t *testing.T, journal, want string) {
 
 func passesNothing(t *testing.T, r *drtest.Report) {
 	t.Helper()
-	if r.Status() == drtest.Pass || r.Again().Status() == drtest.Pass || drtest.Judge(r.Ledger, drtest.RPO(0)).Status() == drtest.Pass {
+	if r.Status() == drtest.Pass || r.Rejudge().Status() == drtest.Pass || drtest.Judge(r.Ledger, drtest.RPO(0)).Status() == drtest.Pass {
 		t.Errorf("half a journal passes")
 	}
 }
@@ -213,14 +213,14 @@ func FuzzReadReport(f *testing.F) {
 			r, err := drtest.ReadReport(strings.NewReader(journal))
 			_ = drtest.Judge(r.Ledger, drtest.RTO(1), drtest.RPO(1), drtest.Detection(1), drtest.HealLag(1), drtest.WorkRTO(1), drtest.LostWork(1),
 				drtest.AllRecovered(1), drtest.NoDuplicates(), drtest.Repeated("calls", 1), drtest.NoFailedRequests(), drtest.Reached("up", 1))
-			again := r.Again()
+			again := r.Rejudge()
 			told := r.Ledger.Timeline() + fmt.Sprint(again.Verdicts, r.Ledger.Drill.ID, r.Ledger.Drill.Title, r.Ledger.Drill.Fault, err)
 			for _, c := range strings.ReplaceAll(told, "\n", "") {
 				if !strconv.IsPrint(c) {
 					t.Fatalf("%q is in: %q", c, told)
 				}
 			}
-			_, _ = r.Ledger.Recovery(), r.Strained()
+			_, _ = r.Ledger.Recovery(), r.Strain()
 			if err != nil {
 				passesNothing(t, r)
 				continue

@@ -58,7 +58,7 @@ type Verdict struct {
 	// which did not get to its end.
 	Held bool `json:"held,omitempty"`
 	// Recorded says of the verdict of a [Check] that it was taken over from a journal: see
-	// [Report.Again].
+	// [Report.Rejudge].
 	Recorded bool `json:"recorded,omitempty"`
 }
 
@@ -168,17 +168,17 @@ func (l *Ledger) distrustUnfinished(v Verdict, why string) Verdict {
 	if v.Status == Pass {
 		v.Status, v.Held, v.Why = Inconclusive, true, v.Why+", but "+why
 	}
-	for _, window := range l.stuck() {
-		if strain := l.Strain(window); !v.Untrusted && !strain.KeptUp() && l.Ended {
+	for _, window := range l.stuckWindows() {
+		if strain := l.strainIn(window); !v.Untrusted && !strain.KeptUp() && l.Ended {
 			v.Untrusted, v.Why = true, v.Why+": "+strain.why()
 		}
 	}
 	return v
 }
 
-// stuck are the windows in which a drill may have been kept from its end that did not get there.
-func (l *Ledger) stuck() []Interval {
-	until := l.end()
+// stuckWindows are the windows in which a drill may have been kept from its end that did not get there.
+func (l *Ledger) stuckWindows() []Interval {
+	until := l.lastMeasured()
 	if n := len(l.Readings); n > 0 && l.Broken != "" { // it may have been examining the system
 		until = max(until, l.Readings[n-1].At)
 	}
@@ -193,7 +193,7 @@ func (l *Ledger) stuck() []Interval {
 	case l.Broken == "" && late: // the deadline counts from the start
 		return []Interval{since, l.lastStretch(since), whole}
 	}
-	if examined := (Interval{l.end(), until}); examined.Hi-examined.Lo > time.Second { // the load was over
+	if examined := (Interval{l.lastMeasured(), until}); examined.Hi-examined.Lo > time.Second { // the load was over
 		return []Interval{examined}
 	}
 	return []Interval{since, l.lastStretch(since)}
@@ -204,9 +204,9 @@ func (l *Ledger) stuck() []Interval {
 // or the runbook did something. It stays a failure where what is certainly not the machine's part
 // misses the limit as well: least is the least that was measured.
 func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration) Verdict {
-	strain := l.Strain(window)
+	strain := l.strainIn(window)
 	if strain.KeptUp() {
-		strain = l.Strain(l.lastStretch(window))
+		strain = l.strainIn(l.lastStretch(window))
 	}
 	if v.Status == Pass || strain.KeptUp() {
 		return v
@@ -229,7 +229,7 @@ func (l *Ledger) distrustFault(v Verdict) Verdict {
 // them dilutes what the machine did.
 func (l *Ledger) lastStretch(window Interval) Interval {
 	if window.Hi == Forever {
-		window.Hi = l.end()
+		window.Hi = l.lastMeasured()
 	}
 	for _, e := range l.Events {
 		if (e.Kind == FaultHealed || e.Kind == StepDone) && e.Hi < window.Hi {
@@ -239,9 +239,9 @@ func (l *Ledger) lastStretch(window Interval) Interval {
 	return window
 }
 
-// leftAlone is since when the world and the runbook have left the system alone, when it was steady
+// undisturbedSince is since when the world and the runbook have left the system alone, when it was steady
 // again. A stage that is reached later, when nobody asks any more, takes nothing back.
-func (l *Ledger) leftAlone() (at time.Duration) {
+func (l *Ledger) undisturbedSince() (at time.Duration) {
 	for _, e := range l.Events {
 		switch e.Kind {
 		case FaultInjected:
@@ -265,11 +265,11 @@ func untrusted(v Verdict, strain Strain) Verdict {
 	return v
 }
 
-// unread is a verdict that needs the survivors, which could not be read.
-func (l *Ledger) unread(why string) Verdict {
+// survivorsUnread is a verdict that needs the survivors, which could not be read.
+func (l *Ledger) survivorsUnread(why string) Verdict {
 	v := Verdict{Why: why}
 	if read, tried := l.Event(SurvivorsRead); tried {
-		if strain := l.Strain(Interval{l.end(), read.Hi}); !strain.KeptUp() {
+		if strain := l.strainIn(Interval{l.lastMeasured(), read.Hi}); !strain.KeptUp() {
 			return untrusted(v, strain)
 		}
 	}
@@ -331,7 +331,7 @@ func (l *Ledger) unfinished() string {
 	case l.failedBefore(l.Events[i].Lo) != "":
 		return "the system failed before the fault: " + l.failedBefore(l.Events[i].Lo)
 	case late:
-		return fmt.Sprintf("the deadline passed at +%s: %s", seconds(gaveUp.Hi), l.note(DeadlinePassed))
+		return fmt.Sprintf("the deadline passed at +%s: %s", seconds(gaveUp.Hi), l.noteOf(DeadlinePassed))
 	case done < l.Drill.Steps:
 		return fmt.Sprintf("only %d of %d steps of the runbook were done", done, l.Drill.Steps)
 	}

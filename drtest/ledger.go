@@ -188,8 +188,8 @@ func (l *Ledger) Event(kind EventKind) (Interval, bool) {
 	return Interval{}, false
 }
 
-// note returns what was noted with the first event of a kind.
-func (l *Ledger) note(kind EventKind) string {
+// noteOf returns what was noted with the first event of a kind.
+func (l *Ledger) noteOf(kind EventKind) string {
 	if i := slices.IndexFunc(l.Events, func(e Event) bool { return e.Kind == kind }); i >= 0 {
 		return l.Events[i].Note
 	}

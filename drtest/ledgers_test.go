@@ -27,7 +27,7 @@ func TestSavedLedgers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again := saved.Again()
+			again := saved.Rejudge()
 			for i := range again.Verdicts {
 				again.Verdicts[i].Recorded = false // those of checks are
 			}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// every calls f once in each period, never twice at a time, until ctx ends.
-func (p *player) every(ctx context.Context, f func()) {
+// eachPeriod calls f once in each period, never twice at a time, until ctx ends.
+func (p *player) eachPeriod(ctx context.Context, f func()) {
 	tick := time.NewTicker(p.Load.Every)
 	defer tick.Stop()
 	for {

@@ -53,8 +53,8 @@ type Reading struct {
 	Stopped time.Duration `json:"stopped,omitempty"`
 }
 
-// follows refuses a reading that cannot come after those before it.
-func (r Reading) follows(before []Reading) error {
+// checkAfter refuses a reading that cannot come after those before it.
+func (r Reading) checkAfter(before []Reading) error {
 	var last Reading
 	if n := len(before); n > 0 {
 		last = before[n-1]
@@ -69,7 +69,7 @@ const (
 	// readingEvery is the time between two readings. Each takes a tenth of a millisecond.
 	readingEvery = 250 * time.Millisecond
 	// punctual is how late a reading may be without a mention.
-	punctual = 25 * time.Millisecond
+	lateTolerance = 25 * time.Millisecond
 )
 
 // watchMachine takes readings, and a last one when ctx ends.
@@ -84,7 +84,7 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 		case <-ctx.Done():
 		}
 		now, stopped := p.now(), last.Stopped
-		if late := now - due; late > punctual {
+		if late := now - due; late > lateTolerance {
 			stopped += late
 		}
 		does := p.machine.Read()
@@ -119,7 +119,7 @@ func (p *player) watchStalls(ctx context.Context) {
 			return
 		}
 		now := p.now()
-		if last := time.Duration(p.ticked.Load()); now-last > watchEvery+punctual {
+		if last := time.Duration(p.ticked.Load()); now-last > watchEvery+lateTolerance {
 			p.event(Stalled, Interval{last, now}, "")
 		}
 		p.ticked.Store(int64(now))
@@ -139,7 +139,7 @@ func (p *player) stalledSince(at time.Duration) bool {
 			break
 		}
 	}
-	return p.now()-time.Duration(p.ticked.Load()) > watchEvery+punctual // the watchdog has not run again yet
+	return p.now()-time.Duration(p.ticked.Load()) > watchEvery+lateTolerance // the watchdog has not run again yet
 }
 
 // playerKey is that of the player in the context of what it calls.
@@ -150,7 +150,7 @@ type playerKey struct{}
 // machine would make shorter: see [Strain]. Outside of a drill, and once it has ended, it does
 // nothing.
 func NoteStart(ctx context.Context, container string, from, to time.Time) {
-	if p, ok := ctx.Value(playerKey{}).(*player); ok && !to.Before(from) && !from.Before(p.start) && to.Sub(p.start) <= longest {
+	if p, ok := ctx.Value(playerKey{}).(*player); ok && !to.Before(from) && !from.Before(p.start) && to.Sub(p.start) <= longestDrill {
 		p.emitUnlessEnded(record{Event: &Event{Kind: ContainerStarted, Interval: Interval{from.Sub(p.start), to.Sub(p.start)}, Note: container}})
 	}
 }
@@ -219,26 +219,26 @@ func (s Strain) Machine() time.Duration {
 	return min(s.Over, s.Waited+s.Stolen+s.Stopped+s.Starts-s.twice)
 }
 
-// Strain returns what kept the machine from its work during a window.
-func (l *Ledger) Strain(window Interval) Strain {
+// strainIn returns what kept the machine from its work during a window.
+func (l *Ledger) strainIn(window Interval) Strain {
 	if window.Hi == Forever {
-		window.Hi = l.end()
+		window.Hi = l.lastMeasured()
 	}
 	s := Strain{Over: max(0, window.Hi-window.Lo)}
 	if n := len(l.Readings); n > 0 {
 		s.Known = l.Readings[n-1].Waited > 0 // a kernel that tells it has told something by then
 	}
-	from, to := l.reading(window.Lo), l.reading(window.Hi)
+	from, to := l.readingAt(window.Lo), l.readingAt(window.Hi)
 	s.Waited, s.Full, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Full-from.Full, to.Stolen-from.Stolen, to.Stopped-from.Stopped
 	until := window.Lo // of the starts so far, which may overlap
-	for _, e := range l.starts() {
+	for _, e := range l.containerStarts() {
 		from, to := max(e.Lo, until), min(e.Hi, window.Hi)
 		if from >= to {
 			continue
 		}
 		until = to
 		s.Starts += to - from
-		s.twice += min(to-from, l.reading(to).lost()-l.reading(from).lost())
+		s.twice += min(to-from, l.readingAt(to).lost()-l.readingAt(from).lost())
 	}
 	for _, op := range l.Ops {
 		if op.Due < window.Lo || op.Due > window.Hi {
@@ -252,8 +252,8 @@ func (l *Ledger) Strain(window Interval) Strain {
 	return s
 }
 
-// starts are those of containers, in the order in which they began.
-func (l *Ledger) starts() (starts []Interval) {
+// containerStarts are those of containers, in the order in which they began.
+func (l *Ledger) containerStarts() (starts []Interval) {
 	for _, e := range l.Events {
 		if e.Kind == ContainerStarted {
 			starts = append(starts, e.Interval)
@@ -263,9 +263,9 @@ func (l *Ledger) starts() (starts []Interval) {
 	return starts
 }
 
-// end is the last moment at which something was measured of a recovery: what is examined after that
+// lastMeasured is the last moment at which something was measured of a recovery: what is examined after that
 // is no part of it.
-func (l *Ledger) end() (last time.Duration) {
+func (l *Ledger) lastMeasured() (last time.Duration) {
 	for _, op := range l.Ops {
 		if op.End != Forever {
 			last = max(last, op.End)
@@ -277,9 +277,9 @@ func (l *Ledger) end() (last time.Duration) {
 	return last
 }
 
-// reading returns what the machine had done at a moment, which lies between two readings, or after
+// readingAt returns what the machine had done at a moment, which lies between two readings, or after
 // the last.
-func (l *Ledger) reading(at time.Duration) Reading {
+func (l *Ledger) readingAt(at time.Duration) Reading {
 	n, found := slices.BinarySearchFunc(l.Readings, at, func(r Reading, at time.Duration) int { return cmp.Compare(r.At, at) })
 	switch {
 	case found:
@@ -302,19 +302,19 @@ func (l *Ledger) reading(at time.Duration) Reading {
 // lost adds up what kept the machine from its work.
 func (r Reading) lost() time.Duration { return r.Waited + r.Stolen + r.Stopped }
 
-// recovery is the window that tells of a recovery: from the fault until service was back, or until
+// recoveryWindow is the window that tells of a recovery: from the fault until service was back, or until
 // the end of the drill.
-func (l *Ledger) recovery(f Figures) Interval {
+func (l *Ledger) recoveryWindow(f Figures) Interval {
 	fault, ok := l.Event(FaultInjected)
 	if !ok {
-		return Interval{0, l.end()}
+		return Interval{0, l.lastMeasured()}
 	}
-	window := Interval{fault.Lo, l.end()}
+	window := Interval{fault.Lo, l.lastMeasured()}
 	if f.RTO.Known && f.RTO.Hi != Forever {
 		window.Hi = fault.Lo + f.RTO.Hi
 	}
 	return window
 }
 
-// Strained returns what kept the machine from its work from the fault until service was back.
-func (r *Report) Strained() Strain { return r.Ledger.Strain(r.Ledger.recovery(r.Figures)) }
+// Strain returns what kept the machine from its work from the fault until service was back.
+func (r *Report) Strain() Strain { return r.Ledger.strainIn(r.Ledger.recoveryWindow(r.Figures)) }

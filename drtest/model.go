@@ -58,7 +58,7 @@ func (m Model) against(limit time.Duration) string {
 func (m Model) explains() Objective {
 	return Objective{name: "model", judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RTO.Known {
-			return l.unmeasured(f.RTO)
+			return l.notMeasured(f.RTO)
 		}
 		got, want := f.RTO.Interval, m.RTO()
 		v := Verdict{Got: &got, Why: fmt.Sprintf("got %v, want %s..%s by the configuration", got, seconds(want.Lo), seconds(want.Hi))}
@@ -76,6 +76,6 @@ func (m Model) explains() Objective {
 		if got.Lo < want.Lo && got.Hi < want.Hi { // too fast is no matter of the machine
 			return v
 		}
-		return l.distrust(v, since(FaultInjected)(l, got), got.Lo, want.Hi)
+		return l.distrust(v, windowSince(FaultInjected)(l, got), got.Lo, want.Hi)
 	}}
 }

@@ -32,7 +32,7 @@ const (
 func everyObjective(name string, limit time.Duration, count int, share float64) []Objective {
 	return []Objective{
 		Detection(limit), RTO(limit), HealLag(limit), RPO(limit), WorkRTO(limit), LostWork(limit), ErrorRate(share), AllRecovered(count),
-		NoDuplicates(), NoFailedRequests(), Reached(name, limit), Repeated(name, count), asRecorded(name, nil),
+		NoDuplicates(), NoFailedRequests(), Reached(name, limit), Repeated(name, count), recordedCheck(name, nil),
 	}
 }
 
@@ -43,7 +43,7 @@ func everyObjective(name string, limit time.Duration, count int, share float64) 
 //
 // With a [Model] a limit that is not the configuration's worst case is pointed out.
 func RTO(limit time.Duration) Objective {
-	o := withinFigure(nameRTO, limit, since(FaultInjected))
+	o := withinFigure(nameRTO, limit, windowSince(FaultInjected))
 	timely := o.judge
 	o.judge = func(l *Ledger, f Figures) Verdict {
 		v := timely(l, f)
@@ -68,10 +68,10 @@ func ErrorRate(atMost float64) Objective {
 		if !injected {
 			return Verdict{Why: "no fault was injected"}
 		}
-		c := l.follow().skipping()
-		acks := c.acked(l.leftAlone())
+		c := l.followClients().takeToEnd()
+		acks := c.acked(l.undisturbedSince())
 		if n := len(c.failed); n > 0 && c.served() == Forever {
-			last := c.failed[max(0, n-lastStretch):]
+			last := c.failed[max(0, n-longestStretch):]
 			if rate := leastRate(len(last), c.next-last[0]); rate > atMost {
 				v := Verdict{Status: Fail, Why: fmt.Sprintf("at least %s of the requests failed to the end, want at most %s", percent(rate), percent(atMost))}
 				return l.distrust(v, Interval{fault.Lo, Forever}, 0, 0)
@@ -99,23 +99,23 @@ func percent(share float64) string {
 
 // Detection requires the system's own Health to turn bad within limit of the fault.
 func Detection(limit time.Duration) Objective {
-	o := withinFigure(nameDetection, limit, since(FaultInjected))
+	o := withinFigure(nameDetection, limit, windowSince(FaultInjected))
 	timely := o.judge
 	o.judge = func(l *Ledger, f Figures) Verdict {
 		v := timely(l, f)
-		if asleep := l.asleep(f); v.Status == Fail && f.Detection.Hi == Forever && asleep > 0 {
+		if asleep := l.hidingStall(f); v.Status == Fail && f.Detection.Hi == Forever && asleep > 0 {
 			v.Why += fmt.Sprintf(", but the test process stood still for %s, in which it could have been bad", seconds(asleep))
-			return untrusted(v, l.Strain(since(FaultInjected)(l, f.Detection.Interval)))
+			return untrusted(v, l.strainIn(windowSince(FaultInjected)(l, f.Detection.Interval)))
 		}
 		return v
 	}
-	o.needs = func(s Scenario) string { return when(s.Health == nil, "the scenario has no Health") }
+	o.needs = func(s Scenario) string { return lackIf(s.Health == nil, "the scenario has no Health") }
 	return o
 }
 
 // Reached requires the scenario's stage of that name to be reached within limit of the fault.
 func Reached(stage string, limit time.Duration) Objective {
-	o := within(stage, limit, since(FaultInjected), func(f Figures) Figure {
+	o := within(stage, limit, windowSince(FaultInjected), func(f Figures) Figure {
 		for _, s := range f.Stages {
 			if s.Name == stage {
 				return s.Figure
@@ -126,13 +126,13 @@ func Reached(stage string, limit time.Duration) Objective {
 	o.kind, o.of = reached, stage
 	o.needs = func(s Scenario) string {
 		names := stageNames(s.Stages)
-		return when(!slices.Contains(names, stage), fmt.Sprintf("the scenario's stages are %q", names))
+		return lackIf(!slices.Contains(names, stage), fmt.Sprintf("the scenario's stages are %q", names))
 	}
 	return o
 }
 
-// when returns what a scenario lacks, or nothing.
-func when(lacks bool, what string) string {
+// lackIf returns what a scenario lacks, or nothing.
+func lackIf(lacks bool, what string) string {
 	if lacks {
 		return what
 	}
@@ -142,14 +142,14 @@ func when(lacks bool, what string) string {
 // tracked says whether a scenario lacks a Tracker.
 func tracked(s Scenario) string {
 	_, ok := s.Workload.(Tracker)
-	return when(!ok, "the workload does not report the progress of its units: it is no Tracker")
+	return lackIf(!ok, "the workload does not report the progress of its units: it is no Tracker")
 }
 
 // HealLag requires service to be back within limit of the fault being healed.
 func HealLag(limit time.Duration) Objective {
-	o := withinFigure(nameHealLag, limit, since(FaultHealed))
+	o := withinFigure(nameHealLag, limit, windowSince(FaultHealed))
 	o.needs = func(s Scenario) string {
-		return when(s.HealAfter == 0, "the scenario has no HealAfter, so the fault is not healed")
+		return lackIf(s.HealAfter == 0, "the scenario has no HealAfter, so the fault is not healed")
 	}
 	return o
 }
@@ -157,7 +157,7 @@ func HealLag(limit time.Duration) Objective {
 // WorkRTO requires every unit that was in flight at the fault to be past its progress at the fault
 // within limit of it.
 func WorkRTO(limit time.Duration) Objective {
-	o := withinFigure(nameWorkRTO, limit, since(FaultInjected))
+	o := withinFigure(nameWorkRTO, limit, windowSince(FaultInjected))
 	o.needs = tracked
 	return o
 }
@@ -165,7 +165,7 @@ func WorkRTO(limit time.Duration) Objective {
 // LostWork requires that no unit in flight was rolled back by more than limit: by progress that
 // clients had seen longer than that before the fault.
 func LostWork(limit time.Duration) Objective {
-	o := withinFigure(nameLostWork, limit, before)
+	o := withinFigure(nameLostWork, limit, windowBefore)
 	o.needs = tracked
 	return o
 }
@@ -177,9 +177,9 @@ func LostWork(limit time.Duration) Objective {
 func RPO(window time.Duration) Objective {
 	return Objective{name: nameRPO, limit: window, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		if !f.RPO.Known {
-			return l.unread(f.RPO.Why)
+			return l.survivorsUnread(f.RPO.Why)
 		}
-		v := Verdict{Status: f.RPO.judge(window), Got: &f.RPO.Interval, Why: wanted(f.RPO.Interval, window)}
+		v := Verdict{Status: f.RPO.judge(window), Got: &f.RPO.Interval, Why: gotAndLimit(f.RPO.Interval, window)}
 		if f.RPO.Why != "" {
 			v.Why += ": " + f.RPO.Why
 		}
@@ -197,7 +197,7 @@ func RPO(window time.Duration) Objective {
 			v.Why += fmt.Sprintf(": %d of them were asked for, or acked, while the fault took effect: nothing forgives the loss of work that may be younger than the fault", f.LostDuring)
 			v = l.distrustFault(v)
 		}
-		v.Why = fmt.Sprintf("lost %d of %d acked (%s): %s", len(f.Lost), f.Acked, some(f.Lost), v.Why)
+		v.Why = fmt.Sprintf("lost %d of %d acked (%s): %s", len(f.Lost), f.Acked, firstTen(f.Lost), v.Why)
 		if f.LostAfter > 0 {
 			v.Why += fmt.Sprintf("; %d of them were acked after the fault", f.LostAfter)
 		}
@@ -221,10 +221,10 @@ func AllRecovered(atLeast int) Objective {
 			for _, u := range f.Unrecovered {
 				ids = append(ids, fmt.Sprintf("%s (%s)", u.ID, u.Why))
 			}
-			v := Verdict{Status: Fail, Why: fmt.Sprintf("%s; not %s", why, some(ids))}
+			v := Verdict{Status: Fail, Why: fmt.Sprintf("%s; not %s", why, firstTen(ids))}
 			_, late := l.Event(DeadlinePassed)
 			if late && !slices.ContainsFunc(f.Unrecovered, func(u Unrecovered) bool { return u.Why != notFinished }) {
-				return l.distrust(v, since(FaultInjected)(l, Interval{Hi: Forever}), 0, 0)
+				return l.distrust(v, windowSince(FaultInjected)(l, Interval{Hi: Forever}), 0, 0)
 			}
 			return v
 		case len(f.Affected) < max(1, atLeast):
@@ -240,9 +240,9 @@ func NoDuplicates() Objective {
 	return Objective{name: nameNoDuplicates, judge: func(l *Ledger, f Figures) Verdict {
 		switch {
 		case l.Survivors == nil:
-			return l.unread(f.RPO.Why)
+			return l.survivorsUnread(f.RPO.Why)
 		case len(f.Duplicates) > 0:
-			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units are held more than once: %s", len(f.Duplicates), some(f.Duplicates))}
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units are held more than once: %s", len(f.Duplicates), firstTen(f.Duplicates))}
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("%d units held, each once", f.Held)}
 	}}
@@ -258,9 +258,9 @@ func NoDuplicates() Objective {
 func NoFailedRequests() Objective {
 	return Objective{name: "no failed requests", judge: func(l *Ledger, f Figures) Verdict {
 		fault, injected := l.Event(FaultInjected)
-		window := since(FaultInjected)(l, Interval{Hi: Forever})
+		window := windowSince(FaultInjected)(l, Interval{Hi: Forever})
 		a := l.answers(fault)
-		unasked := l.follow().skipping().lacking()
+		unasked := l.followClients().takeToEnd().missingEvidence()
 		became := func(slow int) string {
 			return fmt.Sprintf("%d of %d answers after the fault took longer than any before it by far: up to %s, where %s was the slowest",
 				slow, a.of, seconds(a.slowest), seconds(a.usual))
@@ -270,9 +270,9 @@ func NoFailedRequests() Objective {
 			return Verdict{Why: "no fault was injected"}
 		case f.Failed > f.FailedInStall:
 			v := Verdict{Status: Fail, Why: fmt.Sprintf("%d of %d requests failed after the fault", f.Failed, len(l.Ops))}
-			return l.distrust(v, since(FaultInjected)(l, f.RTO.Interval), f.Outage.Lo, 0)
+			return l.distrust(v, windowSince(FaultInjected)(l, f.RTO.Interval), f.Outage.Lo, 0)
 		case f.Failed > 0:
-			return untrusted(Verdict{Why: fmt.Sprintf("%d requests failed while the test process stood still", f.Failed)}, l.Strain(window))
+			return untrusted(Verdict{Why: fmt.Sprintf("%d requests failed while the test process stood still", f.Failed)}, l.strainIn(window))
 		case a.after == 0:
 			return Verdict{Why: "no request was sent and acked after the fault"}
 		case unasked != "":
@@ -280,19 +280,19 @@ func NoFailedRequests() Objective {
 		case leastRate(a.slow, a.of) > mostSlow:
 			return l.distrust(Verdict{Status: Fail, Why: became(a.slow)}, window, a.slowest-a.usual, 0)
 		case leastRate(a.stalled, a.of) > mostSlow:
-			return untrusted(Verdict{Why: became(a.stalled) + ", some of them while the test process stood still"}, l.Strain(window))
+			return untrusted(Verdict{Why: became(a.stalled) + ", some of them while the test process stood still"}, l.strainIn(window))
 		case a.unseen > l.Drill.gap():
-			return untrusted(Verdict{Why: hidden(a.unseen)}, l.Strain(window))
+			return untrusted(Verdict{Why: hiddenOutage(a.unseen)}, l.strainIn(window))
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d requests failed, and the slowest answer took %s, %s before the fault",
 			len(l.Ops), seconds(a.slowest), seconds(a.usual))}
 	}}
 }
 
-// asleep is for how long the test process stood still between the fault and the return of service,
+// hidingStall is for how long the test process stood still between the fault and the return of service,
 // at most; or nothing, where clients saw more of the outage than such a time can hide.
-func (l *Ledger) asleep(f Figures) (longest time.Duration) {
-	window := l.recovery(f)
+func (l *Ledger) hidingStall(f Figures) (longest time.Duration) {
+	window := l.recoveryWindow(f)
 	for _, stall := range l.stalls() {
 		longest = max(longest, min(stall.Hi, window.Hi)-max(stall.Lo, window.Lo))
 	}
@@ -302,19 +302,19 @@ func (l *Ledger) asleep(f Figures) (longest time.Duration) {
 	return longest
 }
 
-// hidden says why nobody knows of an outage.
-func hidden(unseen time.Duration) string {
+// hiddenOutage says why nobody knows of an outage.
+func hiddenOutage(unseen time.Duration) string {
 	return fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(unseen))
 }
 
-// unmeasured is a verdict on a figure that is not known. An outage that no client saw may have been
+// notMeasured is a verdict on a figure that is not known. An outage that no client saw may have been
 // one while no request was sent.
-func (l *Ledger) unmeasured(fig Figure) Verdict {
+func (l *Ledger) notMeasured(fig Figure) Verdict {
 	v := Verdict{Why: fig.Why}
 	if fault, _ := l.Event(FaultInjected); fig.Why == noOutage {
 		if unseen := l.answers(fault).unseen; unseen > l.Drill.gap() {
-			v.Why += ": " + hidden(unseen)
-			return untrusted(v, l.Strain(Interval{fault.Lo, Forever}))
+			v.Why += ": " + hiddenOutage(unseen)
+			return untrusted(v, l.strainIn(Interval{fault.Lo, Forever}))
 		}
 	}
 	return v
@@ -414,9 +414,9 @@ func staysRejected() Objective {
 	return Objective{name: "rejected stays rejected", judge: func(l *Ledger, f Figures) Verdict {
 		switch {
 		case l.Survivors == nil:
-			return l.unread(f.RPO.Why)
+			return l.survivorsUnread(f.RPO.Why)
 		case len(f.Resurrected) > 0:
-			return Verdict{Status: Fail, Why: fmt.Sprintf("%d rejected units are held nevertheless: %s", len(f.Resurrected), some(f.Resurrected))}
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%d rejected units are held nevertheless: %s", len(f.Resurrected), firstTen(f.Resurrected))}
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d rejected units is held", f.Rejected)}
 	}}
@@ -425,7 +425,7 @@ func staysRejected() Objective {
 // staysHeld is judged where a unit vanished while the survivors were read.
 func staysHeld() Objective {
 	return Objective{name: "held stays held", judge: func(l *Ledger, f Figures) Verdict {
-		return Verdict{Status: Fail, Why: fmt.Sprintf("%d units were held and vanished after the drill: %s", len(f.Vanished), some(f.Vanished))}
+		return Verdict{Status: Fail, Why: fmt.Sprintf("%d units were held and vanished after the drill: %s", len(f.Vanished), firstTen(f.Vanished))}
 	}}
 }
 
@@ -438,7 +438,7 @@ func rightResults() Objective {
 			for _, u := range f.Wrong {
 				units = append(units, fmt.Sprintf("%s (%s)", u.ID, u.Why))
 			}
-			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units had a wrong result: %s", len(f.Wrong), some(units))}
+			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units had a wrong result: %s", len(f.Wrong), firstTen(units))}
 		case len(l.Samples) == 0:
 			return Verdict{Why: "the progress of the units was never read"}
 		}
@@ -458,7 +458,7 @@ func proved(proof string) Objective {
 				return Verdict{Status: Fail, Why: e.Evidence}
 			case e.Kind == Proved, e.Kind == NotProved:
 				v := Verdict{Why: cmp.Or(e.Evidence, "it gave no evidence")}
-				if strain := l.Strain(e.Interval); e.Hi-e.Lo >= proofLimit && !strain.KeptUp() {
+				if strain := l.strainIn(e.Interval); e.Hi-e.Lo >= proofLimit && !strain.KeptUp() {
 					return untrusted(v, strain)
 				}
 				return v
@@ -478,10 +478,10 @@ func within(name string, limit time.Duration, window func(*Ledger, Interval) Int
 	return Objective{name: name, limit: limit, bounded: true, judge: func(l *Ledger, f Figures) Verdict {
 		fig := figure(f)
 		if !fig.Known {
-			return l.unmeasured(fig)
+			return l.notMeasured(fig)
 		}
 		v := Verdict{Status: fig.judge(limit), Got: &fig.Interval}
-		v.Why = wanted(fig.Interval, limit)
+		v.Why = gotAndLimit(fig.Interval, limit)
 		if fig.Why != "" {
 			v.Why += ": " + fig.Why
 		} else if v.Status == Inconclusive {
@@ -491,8 +491,8 @@ func within(name string, limit time.Duration, window func(*Ledger, Interval) Int
 	}}
 }
 
-// since is the window of a time that counts from the first event of a kind.
-func since(kind EventKind) func(*Ledger, Interval) Interval {
+// windowSince is the window of a time that counts from the first event of a kind.
+func windowSince(kind EventKind) func(*Ledger, Interval) Interval {
 	return func(l *Ledger, got Interval) Interval {
 		from, _ := l.Event(kind)
 		switch {
@@ -505,13 +505,13 @@ func since(kind EventKind) func(*Ledger, Interval) Interval {
 	}
 }
 
-// before is the window of a time that counts back from the fault.
-func before(l *Ledger, got Interval) Interval {
+// windowBefore is the window of a time that counts back from the fault.
+func windowBefore(l *Ledger, got Interval) Interval {
 	fault, _ := l.Event(FaultInjected)
 	return Interval{max(0, fault.Lo-min(got.Hi, fault.Lo)), fault.Hi}
 }
 
-func wanted(got Interval, limit time.Duration) string {
+func gotAndLimit(got Interval, limit time.Duration) string {
 	return fmt.Sprintf("got %v, want at most %v", got, limit)
 }
 
@@ -522,8 +522,8 @@ func resolution(l *Ledger) string {
 		seconds(fault.Hi-fault.Lo), l.Drill.Every, l.Drill.Timeout)
 }
 
-// some lists at most ten ids.
-func some(ids []string) string {
+// firstTen lists at most ten ids.
+func firstTen(ids []string) string {
 	if len(ids) <= 10 {
 		return strings.Join(ids, " ")
 	}

@@ -15,7 +15,7 @@ func (p *player) watchHealth(ctx context.Context) {
 	var well, known bool
 	var last time.Duration // the end of the last poll
 	var blind bool         // health may have been bad in between, so that good does not move on
-	p.every(ctx, func() {
+	p.eachPeriod(ctx, func() {
 		lo := p.now()
 		blind = blind || known && lo-last > p.report.Ledger.Drill.gap()
 		err := p.call(ctx, p.Load.Timeout, p.Health)
@@ -61,23 +61,23 @@ func (p *player) injected() bool {
 	return p.clients.faulted
 }
 
-// missStage polls a stage that was there before the fault while it is being injected: when Inject
+// watchStageInInject polls a stage that was there before the fault while it is being injected: when Inject
 // returns it may be there again.
-func (p *player) missStage(ctx context.Context, stage Stage) {
+func (p *player) watchStageInInject(ctx context.Context, stage Stage) {
 	p.mu.Lock()
-	kept := p.kept[stage.Name]
+	kept := p.stagesKept[stage.Name]
 	p.mu.Unlock()
 	if !kept {
 		<-ctx.Done()
 		return
 	}
-	p.every(ctx, func() {
+	p.eachPeriod(ctx, func() {
 		lo := p.now()
 		err := p.call(ctx, p.Load.Timeout, stage.Reached)
 		if at := p.now(); err != nil && ctx.Err() == nil && at-lo < p.Load.Timeout {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.missed[stage.Name] = Interval{lo, at}
+			p.stagesMissed[stage.Name] = Interval{lo, at}
 		}
 	})
 }
@@ -88,14 +88,14 @@ func (p *player) watchStage(ctx context.Context, stage Stage) {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	p.mu.Lock()
-	last, kept := p.clients.fault.Lo, p.kept[stage.Name]
-	if missed, ok := p.missed[stage.Name]; ok && missed.Lo >= last {
+	last, kept := p.clients.fault.Lo, p.stagesKept[stage.Name]
+	if missed, ok := p.stagesMissed[stage.Name]; ok && missed.Lo >= last {
 		last, kept = missed.Lo, false
-		delete(p.kept, stage.Name)
+		delete(p.stagesKept, stage.Name)
 	}
 	p.mu.Unlock()
 	reached, silent := false, 0 // so many polls in a row had no answer
-	p.every(ctx, func() {
+	p.eachPeriod(ctx, func() {
 		lo := p.now()
 		err := p.call(ctx, p.Load.Timeout, stage.Reached)
 		answered := err == nil || p.now()-lo < p.Load.Timeout
@@ -116,7 +116,7 @@ func (p *player) watchStage(ctx context.Context, stage Stage) {
 			if err != nil && kept {
 				kept = false
 				p.mu.Lock()
-				delete(p.kept, stage.Name)
+				delete(p.stagesKept, stage.Name)
 				p.mu.Unlock()
 			}
 		}
@@ -165,15 +165,15 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 		return err
 	}
 	for id, now := range units {
-		if err := now.possible(); err != nil {
+		if err := now.validate(); err != nil {
 			return fmt.Errorf("unit %s: %w", id, err)
 		}
 	}
 	s := &Sample{Interval: Interval{lo, p.now()}}
 	p.mu.Lock()
 	for id, now := range units {
-		if was, ok := p.progress[id]; p.asked(id) && (!ok || was != now) {
-			p.moved[id] = s.Hi
+		if was, ok := p.progress[id]; p.sent(id) && (!ok || was != now) {
+			p.changedAt[id] = s.Hi
 			if s.Units == nil {
 				s.Units = map[string]Progress{}
 			}
@@ -186,8 +186,8 @@ func (p *player) sample(ctx context.Context, t Tracker) error {
 	return nil
 }
 
-// asked says whether a request with this id was sent. The caller holds mu.
-func (p *player) asked(id string) bool {
+// sent says whether a request with this id was sent. The caller holds mu.
+func (p *player) sent(id string) bool {
 	number, ours := strings.CutPrefix(id, p.prefix+"-")
 	n, err := strconv.Atoi(number)
 	return ours && err == nil && n >= 0 && n < len(p.report.Ledger.Ops) && id == p.report.Ledger.Ops[n].ID

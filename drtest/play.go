@@ -39,25 +39,25 @@ func Play(ctx context.Context, s Scenario) (*Ledger, error) {
 
 func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 	p := &player{
-		Scenario: s,
-		start:    time.Now(),
-		report:   newBook(),
-		progress: map[string]Progress{},
-		moved:    map[string]time.Duration{},
-		kept:     map[string]bool{},
-		missed:   map[string]Interval{},
-		prefix:   strings.ToLower(rand.Text()[:10]), // drills share systems, and must not share ids
-		sampling: make(chan struct{}, 1),
+		Scenario:     s,
+		start:        time.Now(),
+		report:       newBook(),
+		progress:     map[string]Progress{},
+		changedAt:    map[string]time.Duration{},
+		stagesKept:   map[string]bool{},
+		stagesMissed: map[string]Interval{},
+		prefix:       strings.ToLower(rand.Text()[:10]), // drills share systems, and must not share ids
+		sampling:     make(chan struct{}, 1),
 	}
-	p.clients = p.report.Ledger.follow()
+	p.clients = p.report.Ledger.followClients()
 	p.machine = machine.Open()
-	p.busy = p.machine.Read()
+	p.startTotals = p.machine.Read()
 	if sink != nil {
-		p.written = tell(sink)
-		defer p.written.close()
+		p.queue = startQueue(sink)
+		defer p.queue.close()
 	}
 	_, tracked := s.Workload.(Tracker)
-	p.emit(record{Journal: &header{Version: Version, Asserted: assertions(s.Objectives, s.Targets), Drill: Drill{
+	p.emit(record{Journal: &header{Version: journalVersion, Asserted: assertions(s.Objectives, s.Targets), Drill: Drill{
 		ID: s.ID, Title: cmp.Or(s.Title, s.ID), Category: s.Category, Durability: s.Durability, Fault: s.Fault.Name,
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
 		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages),
@@ -65,7 +65,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		Counters: withoutRead(counters(s.Workload)), ErrorRate: s.errorRate(),
 	}}})
 	err := p.drill(ctx)
-	end := &ending{Machine: machineSince(p.busy, p.machine.Read(), p.now())}
+	end := &ending{Machine: machineSince(p.startTotals, p.machine.Read(), p.now())}
 	if err != nil {
 		end.Broken = err.Error()
 	}
@@ -77,30 +77,30 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 // journal alike.
 type player struct {
 	Scenario
-	start   time.Time
-	machine *machine.Reader
-	busy    machine.Totals          // at the start
-	written *teller                 // if there is a journal
-	abort   context.CancelCauseFunc // ends the drill, which is broken
-	ticked  atomic.Int64            // when the watchdog last ran, as an offset
+	start       time.Time
+	machine     *machine.Reader
+	startTotals machine.Totals          // at the start
+	queue       *recordQueue            // if there is a journal
+	abort       context.CancelCauseFunc // ends the drill, which is broken
+	ticked      atomic.Int64            // when the watchdog last ran, as an offset
 
-	mu      sync.Mutex
-	report  *book
-	clients *clients
-	awaited func()              // if there is one, it is called when something was emitted
-	prefix  string              // of the ids of requests
-	left    time.Duration       // since when the world and the runbook have left the system alone
-	well    bool                // what health last said
-	cured   time.Duration       // since when
-	flaps   int                 // how often health turned bad before the fault
-	kept    map[string]bool     // stages that were there before the fault, and have not been seen missing since
-	missed  map[string]Interval // the last poll of each that found it missing while the fault was being injected
+	mu           sync.Mutex
+	report       *book
+	clients      *clients
+	awaited      func()              // if there is one, it is called when something was emitted
+	prefix       string              // of the ids of requests
+	undisturbed  time.Duration       // since when the world and the runbook have left the system alone
+	healthy      bool                // what health last said
+	healthySince time.Duration       // since when
+	flaps        int                 // how often health turned bad before the fault
+	stagesKept   map[string]bool     // stages that were there before the fault, and have not been seen missing since
+	stagesMissed map[string]Interval // the last poll of each that found it missing while the fault was being injected
 
-	unproved []error // what proofs found before the fault, in their order
+	beforeErrors []error // what proofs found before the fault, in their order
 
-	sampling chan struct{}            // holds one token while a sample is taken
-	progress map[string]Progress      // as of the last sample
-	moved    map[string]time.Duration // when it last changed
+	sampling  chan struct{}            // holds one token while a sample is taken
+	progress  map[string]Progress      // as of the last sample
+	changedAt map[string]time.Duration // when it last changed
 }
 
 func (p *player) now() time.Duration { return time.Since(p.start) }
@@ -125,11 +125,11 @@ func (p *player) add(rec record) {
 	if err := p.report.add(rec); err != nil {
 		panic("drtest: the player wrote what its own reader refuses: " + err.Error())
 	}
-	if p.written != nil {
-		p.written.tell(rec)
+	if p.queue != nil {
+		p.queue.add(rec)
 	}
 	if rec.Event != nil {
-		p.note(*rec.Event)
+		p.track(*rec.Event)
 	}
 	p.clients.takeAll()
 	if p.awaited != nil && rec.Op == nil { // nobody waits for a request to be sent
@@ -137,23 +137,23 @@ func (p *player) add(rec record) {
 	}
 }
 
-// note remembers what is asked for after every answer. The caller holds mu.
-func (p *player) note(e Event) {
+// track remembers what is asked for after every answer. The caller holds mu.
+func (p *player) track(e Event) {
 	switch e.Kind {
 	case FaultInjected:
-		p.left = max(p.left, e.Hi, e.Seen)
-		p.clients = p.report.Ledger.follow() // what was answered during Inject was so after the fault
+		p.undisturbed = max(p.undisturbed, e.Hi, e.Seen)
+		p.clients = p.report.Ledger.followClients() // what was answered during Inject was so after the fault
 	case FaultHealed, StepDone, StageReached:
-		p.left = max(p.left, e.Hi)
+		p.undisturbed = max(p.undisturbed, e.Hi)
 	case HealthGood:
-		p.well, p.cured = true, 0
+		p.healthy, p.healthySince = true, 0
 	case HealthRestored:
-		p.well, p.cured = true, e.Hi
+		p.healthy, p.healthySince = true, e.Hi
 	case HealthLost:
-		if p.well && !p.clients.faulted {
+		if p.healthy && !p.clients.faulted {
 			p.flaps++
 		}
-		p.well = false
+		p.healthy = false
 	}
 }
 
@@ -208,7 +208,7 @@ func (p *player) drill(parent context.Context) (err error) {
 		counting.Wait()
 	}
 	defer end()
-	observers.Go(func() { p.watchMachine(observing, p.busy) }) // first: what follows may break on a busy one
+	observers.Go(func() { p.watchMachine(observing, p.startTotals) }) // first: what follows may break on a busy one
 	observers.Go(func() { p.watchStalls(observing) })
 
 	meters, err := p.openMeters(ctx)
@@ -223,13 +223,13 @@ func (p *player) drill(parent context.Context) (err error) {
 		observers.Go(func() { p.watchHealth(observing) })
 	}
 	if t, ok := p.Workload.(Tracker); ok {
-		observers.Go(func() { p.every(observing, func() { _ = p.sample(observing, t) }) })
+		observers.Go(func() { p.eachPeriod(observing, func() { _ = p.sample(observing, t) }) })
 	}
 
 	if err := p.reachSteady(ctx); err != nil {
 		return err
 	}
-	if err := p.lookAhead(ctx); err != nil {
+	if err := p.lookBeforeFault(ctx); err != nil {
 		return err
 	}
 	served := measured.Drills.Begin()
@@ -238,7 +238,7 @@ func (p *player) drill(parent context.Context) (err error) {
 	defer injected()
 	for _, stage := range p.Stages {
 		observers.Go(func() {
-			p.missStage(injecting, stage)
+			p.watchStageInInject(injecting, stage)
 			if p.injected() {
 				p.watchStage(observing, stage)
 			}

@@ -37,7 +37,7 @@ func (p *player) respond(ctx context.Context, heal func() error) error {
 	holding, broke := context.WithCancel(ctx)
 	defer broke()
 	held := make(chan error, 1)
-	go func() { held <- p.hold(holding, heal) }()
+	go func() { held <- p.holdFault(holding, heal) }()
 	err := p.followRunbook(ctx)
 	if err != nil {
 		broke() // nothing is measured any more
@@ -45,7 +45,7 @@ func (p *player) respond(ctx context.Context, heal func() error) error {
 	return errors.Join(err, <-held)
 }
 
-func (p *player) hold(ctx context.Context, heal func() error) error {
+func (p *player) holdFault(ctx context.Context, heal func() error) error {
 	if p.HealAfter == 0 {
 		return nil
 	}
@@ -95,12 +95,12 @@ func (p *player) recover(ctx context.Context) error {
 	var settled Interval // from when on the world has been left alone, until it was steady again
 	var acked int
 	err := p.await(ctx, func(l *Ledger) bool {
-		settled = Interval{p.left, max(p.left, p.now())}
-		if !p.clients.over() || !p.clients.steady(settled.Lo) || settled.Hi < p.clients.fault.Hi+p.Watch || len(p.missing()) > 0 {
+		settled = Interval{p.undisturbed, max(p.undisturbed, p.now())}
+		if !p.clients.outageOver() || !p.clients.steady(settled.Lo) || settled.Hi < p.clients.fault.Hi+p.Watch || len(p.missingStages()) > 0 {
 			return false
 		}
 		acked = p.clients.acked(settled.Lo)
-		return acked >= p.clients.needed()
+		return acked >= p.clients.acksNeeded()
 	})
 	if err == nil {
 		p.event(SteadyAgain, settled, fmt.Sprintf("%d requests acked, none failed for %v", acked, p.Load.Steady))
@@ -109,20 +109,20 @@ func (p *player) recover(ctx context.Context) error {
 	unsteady := "not steady again: " + p.unsteady()
 	var why []string
 	p.mu.Lock()
-	if step := p.report.Ledger.undone(); step != "" {
+	if step := p.report.Ledger.unfinishedStep(); step != "" {
 		why = append(why, "never done: "+step)
 	}
-	if missing := p.missing(); len(missing) > 0 {
+	if missing := p.missingStages(); len(missing) > 0 {
 		why = append(why, "never reached: "+strings.Join(missing, ", "))
 	}
 	acked = p.clients.acked(settled.Lo)
 	switch steady := p.clients.steady(settled.Lo); {
 	case !steady:
 		why = append(why, unsteady)
-	case !p.clients.over():
-		why = append(why, "not served again for certain: "+p.clients.lacking())
-	case acked < p.clients.needed():
-		why = append(why, fmt.Sprintf("%d requests were acked in a row, and the error rate asks for %d", acked, p.clients.needed()))
+	case !p.clients.outageOver():
+		why = append(why, "not served again for certain: "+p.clients.missingEvidence())
+	case acked < p.clients.acksNeeded():
+		why = append(why, fmt.Sprintf("%d requests were acked in a row, and the error rate asks for %d", acked, p.clients.acksNeeded()))
 	case len(why) == 0:
 		why = append(why, "steady again only now")
 	}
@@ -130,8 +130,8 @@ func (p *player) recover(ctx context.Context) error {
 	return p.atDeadline(ctx, err, strings.Join(why, "; "))
 }
 
-// undone returns the step of the runbook that was begun and not done, if there is one.
-func (l *Ledger) undone() (step string) {
+// unfinishedStep returns the step of the runbook that was begun and not done, if there is one.
+func (l *Ledger) unfinishedStep() (step string) {
 	for _, e := range l.Events {
 		switch e.Kind {
 		case StepBegun:
@@ -143,11 +143,11 @@ func (l *Ledger) undone() (step string) {
 	return step
 }
 
-// missing returns the stages that have not been reached. Those that were there all the time are not
+// missingStages returns the stages that have not been reached. Those that were there all the time are not
 // waited for: nothing says that they will ever go. The caller holds mu.
-func (p *player) missing() []string {
+func (p *player) missingStages() []string {
 	return slices.DeleteFunc(slices.Clone(p.report.Ledger.Drill.Stages), func(name string) bool {
-		return p.kept[name] || slices.ContainsFunc(p.report.Ledger.Events, func(e Event) bool { return e.Kind == StageReached && e.Note == name })
+		return p.stagesKept[name] || slices.ContainsFunc(p.report.Ledger.Events, func(e Event) bool { return e.Kind == StageReached && e.Note == name })
 	})
 }
 

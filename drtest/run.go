@@ -42,8 +42,8 @@ func Run(t TB, s Scenario) *Report {
 	if err := s.validate(); err != nil {
 		t.Fatalf("drtest: %v", err)
 	}
-	if end, bounded := endOf(t); bounded && time.Until(end) < s.Deadline {
-		if end.Sub(began) >= s.Deadline {
+	if end, bounded := testDeadline(t); bounded && time.Until(end) < s.Deadline {
+		if end.Sub(processStart) >= s.Deadline {
 			Untrusted(t, "others took the time that it would have had alone")
 		}
 		t.Fatalf("drtest: scenario %s has a Deadline of %v, and go test ends all tests in %v, without a verdict: give it a longer -timeout, or play fewer drills",
@@ -57,7 +57,7 @@ func Run(t TB, s Scenario) *Report {
 	ledger, broken := play(t.Context(), s, func(rec record) {
 		j.write(rec)
 		if rec.Event != nil && rec.Event.Kind != HealthKept && rec.Event.Kind != ContainerStarted && rec.Event.Kind != Stalled {
-			line := foreign.Text(phase(s.ID, *rec.Event))
+			line := foreign.Text(phaseLine(s.ID, *rec.Event))
 			announce.Tell(t, announce.Phase, line)
 			t.Logf("%s", line)
 		}
@@ -67,14 +67,14 @@ func Run(t TB, s Scenario) *Report {
 	if j.err != nil {
 		t.Errorf("drtest: write the journal of %s: %v", s.ID, j.err)
 	}
-	say(t, r)
+	logVerdicts(t, r)
 	if r.Status() != Pass {
-		shown := evidence(r, j.path)
+		shown := failureReport(r, j.path)
 		announce.Lines(t, shown)
 		t.Logf("%s", shown)
 	}
 	if r.Untrusted() {
-		again := fmt.Sprintf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run %s", foreign.Word(pattern(t.Name())))
+		again := fmt.Sprintf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run %s", foreign.Word(runPattern(t.Name())))
 		announce.Lines(t, again)
 		t.Logf("%s", again)
 	}
@@ -84,11 +84,11 @@ func Run(t TB, s Scenario) *Report {
 	return r
 }
 
-// began is when this process did, by about.
-var began = time.Now()
+// processStart is when this process did, by about.
+var processStart = time.Now()
 
-// endOf returns when go test ends all tests, if it does. A test in virtual time does not know.
-func endOf(t TB) (end time.Time, bounded bool) {
+// testDeadline returns when go test ends all tests, if it does. A test in virtual time does not know.
+func testDeadline(t TB) (end time.Time, bounded bool) {
 	defer func() {
 		if recover() != nil {
 			bounded = false
@@ -100,9 +100,9 @@ func endOf(t TB) (end time.Time, bounded bool) {
 	return time.Time{}, false
 }
 
-// say tells t what was concluded: what failed first, and what merely held for as long as the drill
+// logVerdicts tells t what was concluded: what failed first, and what merely held for as long as the drill
 // went in one line.
-func say(t TB, r *Report) {
+func logVerdicts(t TB, r *Report) {
 	t.Helper()
 	var held []string
 	for _, v := range r.Verdicts {
@@ -137,18 +137,18 @@ func Untrusted(t TB, why string) {
 	t.Logf("untrusted: %s", why)
 }
 
-// pattern is what go test -run takes for one test.
-func pattern(name string) string {
+// runPattern is what go test -run takes for one test.
+func runPattern(name string) string {
 	return "^" + strings.ReplaceAll(regexp.QuoteMeta(name), "/", "$/^") + "$"
 }
 
-// phase is the line that Run logs for an event as it happens.
-func phase(id string, e Event) string {
+// phaseLine is the line that Run logs for an event as it happens.
+func phaseLine(id string, e Event) string {
 	return fmt.Sprintf("drill %s: +%-8s %v", id, seconds(e.Hi), e)
 }
 
-// evidence is what is shown beside the verdicts of a failed drill.
-func evidence(r *Report, path string) string {
+// failureReport is what is shown beside the verdicts of a failed drill.
+func failureReport(r *Report, path string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "what happened, counted from the fault:\n%s", r.Ledger.Timeline())
 	if path != "" {

@@ -16,7 +16,7 @@ func (b *book) scan(fields []byte) (known bool, err error) {
 		op.N = s.number()
 		op.ID = string(s.after(`,"id":`).text())
 		if s.has(`,"class":`) {
-			op.Class = b.shared(s.text())
+			op.Class = b.intern(s.text())
 			s.fits = s.fits && op.Class != "" // which is left out
 		}
 		op.Due = time.Duration(s.after(`,"due":`).number())
@@ -30,7 +30,7 @@ func (b *book) scan(fields []byte) (known bool, err error) {
 		o.End = time.Duration(s.after(`,"end":`).number())
 		o.Outcome = outcome(s.after(`,"outcome":`).text())
 		if s.has(`,"err":`) {
-			o.Err = b.shared(s.text())
+			o.Err = b.intern(s.text())
 			s.fits = s.fits && o.Err != "" // which is left out
 		}
 		if s.after(`}`).done() {
@@ -64,14 +64,14 @@ func outcome(text []byte) Outcome {
 	return Outcome(text)
 }
 
-// shared returns text as the string that it was before: errors repeat, and so do classes.
-func (b *book) shared(text []byte) string {
-	if s, known := b.texts[string(text)]; known {
+// intern returns text as the string that it was before: errors repeat, and so do classes.
+func (b *book) intern(text []byte) string {
+	if s, known := b.interned[string(text)]; known {
 		return s
 	}
 	s := string(text)
-	if len(b.texts) < 1000 {
-		b.texts[s] = s
+	if len(b.interned) < 1000 {
+		b.interned[s] = s
 	}
 	return s
 }

@@ -235,7 +235,7 @@ func (s Scenario) validate() error {
 			return s.lacks(fmt.Sprintf("Name or Do in Runbook[%d]", i))
 		}
 	}
-	taken := builtin()
+	taken := builtinNames()
 	for i, st := range s.Stages {
 		if st.Reached == nil || !taken.claim(st.Name) {
 			return s.lacks(fmt.Sprintf("Reached, or no Name of its own, in Stages[%d]", i))
@@ -283,13 +283,13 @@ func (s Scenario) errorRate() (lowest float64) {
 	return lowest
 }
 
-// names are those that verdicts, figures and stages have already. Reports key on them in lower
+// nameSet are those that verdicts, figures and stages have already. Reports key on them in lower
 // case, with underscores.
-type names map[string]bool
+type nameSet map[string]bool
 
-// builtin returns the names of the figures and of the objectives of this package.
-func builtin() names {
-	taken := names{}
+// builtinNames returns the names of the figures and of the objectives of this package.
+func builtinNames() nameSet {
+	taken := nameSet{}
 	for _, fig := range (Figures{}).Named() {
 		taken.claim(fig.Name)
 	}
@@ -302,7 +302,7 @@ func builtin() names {
 }
 
 // claim takes a name, unless it is empty or taken.
-func (n names) claim(name string) bool {
+func (n nameSet) claim(name string) bool {
 	key := strings.ReplaceAll(strings.ToLower(name), " ", "_")
 	free := key != "" && !n[key]
 	n[key] = true

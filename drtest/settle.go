@@ -13,7 +13,7 @@ import (
 // settle lets the accepted work finish and reads the survivors. Work that did not survive cannot
 // finish, so it is not waited for.
 func (p *player) settle(parent, ctx context.Context) error {
-	r := &reader{player: p}
+	r := &survivorReader{player: p}
 	limit := max(closingLimit, p.Deadline-p.now())
 	if p.report.Ledger.Drill.Tracked {
 		err := r.read(parent, limit)
@@ -71,19 +71,19 @@ func (p *player) finish(ctx context.Context, held []string) error {
 		if attempt := p.progress[id].Attempt; attempt > 0 {
 			unit += fmt.Sprintf(" in attempt %d", attempt)
 		}
-		if at, seen := p.moved[id]; seen {
+		if at, seen := p.changedAt[id]; seen {
 			unit += fmt.Sprintf(", unchanged for %s", seconds(p.now()-at))
 		}
 		units = append(units, unit+")")
 	}
 	p.mu.Unlock()
-	return p.atDeadline(ctx, err, fmt.Sprintf("%d accepted units have not finished: %s", len(waiting), some(units)))
+	return p.atDeadline(ctx, err, fmt.Sprintf("%d accepted units have not finished: %s", len(waiting), firstTen(units)))
 }
 
-// A reader reads the survivors until two readings agree that are apart by more than a slow commit
+// A survivorReader reads the survivors until two readings agree that are apart by more than a slow commit
 // takes: by the timeout of a request and the scenario's own settling time. It keeps to the units of
 // this drill.
-type reader struct {
+type survivorReader struct {
 	*player
 	held  []string        // by the last reading
 	seen  map[string]bool // held by any reading
@@ -92,7 +92,7 @@ type reader struct {
 }
 
 // read reads once.
-func (r *reader) read(ctx context.Context, limit time.Duration) error {
+func (r *survivorReader) read(ctx context.Context, limit time.Duration) error {
 	var ids []string
 	lo := r.now()
 	err := r.call(ctx, limit, func(ctx context.Context) (err error) {
@@ -103,7 +103,7 @@ func (r *reader) read(ctx context.Context, limit time.Duration) error {
 		r.held = nil
 		return err
 	}
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !r.asked(id) })
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !r.sent(id) })
 	slices.Sort(ids)
 	if r.held == nil || !slices.Equal(ids, r.held) {
 		r.since = r.now()
@@ -118,7 +118,7 @@ func (r *reader) read(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-func (r *reader) settle(ctx context.Context) error {
+func (r *survivorReader) settle(ctx context.Context) error {
 	least := r.Load.Timeout + r.Load.Settle
 	limit := max(closingLimit, r.Deadline-r.now()) + least
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no two readings agreed within %v", limit.Round(time.Millisecond)))
@@ -140,7 +140,7 @@ func (r *reader) settle(ctx context.Context) error {
 }
 
 // vanished returns what was held by a reading and is not any more.
-func (r *reader) vanished() []string {
+func (r *survivorReader) vanished() []string {
 	for _, id := range r.held {
 		delete(r.seen, id)
 	}
@@ -152,7 +152,7 @@ func (p *player) prove(parent context.Context) error {
 	for i, proof := range p.Proofs {
 		var evidence string
 		lo := p.now()
-		err := p.unproved[i]
+		err := p.beforeErrors[i]
 		if err == nil {
 			err = p.call(parent, proofLimit, func(ctx context.Context) (err error) {
 				evidence, err = proof.Examine(ctx)

@@ -16,7 +16,7 @@ func (p *player) reachSteady(ctx context.Context) error {
 	defer cancel()
 	var acked int
 	err := p.await(ctx, func(*Ledger) bool {
-		ended := p.ready() || p.flaps >= flapping
+		ended := p.ready() || p.flaps >= mostFlaps
 		if ended {
 			acked = p.clients.acked(0)
 		}
@@ -24,13 +24,13 @@ func (p *player) reachSteady(ctx context.Context) error {
 	})
 	switch why := p.unsteady(); {
 	case p.flapped():
-		return fmt.Errorf("no steady state before the fault: health flaps, it turned bad %d times before any fault: %s", flapping, p.lastNote(HealthLost))
+		return fmt.Errorf("no steady state before the fault: health flaps, it turned bad %d times before any fault: %s", mostFlaps, p.lastNote(HealthLost))
 	case err != nil:
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.clients.steady(0) && p.Health != nil {
 			why = "health is bad: " + cmp.Or(p.report.Ledger.lastNote(HealthLost), "it was never good")
-			if p.well {
+			if p.healthy {
 				why = "health was bad within the window: " + p.report.Ledger.lastNote(HealthLost)
 			}
 		}
@@ -44,13 +44,13 @@ func (p *player) reachSteady(ctx context.Context) error {
 // ready says whether the system is fit for the fault: the last requests were acked for a steady
 // window, none looks as if it would fail, and health was good all the time. The caller holds mu.
 func (p *player) ready() bool {
-	return p.clients.steady(p.cured) && p.clients.fresh(p.now()) && (p.Health == nil || p.well)
+	return p.clients.steady(p.healthySince) && p.clients.noneOverdue(p.now()) && (p.Health == nil || p.healthy)
 }
 
 func (p *player) flapped() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.flaps >= flapping
+	return p.flaps >= mostFlaps
 }
 
 func (p *player) lastNote(kind EventKind) string {
@@ -76,10 +76,10 @@ func (p *player) unsteady() string {
 	return fmt.Sprintf("%d of %d requests failed, %s", failed, len(l.Ops), last)
 }
 
-// lookAhead notes what there is to know just before the fault, for as long as the system stays
+// lookBeforeFault notes what there is to know just before the fault, for as long as the system stays
 // steady: which stages are there already, and what clients know of their work. A system that fails
 // meanwhile would be taken for one that the fault brought down.
-func (p *player) lookAhead(ctx context.Context) (err error) {
+func (p *player) lookBeforeFault(ctx context.Context) (err error) {
 	var polls sync.WaitGroup
 	for _, stage := range p.Stages {
 		polls.Go(func() {
@@ -88,7 +88,7 @@ func (p *player) lookAhead(ctx context.Context) (err error) {
 			if answered := p.now()-lo < p.Load.Timeout; err == nil || !answered && p.stalledSince(lo) {
 				p.mu.Lock()
 				defer p.mu.Unlock()
-				p.kept[stage.Name] = true
+				p.stagesKept[stage.Name] = true
 			}
 		})
 	}
@@ -112,14 +112,14 @@ func (p *player) lookAhead(ctx context.Context) (err error) {
 	ready := false
 	err = p.await(ctx, func(l *Ledger) bool {
 		ready = p.ready()
-		return ready || p.clients.window < 0 || p.Health != nil && !p.well
+		return ready || p.clients.window < 0 || p.Health != nil && !p.healthy
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case err != nil:
 		return fmt.Errorf("no steady state before the fault: interrupted: %w", err)
-	case !ready && p.Health != nil && !p.well:
+	case !ready && p.Health != nil && !p.healthy:
 		return errors.New("the system failed before the fault: health turned bad: " + p.report.Ledger.lastNote(HealthLost))
 	case !ready:
 		return errors.New("the system failed before the fault: " + p.report.Ledger.failedBefore(p.now()))
@@ -138,7 +138,7 @@ func (l *Ledger) lastNote(kind EventKind) string {
 
 // proveBefore has proofs look at the system before the fault.
 func (p *player) proveBefore(ctx context.Context) {
-	p.unproved = make([]error, len(p.Proofs))
+	p.beforeErrors = make([]error, len(p.Proofs))
 	for i, proof := range p.Proofs {
 		if proof.Before == nil {
 			continue
@@ -148,6 +148,6 @@ func (p *player) proveBefore(ctx context.Context) {
 		if err != nil && p.now()-lo >= proofLimit {
 			err = fmt.Errorf("%w: %w", ErrInconclusive, err)
 		}
-		p.unproved[i] = err
+		p.beforeErrors[i] = err
 	}
 }

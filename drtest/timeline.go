@@ -25,7 +25,7 @@ func (l *Ledger) Timeline() string {
 			if op.Outcome == Acked {
 				note = fmt.Sprintf("%s acked after %s, later than a client waits", op.ID, seconds(op.End-op.Start))
 			}
-			shown = append(shown, Event{Kind: kind, Interval: Interval{op.Start, l.evidence(op)}, Note: note})
+			shown = append(shown, Event{Kind: kind, Interval: Interval{op.Start, l.provenDownAt(op)}, Note: note})
 		}
 		if d.served.Hi != Forever {
 			shown = append(shown, Event{Kind: "served again", Interval: d.served})

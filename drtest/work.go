@@ -23,24 +23,24 @@ type point struct {
 	since time.Duration // the start of the last sample that had not shown it yet
 }
 
-// at returns the progress that clients knew of when the fault was about to be injected.
-func (u unit) at() Progress {
+// atFault returns the progress that clients knew of when the fault was about to be injected.
+func (u unit) atFault() Progress {
 	if u.before == 0 {
 		return Progress{Attempt: 1}
 	}
 	return u.seen[u.before-1].Progress
 }
 
-// most returns the most progress that the unit can have had at the fault, as far as clients know:
+// mostAtFault returns the most progress that the unit can have had at the fault, as far as clients know:
 // what they saw while it was being injected, and, if the unit was not started anew since, what the
 // first sample after it showed.
-func (u unit) most(first Interval) int {
-	most := u.at().Done
+func (u unit) mostAtFault(first Interval) int {
+	most := u.atFault().Done
 	for _, p := range u.seen[:u.during] {
 		most = max(most, p.Done)
 	}
 	for _, p := range u.seen[u.during:] {
-		if p.Lo <= first.Lo && p.Attempt == u.at().Attempt {
+		if p.Lo <= first.Lo && p.Attempt == u.atFault().Attempt {
 			most = max(most, p.Done)
 		}
 	}
@@ -101,7 +101,7 @@ func (l *Ledger) work(fault Interval, f *Figures) {
 // inFlight collects the units that were acked before the fault, as RPO counts it, and that no
 // sample before it showed finished, or a later one showed unfinished again.
 func (l *Ledger) inFlight(fault Interval) []unit {
-	units, seen := map[string]*unit{}, l.seen()
+	units, seen := map[string]*unit{}, l.injectReturned()
 	for _, op := range l.Ops {
 		if op.Outcome == Acked && op.Start < fault.Hi && op.End <= seen {
 			units[op.ID] = &unit{id: op.ID, accepted: Interval{op.Start, op.End}}
@@ -129,7 +129,7 @@ func (l *Ledger) inFlight(fault Interval) []unit {
 		u := units[id]
 		u.during = max(u.during, u.before)
 		again := slices.ContainsFunc(u.seen[u.before:], func(p point) bool { return !p.Finished })
-		if !u.at().Finished || again {
+		if !u.atFault().Finished || again {
 			flying = append(flying, *u)
 		}
 	}
@@ -147,8 +147,8 @@ func (l *Ledger) workRTO(fault Interval, units []unit) Figure {
 			break
 		}
 	}
-	resumed, _ := l.resumed(fault, units, func(u unit) int { return u.at().Done })
-	latest, behind := l.resumed(fault, units, func(u unit) int { return u.most(first) })
+	resumed, _ := l.resumed(fault, units, func(u unit) int { return u.atFault().Done })
+	latest, behind := l.resumed(fault, units, func(u unit) int { return u.mostAtFault(first) })
 	resumed.Hi = latest.Hi
 	fig := known(resumed.since(fault))
 	if resumed.Hi == Forever {
@@ -165,7 +165,7 @@ func (l *Ledger) resumed(fault Interval, units []unit, progress func(unit) int) 
 	waiting := map[string]bool{}
 	for _, u := range units {
 		at[u.id] = progress(u)
-		attempt[u.id] = u.at().Attempt
+		attempt[u.id] = u.atFault().Attempt
 		waiting[u.id] = true
 	}
 	resumed = Interval{Lo: fault.Lo, Hi: Forever}
@@ -208,7 +208,7 @@ func (l *Ledger) resumed(fault Interval, units []unit, progress func(unit) int) 
 func lostWork(fault Interval, units []unit) Figure {
 	var worst Interval
 	for _, u := range units {
-		before := u.at()
+		before := u.atFault()
 		if slices.ContainsFunc(u.seen, func(p point) bool { return p.Attempt == 0 && (p.Done > 0 || p.Finished) }) {
 			return unknown("the workload does not report attempts, so rollbacks between two samples would be missed")
 		}

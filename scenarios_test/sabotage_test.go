@@ -101,7 +101,7 @@ func requireRepeatable(t *testing.T, report *drtest.Report) {
 		}
 		return lines
 	}
-	require.Equal(t, said(report), said(read.Again()))
+	require.Equal(t, said(report), said(read.Rejudge()))
 }
 
 // requireTrusted ends t as untrusted where a drill broke on a machine that did not keep up.

@@ -16,7 +16,7 @@ var ErrBusy = errors.New("the machine did not keep up")
 const (
 	allowEvery = 250 * time.Millisecond
 	// most is how many times the limit may pass in all.
-	most = 5
+	mostExtensions = 5
 )
 
 // A watch is since when a context from [Allow] has been waited for, and what the machine had done
@@ -65,7 +65,7 @@ func allow(ctx context.Context, limit time.Duration, read func() Totals) (contex
 			case <-tick.C:
 			}
 			passed, lost, busy := w.busy()
-			if passed-lost < limit && passed < most*limit {
+			if passed-lost < limit && passed < mostExtensions*limit {
 				continue
 			}
 			if busy == nil {

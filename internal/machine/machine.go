@@ -25,8 +25,8 @@ const (
 	MostStolen = 0.1
 )
 
-// full is the share of the processors' time from which on all of them are in use.
-const full = 0.95
+// fullShare is the share of the processors' time from which on all of them are in use.
+const fullShare = 0.95
 
 // Totals are the kernel's running totals.
 type Totals struct {
@@ -42,7 +42,7 @@ type Totals struct {
 	// Held is Waited for the tasks of this process's control group. Of a quota of a container on a
 	// large host, which goes on beside it, Waited shows no more than its part of all that the host
 	// does.
-	Held time.Duration
+	GroupWaited time.Duration
 	// Disk and Memory are for how long some task could not go on for a disk, or for memory that had
 	// to be made free first. A system that recovers waits for its disk on any machine, and one that
 	// is short of memory by its drill for that, so they tell whether there is room for another one,
@@ -52,8 +52,8 @@ type Totals struct {
 
 // A Reader reads what the machine has done.
 type Reader struct {
-	root fs.FS
-	held string // the file of the pressure of this process's control group; "" where there is none
+	root          fs.FS
+	groupPressure string // the file of the pressure of this process's control group; "" where there is none
 }
 
 // Open returns a reader for the machine and the control group of this process.
@@ -67,7 +67,7 @@ func open(root fs.FS) *Reader {
 		for _, mount := range []string{"sys/fs/cgroup", "sys/fs/cgroup/unified"} { // the latter beside control groups of version 1
 			file := path.Join(mount, path.Join("/", group), "cpu.pressure")
 			if _, err := fs.Stat(root, file); ok && err == nil {
-				r.held = file
+				r.groupPressure = file
 			}
 		}
 	}
@@ -88,8 +88,8 @@ func (r *Reader) Read() Totals {
 		t.Up = time.Duration(s * float64(time.Second))
 	}
 	t.Waited, t.Pressure = r.some("proc/pressure/cpu")
-	if r.held != "" {
-		t.Held, _ = r.some(r.held)
+	if r.groupPressure != "" {
+		t.GroupWaited, _ = r.some(r.groupPressure)
 	}
 	return t
 }
@@ -161,16 +161,18 @@ func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Du
 	if t.Up > 0 && 2*(t.Up-since.Up+tick) < passed {
 		return 0, 0
 	}
-	return min(passed, max(0, t.Waited-since.Waited, t.Held-since.Held)), min(passed, max(0, t.Stolen-since.Stolen))
+	return min(passed, max(0, t.Waited-since.Waited, t.GroupWaited-since.GroupWaited)), min(passed, max(0, t.Stolen-since.Stolen))
 }
 
 // Tells says whether the kernel has told since an earlier reading for how long tasks waited. Where
 // it has, some have, if only for a moment; old kernels do not tell, nor do those that are told not
 // to, and what stands in for a kernel may always tell the same.
-func (t Totals) Tells(since Totals) bool { return t.Waited != since.Waited || t.Held != since.Held }
+func (t Totals) Tells(since Totals) bool {
+	return t.Waited != since.Waited || t.GroupWaited != since.GroupWaited
+}
 
-// shortest is the least time of which ticks tell what share of it the processors were in use.
-const shortest = 10 * tick
+// leastTime is the least time of which ticks tell what share of it the processors were in use.
+const leastTime = 10 * tick
 
 // Full says whether all processors were in use in the time that has passed since an earlier
 // reading: it is what is known of tasks that waited where nothing tells of them. Of a time that was
@@ -178,7 +180,7 @@ const shortest = 10 * tick
 // known.
 func (t Totals) Full(since Totals, passed time.Duration) bool {
 	counted := time.Duration(t.All-since.All) * tick
-	return passed >= shortest && !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= full
+	return passed >= leastTime && !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= fullShare
 }
 
 // KeptUp says whether the machine did what it was asked for, in the time that has passed since an

@@ -74,10 +74,10 @@ func TestRead(t *testing.T) {
 			Totals{Up: 350735470 * time.Millisecond, Pressure: true, Waited: time.Microsecond, Disk: 2 * time.Microsecond, Memory: 3 * time.Microsecond}},
 		{"another form", fstest.MapFS{cpu: stall("many")}, Totals{}},
 		{"a container with a quota", fstest.MapFS{cpu: stall("1"), "proc/self/cgroup": group("0::/\n"), "sys/fs/cgroup/cpu.pressure": stall("7")},
-			Totals{Pressure: true, Waited: time.Microsecond, Held: 7 * time.Microsecond}},
+			Totals{Pressure: true, Waited: time.Microsecond, GroupWaited: 7 * time.Microsecond}},
 		{"a control group of its own, beside those of version 1",
 			fstest.MapFS{"proc/self/cgroup": group("3:cpu:/a\n0::/b/c\n"), "sys/fs/cgroup/unified/b/c/cpu.pressure": stall("7"), "sys/fs/cgroup/a/cpu.pressure": stall("9")},
-			Totals{Held: 7 * time.Microsecond}},
+			Totals{GroupWaited: 7 * time.Microsecond}},
 		{"a control group that cannot be seen from here", fstest.MapFS{"proc/self/cgroup": group("0::/../../../../x\n"), "x/cpu.pressure": stall("7")}, Totals{}},
 	} {
 		if diff := cmp.Diff(c.want, open(c.root).ReadAll()); diff != "" {
@@ -91,7 +91,7 @@ func TestRead(t *testing.T) {
 	if waited, _ := virtual.Lost(start, 100*time.Millisecond); waited != 90*time.Millisecond {
 		t.Errorf("waited %v, in a tenth of a second", waited)
 	}
-	now, before := Totals{Waited: time.Second + time.Millisecond, Held: 8 * time.Second}, Totals{Waited: time.Second}
+	now, before := Totals{Waited: time.Second + time.Millisecond, GroupWaited: 8 * time.Second}, Totals{Waited: time.Second}
 	if waited, _ := now.Lost(before, 10*time.Second); waited != 8*time.Second || now.KeptUp(before, 10*time.Second) {
 		t.Errorf("waited %v, of a quota that took 8s", waited)
 	}

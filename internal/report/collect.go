@@ -25,9 +25,9 @@ const (
 	TranscriptFile = "gotest.json" // what go test -json said
 )
 
-// AgainDir is the directory, within that of a run, of the run that played its untrusted results
+// RerunDir is the directory, within that of a run, of the run that played its untrusted results
 // again. It has the same files.
-const AgainDir = "again"
+const RerunDir = "rerun"
 
 // Collect makes the report of a directory: of every journal below it, and of the run of go test
 // that wrote them. Where some of it was played again, the second run decides. A journal that is
@@ -42,20 +42,20 @@ func Collect(dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	again, err := collectRun(dir, AgainDir)
+	rerun, err := collectRun(dir, RerunDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		again, err = nil, nil
+		rerun, err = nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	results, missing, notes := first.results, first.missing, first.notes
 	var second *Run
-	if again != nil {
-		missing, second = append(missing, again.missing...), again.run
-		if again.run != nil {
+	if rerun != nil {
+		missing, second = append(missing, rerun.missing...), rerun.run
+		if rerun.run != nil {
 			var passed []Text
-			results, passed = first.decide(again)
+			results, passed = first.preferRerun(rerun)
 			notes = append(notes, passed...)
 		}
 	}
@@ -97,7 +97,7 @@ func collectRun(dir, part string) (*collected, error) {
 		switch {
 		case err != nil && path == in:
 			return err
-		case err == nil && entry.IsDir() && path == filepath.Join(dir, AgainDir) && part != AgainDir:
+		case err == nil && entry.IsDir() && path == filepath.Join(dir, RerunDir) && part != RerunDir:
 			return filepath.SkipDir
 		case err == nil && (entry.IsDir() || filepath.Ext(path) != ".ndjson"):
 			return nil
@@ -121,8 +121,8 @@ func collectRun(dir, part string) (*collected, error) {
 	}
 	failed := false
 	if transcript != nil {
-		c.results = slices.Concat(c.results, transcript.lost(part), transcript.rows(journals))
-		c.doubt()
+		c.results = slices.Concat(c.results, transcript.missingJournals(part), transcript.rows(journals))
+		c.failDoubted()
 		c.notes, c.passed = transcript.notes(), transcript.passed()
 		if run != nil {
 			for _, system := range slices.Sorted(maps.Keys(transcript.systems)) {
@@ -152,28 +152,28 @@ func (t *Transcript) claim(res *Result, name, sum string) *test {
 		j.seen, owner = true, j.of
 	}
 	if owner != nil {
-		res.add(owner)
+		res.addTest(owner)
 	}
 	switch {
 	case j == nil:
-		res.broke("no test of the run says that it wrote this journal")
-		res.Untrusted, res.lost = false, "is no test's of the run"
-	case j.sum != "" && j.sum != sum && res.lost == "":
-		res.broke("the journal is not as its test left it")
-		res.Untrusted, res.lost = false, "is not as its test left it"
+		res.markBroken("no test of the run says that it wrote this journal")
+		res.Untrusted, res.journalFault = false, "is no test's of the run"
+	case j.sum != "" && j.sum != sum && res.journalFault == "":
+		res.markBroken("the journal is not as its test left it")
+		res.Untrusted, res.journalFault = false, "is not as its test left it"
 	}
 	return owner
 }
 
-// lost returns a result for each journal that a test says that it wrote, and that is not there.
-func (t *Transcript) lost(part string) (lost []Result) {
+// missingJournals returns a result for each journal that a test says that it wrote, and that is not there.
+func (t *Transcript) missingJournals(part string) (lost []Result) {
 	for _, name := range slices.Sorted(maps.Keys(t.journals)) {
 		j := t.journals[name]
 		if j.seen {
 			continue
 		}
 		r := unreadable(path.Join(part, name), errors.New("its test says that it wrote it, and it is not there"))
-		r.by(j.of)
+		r.setTest(j.of)
 		lost = append(lost, r)
 	}
 	return lost
@@ -183,29 +183,29 @@ func (t *Transcript) lost(part string) (lost []Result) {
 func unreadable(name string, why error) Result {
 	id := strings.TrimSuffix(path.Base(name), path.Ext(name))
 	r := newResult(id, id, notMeasured)
-	r.Journal, r.lost = Text(name), "cannot be read"
+	r.Journal, r.journalFault = Text(name), "cannot be read"
 	if pathError := new(fs.PathError); errors.As(why, &pathError) {
 		why = pathError.Err // the path is that of this machine
 	}
-	r.broke("the journal cannot be read: " + why.Error())
+	r.markBroken("the journal cannot be read: " + why.Error())
 	return r
 }
 
-// decide puts the results of the second run in the place of those of the first one that were
+// preferRerun puts the results of the second run in the place of those of the first one that were
 // untrusted. What the second run says beside that is left out where it passed or was skipped, such
 // as a part of a test that had nothing to compare.
-func (c *collected) decide(again *collected) (results []Result, notes []Text) {
-	played := map[int]bool{}
+func (c *collected) preferRerun(rerun *collected) (results []Result, notes []Text) {
+	matched := map[int]bool{}
 	for _, r := range c.results {
 		if !r.Untrusted {
 			results = append(results, r)
 			continue
 		}
 		found := false
-		for i, a := range again.results {
-			if !played[i] && r.playedAgainAs(a) {
-				found, played[i] = true, true
-				a.First = &First{Why: Text(r.untrustedWhy()), Journal: r.Journal}
+		for i, a := range rerun.results {
+			if !matched[i] && r.isRerunAs(a) {
+				found, matched[i] = true, true
+				a.FirstRun = &FirstRun{Why: Text(r.untrustedWhy()), Journal: r.Journal}
 				results = append(results, a)
 				if r.Journal != "" {
 					break // one drill, one result
@@ -214,30 +214,30 @@ func (c *collected) decide(again *collected) (results []Result, notes []Text) {
 		}
 		// A test that leaves no journal says by passing alone that it did what it could not do
 		// before.
-		switch passed := r.Journal == "" && again.passed[r.of.id]; {
+		switch passed := r.Journal == "" && rerun.passed[r.of.id]; {
 		case !found && passed:
 			notes = append(notes, Text(fmt.Sprintf("%s passed as it was played again, alone, since the first run was untrusted: %s", r.ID, r.untrustedWhy())))
 		case !found:
 			results = append(results, r)
 		}
 	}
-	for i, a := range again.results {
+	for i, a := range rerun.results {
 		skipped := a.of != nil && a.of.state == "skip"
-		if !played[i] && a.Status != drtest.Pass && !skipped {
+		if !matched[i] && a.Status != drtest.Pass && !skipped {
 			results = append(results, a)
 		}
 	}
 	return results, notes
 }
 
-// playedAgainAs says whether a is of a later run of what r is of: the same drill, what its test
+// isRerunAs says whether a is of a later run of what r is of: the same drill, what its test
 // says in the place of a journal, or, where the test of r could not even begin its drills, each of
 // them.
-func (r *Result) playedAgainAs(a Result) bool {
+func (r *Result) isRerunAs(a Result) bool {
 	switch {
 	case a.pkg() != r.pkg():
 		return false
-	case r.around: // its parts have results of their own
+	case r.aroundFailures: // its parts have results of their own
 		return a.Journal == "" && a.Test == r.Test
 	case r.Journal == "":
 		return a.Test == r.Test || strings.HasPrefix(string(a.Test), string(r.Test)+"/")
@@ -272,16 +272,16 @@ func (r *Result) untrustedWhy() string {
 func (c *collected) assemble(part string, transcript bool, sum string, failed bool) {
 	c.trustAround()
 	for _, r := range c.results {
-		if r.cut {
+		if r.cutOff {
 			c.missing = append(c.missing, r.ID+" did not come to its end")
 		}
-		if r.lost != "" {
-			c.missing = append(c.missing, fmt.Sprintf("the journal %s %s", r.Journal, r.lost))
+		if r.journalFault != "" {
+			c.missing = append(c.missing, fmt.Sprintf("the journal %s %s", r.Journal, r.journalFault))
 		}
 	}
 	broke := func(format string, args ...any) {
 		r := newResult("go test", "go test", notMeasured)
-		r.broke(fmt.Sprintf(format, args...))
+		r.markBroken(fmt.Sprintf(format, args...))
 		c.results = append(c.results, r)
 	}
 	file := func(name string) string { return path.Join(part, name) }
@@ -308,21 +308,21 @@ func (c *collected) assemble(part string, transcript bool, sum string, failed bo
 	}
 }
 
-// doubt takes the pass from a drill whose test failed, unless another drill or a part of the test
+// failDoubted takes the pass from a drill whose test failed, unless another drill or a part of the test
 // says why. What the test says itself may be no more than a log where all of those are untrusted:
 // they are played again with it.
-func (c *collected) doubt() {
+func (c *collected) failDoubted() {
 	for i := range c.results {
 		x := &c.results[i]
-		if !x.doubted {
+		if !x.passesInFailedTest {
 			continue
 		}
 		others := slices.DeleteFunc(slices.Clone(c.results), func(r Result) bool {
-			return r.doubted || r.of == nil || r.of != x.of && !r.of.within(x.of) || r.of.state != "fail" || r.Status == drtest.Pass
+			return r.passesInFailedTest || r.of == nil || r.of != x.of && !r.of.within(x.of) || r.of.state != "fail" || r.Status == drtest.Pass
 		})
 		trusted := slices.ContainsFunc(others, func(r Result) bool { return !r.Untrusted })
-		if len(others) == 0 || x.of.asserted || trusted && x.of.speaks() {
-			x.broke("the verdicts pass, but the test failed: " + x.of.why())
+		if len(others) == 0 || x.of.asserted || trusted && x.of.hasOutput() {
+			x.markBroken("the verdicts pass, but the test failed: " + x.of.why())
 			x.Status, x.Untrusted = drtest.Fail, false
 		}
 	}
@@ -333,10 +333,12 @@ func (c *collected) doubt() {
 func (c *collected) trustAround() {
 	for i := range c.results {
 		x := &c.results[i]
-		if !x.around || x.of.state != "fail" {
+		if !x.aroundFailures || x.of.state != "fail" {
 			continue
 		}
-		parts := slices.DeleteFunc(slices.Clone(c.results), func(r Result) bool { return r.of == nil || r.around || !r.of.within(x.of) || r.of.state == "pass" })
+		parts := slices.DeleteFunc(slices.Clone(c.results), func(r Result) bool {
+			return r.of == nil || r.aroundFailures || !r.of.within(x.of) || r.of.state == "pass"
+		})
 		x.Untrusted = len(parts) > 0 && !slices.ContainsFunc(parts, func(r Result) bool { return !r.Untrusted })
 	}
 }
@@ -406,23 +408,23 @@ func readJournal(path, name string) (res Result, sum string) {
 	return res, fmt.Sprintf("%x", all.Sum(nil))
 }
 
-// add tells a result how its test ended.
-func (r *Result) add(t *test) {
-	r.by(t)
+// addTest tells a result how its test ended.
+func (r *Result) addTest(t *test) {
+	r.setTest(t)
 	switch {
 	case !t.ended():
-		r.cut = true
-		r.broke(strings.TrimSuffix("the test did not end: "+t.why(), ": "))
+		r.cutOff = true
+		r.markBroken(strings.TrimSuffix("the test did not end: "+t.why(), ": "))
 	case t.state == "skip":
-		r.broke("the test was skipped: " + t.why())
+		r.markBroken("the test was skipped: " + t.why())
 		r.Untrusted = false
 	case t.state == "fail":
 		if t.asserted && r.Status != drtest.Pass {
-			r.broke("the test failed for something else as well: " + t.why())
+			r.markBroken("the test failed for something else as well: " + t.why())
 			if r.Untrusted {
 				r.Status, r.Untrusted = drtest.Fail, false
 			}
 		}
-		r.doubted = r.Status == drtest.Pass // see doubt
+		r.passesInFailedTest = r.Status == drtest.Pass // see failDoubted
 	}
 }

@@ -321,15 +321,15 @@ func TestCollectPlayedAgain(t *testing.T) {
 		t.Fatalf("to be played again: %s, want %s\n%s", got, want, r.Table())
 	}
 
-	plays(AgainDir, "TestSlow/one", "pass", "", quiet("DR-3", 1200))
-	plays(AgainDir, "TestSlow/two", "fail", "", quiet("DR-4", 2000))
-	plays(AgainDir, "TestSlow/three", "fail", "", busy("DR-5", 1700))
-	plays(AgainDir, "TestSlow", "fail", "", nil)
-	plays(AgainDir, "TestGroup/one", "pass", "", quiet("DR-6", 1200))
-	plays(AgainDir, "TestGroup/two", "skip", "", nil)
-	plays(AgainDir, "TestGroup", "pass", "", nil)
-	plays(AgainDir, "TestSetUp", "pass", "", nil)
-	about(t, filepath.Join(dir, AgainDir), Run{When: began, CPUs: 2, Exit: new(1)})
+	plays(RerunDir, "TestSlow/one", "pass", "", quiet("DR-3", 1200))
+	plays(RerunDir, "TestSlow/two", "fail", "", quiet("DR-4", 2000))
+	plays(RerunDir, "TestSlow/three", "fail", "", busy("DR-5", 1700))
+	plays(RerunDir, "TestSlow", "fail", "", nil)
+	plays(RerunDir, "TestGroup/one", "pass", "", quiet("DR-6", 1200))
+	plays(RerunDir, "TestGroup/two", "skip", "", nil)
+	plays(RerunDir, "TestGroup", "pass", "", nil)
+	plays(RerunDir, "TestSetUp", "pass", "", nil)
+	about(t, filepath.Join(dir, RerunDir), Run{When: began, CPUs: 2, Exit: new(1)})
 	r = collect(t, dir)
 	golden(t, "again.txt", r.Table())
 	wantNotes := []Text{"TestSetUp passed as it was played again, alone, since the first run was untrusted: no journal, and the test failed: start.go:80: untrusted: start primary: the machine did not keep up"}
@@ -383,7 +383,7 @@ func TestSecondTimePlayedAgain(t *testing.T) {
 		if c.want[len(c.want)-1] == drtest.Fail {
 			outcome = "fail"
 		}
-		plays(AgainDir, outcome, c.again)
+		plays(RerunDir, outcome, c.again)
 		r := collect(t, dir)
 		var got []drtest.Status
 		for _, x := range r.Results {

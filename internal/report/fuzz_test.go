@@ -48,7 +48,7 @@ func FuzzTranscript(f *testing.F) {
 		if most := 100*len(data) + 100*len(data)*bytes.Count(data, []byte("fail")) + 10_000; shown.Len() > most {
 			t.Fatalf("%d bytes of %d are shown", shown.Len(), len(data))
 		}
-		results := append(transcript.rows(nil), transcript.lost(".")...)
+		results := append(transcript.rows(nil), transcript.missingJournals(".")...)
 		r := newReport(nil, nil, results, "", transcript.notes())
 		for _, x := range r.Results {
 			if x.ID == "" || x.Title == "" || x.Reason == "" {

@@ -325,11 +325,11 @@ func TestAroundPlayedAgain(t *testing.T) {
 		}
 		says(t, dir, attr("p", "T/x", "drtest.untrusted", "slow")+ev("fail", "p", "T/x", "")+lines("fail"))
 		about(t, dir, Run{When: began, CPUs: 2, Exit: new(1)})
-		if err := os.Mkdir(filepath.Join(dir, AgainDir), 0o755); err != nil {
+		if err := os.Mkdir(filepath.Join(dir, RerunDir), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		says(t, filepath.Join(dir, AgainDir), ev("run", "p", "T/x", "")+ev("pass", "p", "T/x", "")+lines(c.outcome))
-		about(t, filepath.Join(dir, AgainDir), Run{When: began, CPUs: 2, Exit: new(map[bool]int{true: 0, false: 1}[c.passed])})
+		says(t, filepath.Join(dir, RerunDir), ev("run", "p", "T/x", "")+ev("pass", "p", "T/x", "")+lines(c.outcome))
+		about(t, filepath.Join(dir, RerunDir), Run{When: began, CPUs: 2, Exit: new(map[bool]int{true: 0, false: 1}[c.passed])})
 		r := collect(t, dir)
 		got := append([]string{}, told(r)...)
 		if diff := cmp.Diff(c.want, got); diff != "" || len(r.Notes)+len(got) != 2 || r.Untrusted() || !r.Complete {
@@ -484,8 +484,8 @@ func hostile(nasty string) *Report {
 	}
 	l.Broken = nasty
 	res := resultOf(judge(l, objectives{drtest.RTO(time.Second), drtest.Check(nasty, func(*drtest.Ledger, drtest.Figures) error { return fmt.Errorf("%s", nasty) })}, nil), nil)
-	res.by(&test{id: id{nasty, nasty}})
-	res.Journal, res.First = Text(nasty), &First{Why: Text(nasty), Journal: Text(nasty)}
+	res.setTest(&test{id: id{nasty, nasty}})
+	res.Journal, res.FirstRun = Text(nasty), &FirstRun{Why: Text(nasty), Journal: Text(nasty)}
 	again := run()
 	again.Command, again.Trouble = nasty, Text(nasty)
 	return newReport(&Run{When: began, Go: nasty, OS: nasty, Arch: nasty, CPUs: 2, Command: "go test -run '" + nasty + "'", Commit: Text(nasty), Systems: []Text{Text(nasty)}, Exit: new(1), Trouble: Text(nasty)}, again,

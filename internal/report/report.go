@@ -31,9 +31,9 @@ var Schema string
 type Report struct {
 	Version int `json:"version"`
 	*Run        // nil when the report is made of journals alone
-	// Again is the run that played the untrusted results of the first one again, alone. It is nil
+	// Rerun is the run that played the untrusted results of the first one again, alone. It is nil
 	// when there was none.
-	Again      *Run `json:"again"`
+	Rerun      *Run `json:"rerun"`
 	Complete   bool `json:"complete"`
 	Incomplete Text `json:"incomplete"` // why it is not complete
 	// Notes are what the harness said of the run, such as that the sabotaged systems were left out.
@@ -74,7 +74,7 @@ type Tally struct {
 	Failed       int `json:"failed"`
 	Inconclusive int `json:"inconclusive"`
 	Untrusted    int `json:"untrusted"` // of those that are inconclusive
-	Again        int `json:"again"`     // those that were played again, alone
+	Rerun        int `json:"rerun"`     // those that were played again, alone
 	Overloaded   int `json:"overloaded"`
 	// LossKnown counts the results that show whether acked work was lost, and Lossless those in
 	// which none was.
@@ -98,11 +98,11 @@ type Category struct {
 	Tally
 }
 
-// newReport orders the results and counts them. Run may be nil, and again is nil unless something
+// newReport orders the results and counts them. Run may be nil, and rerun is nil unless something
 // was played again. This is the one place where text from outside comes into a report, and is made
 // harmless.
-func newReport(run, again *Run, results []Result, incomplete string, notes []Text) *Report {
-	r := &Report{Version: Version, Run: run, Again: again, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: append([]Text{}, notes...)}
+func newReport(run, rerun *Run, results []Result, incomplete string, notes []Text) *Report {
+	r := &Report{Version: Version, Run: run, Rerun: rerun, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: append([]Text{}, notes...)}
 	results = slices.SortedStableFunc(slices.Values(results), func(a, b Result) int {
 		return cmp.Or(cmp.Compare(natural(a.ID), natural(b.ID)), cmp.Compare(a.Package, b.Package), cmp.Compare(natural(string(a.Test)), natural(string(b.Test))),
 			cmp.Compare(a.Journal, b.Journal))
@@ -216,8 +216,8 @@ func tally(results []Result) Tally {
 		if r.Untrusted {
 			t.Untrusted++
 		}
-		if r.First != nil {
-			t.Again++
+		if r.FirstRun != nil {
+			t.Rerun++
 		}
 		if r.Machine != nil && r.Machine.Overloaded {
 			t.Overloaded++
@@ -255,7 +255,7 @@ func tally(results []Result) Tally {
 // run.
 func (r *Report) Passed() bool {
 	return r.Complete && r.Summary.Results > 0 && r.Summary.Passed == r.Summary.Results &&
-		(r.Run == nil || *r.Run.Exit == 0 || r.Again != nil && *r.Again.Exit == 0)
+		(r.Run == nil || *r.Run.Exit == 0 || r.Rerun != nil && *r.Rerun.Exit == 0)
 }
 
 // Untrusted says whether nothing but the machine stands between the report and a pass.

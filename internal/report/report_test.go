@@ -88,7 +88,7 @@ func TestGolden(t *testing.T) {
 	}
 	setup := newResult("TestPanic", "TestPanic", notMeasured)
 	setup.Test = "TestPanic"
-	setup.broke("no journal, and the test failed: start primary: no such image")
+	setup.markBroken("no journal, and the test failed: start primary: no such image")
 	results = append(results, setup)
 
 	t.Run("all outcomes", func(t *testing.T) { goldens(t, "outcomes", newReport(run(), nil, results, "", nil)) })

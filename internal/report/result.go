@@ -23,8 +23,8 @@ type Result struct {
 	// Untrusted says of an inconclusive result that nothing but the machine stands between it and a
 	// verdict.
 	Untrusted  bool               `json:"untrusted"`
-	First      *First             `json:"first"`  // the run before this one, where the drill was played again
-	Reason     Text               `json:"reason"` // why the drill broke, was cut off, or left no journal
+	FirstRun   *FirstRun          `json:"first_run"` // the run before this one, where the drill was played again
+	Reason     Text               `json:"reason"`    // why the drill broke, was cut off, or left no journal
 	Test       Text               `json:"test"`
 	Package    Text               `json:"package"` // of the test
 	Journal    Text               `json:"journal"` // relative to the report
@@ -49,24 +49,24 @@ type Result struct {
 	GaveUp     Text               `json:"gave_up"` // what was still missing at the deadline
 	Machine    *Machine           `json:"machine"`
 
-	doubted bool // its verdicts pass, and its test failed
+	passesInFailedTest bool // its verdicts pass, and its test failed
 
-	cut    bool   // something of it did not come to its end
-	lost   string // what is wrong with what was kept of it
-	around bool   // it is of a test or a package that failed around parts that did
-	of     *test  // that left the journal, or nil
-	label  string // tells it from results of the same ID
+	cutOff         bool   // something of it did not come to its end
+	journalFault   string // what is wrong with what was kept of it
+	aroundFailures bool   // it is of a test or a package that failed around parts that did
+	of             *test  // that left the journal, or nil
+	label          string // tells it from results of the same ID
 }
 
-// by notes which test a result is of.
-func (r *Result) by(t *test) { r.of, r.Test, r.Package = t, Text(t.name), Text(t.pkg) }
+// setTest notes which test a result is of.
+func (r *Result) setTest(t *test) { r.of, r.Test, r.Package = t, Text(t.name), Text(t.pkg) }
 
 // Label is the ID, with what tells the result from others of the same ID.
 func (r Result) Label() string { return cmp.Or(r.label, r.ID) }
 
-// First is how the first run of a drill ended that was played again, alone, since that run was
+// FirstRun is how the first run of a drill ended that was played again, alone, since that run was
 // untrusted.
-type First struct {
+type FirstRun struct {
 	Why     Text `json:"why"`
 	Journal Text `json:"journal"` // relative to the report
 }
@@ -262,18 +262,18 @@ func resultOf(r *drtest.Report, damage error) Result {
 	res.LostIDs = append(res.LostIDs, f.Lost[:min(10, len(f.Lost))]...)
 	switch {
 	case damage != nil:
-		res.broke(damage.Error())
-		res.lost = "is damaged"
+		res.markBroken(damage.Error())
+		res.journalFault = "is damaged"
 	case l.Broken != "":
-		res.broke("the drill broke: " + l.Broken)
+		res.markBroken("the drill broke: " + l.Broken)
 	case !l.Ended:
-		res.broke("the drill was cut off before its end")
+		res.markBroken("the drill was cut off before its end")
 	}
 	for _, v := range r.Disputed() {
-		res.broke(fmt.Sprintf("its journal does not bear the verdict that it records (%v)", v))
+		res.markBroken(fmt.Sprintf("its journal does not bear the verdict that it records (%v)", v))
 		res.Untrusted = false
 	}
-	res.cut = !l.Ended
+	res.cutOff = !l.Ended
 	res.Figures = Figures{f}
 	for _, fig := range f.Named() {
 		if fig.Why != "" {
@@ -320,7 +320,7 @@ func resultOf(r *drtest.Report, damage error) Result {
 	}
 	res.addEvents(l)
 	late, worst, p99 := l.Late()
-	strain := r.Strained()
+	strain := r.Strain()
 	res.Machine = &Machine{Late: late, WorstLate: Seconds(worst), LateP99: Seconds(p99), Overloaded: !strain.KeptUp(), Why: Text(strain.Why())}
 	if _, injected := l.Event(drtest.FaultInjected); injected && strain.Known {
 		res.Machine.Share = &Share{Seconds(strain.Over), Seconds(strain.Waited), Seconds(strain.Stolen), Seconds(strain.Stopped),
@@ -356,8 +356,8 @@ func (r *Result) addEvents(l *drtest.Ledger) {
 	}
 }
 
-// broke notes why a result shows less than its verdicts say. It never passes then.
-func (r *Result) broke(why string) {
+// markBroken notes why a result shows less than its verdicts say. It never passes then.
+func (r *Result) markBroken(why string) {
 	if r.Status == drtest.Pass {
 		r.Status = drtest.Inconclusive
 	}

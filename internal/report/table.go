@@ -34,8 +34,8 @@ func (r *Report) Table() []byte {
 	}
 	_ = w.Flush() // a buffer takes everything
 	for _, x := range r.Results {
-		if x.First != nil {
-			fmt.Fprintf(&b, "%s: played again, alone, since the first run was untrusted: %s\n", x.Label(), x.First.Why)
+		if x.FirstRun != nil {
+			fmt.Fprintf(&b, "%s: played again, alone, since the first run was untrusted: %s\n", x.Label(), x.FirstRun.Why)
 		}
 		if x.Reason != "" {
 			fmt.Fprintf(&b, "%s: %v: %s\n", x.Label(), x.Status, x.Reason)
@@ -54,8 +54,8 @@ func (r *Report) Table() []byte {
 	if s.Untrusted > 0 {
 		fmt.Fprintf(&b, ", %d of them untrusted: the machine did not keep up", s.Untrusted)
 	}
-	if s.Again > 0 {
-		fmt.Fprintf(&b, "; %d played again, alone", s.Again)
+	if s.Rerun > 0 {
+		fmt.Fprintf(&b, "; %d played again, alone", s.Rerun)
 	}
 	fmt.Fprintln(&b)
 	if s.Results == 0 {

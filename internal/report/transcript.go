@@ -22,22 +22,22 @@ import (
 // A Transcript takes in what go test -json says: see "go doc test2json". What tests and systems
 // under test say is made harmless here, where it comes in, and what would be too much is cut.
 type Transcript struct {
-	tests    map[id]*test
-	order    []*test
-	packages map[string][]*test
-	builds   map[string]*speech // what building said, by the id of the build
-	systems  map[string]bool    // what the harness met, with versions
-	journals map[string]*kept   // what tests say that they wrote, by the path below the directory of the run
-	owners   map[string]*test   // by artifact directory
-	beside   speech             // what is no event
-	lines    int
-	token    string // that the harness's keys have: see [announce.Token]
+	tests           map[id]*test
+	order           []*test
+	packages        map[string][]*test
+	builds          map[string]*outputTail  // what building said, by the id of the build
+	systems         map[string]bool         // what the harness met, with versions
+	journals        map[string]*keptJournal // what tests say that they wrote, by the path below the directory of the run
+	owners          map[string]*test        // by artifact directory
+	outsideProtocol outputTail              // what is no event
+	lines           int
+	token           string // that the harness's keys have: see [announce.Token]
 }
 
 // NewTranscript returns an empty transcript.
 func NewTranscript() *Transcript {
-	return &Transcript{tests: map[id]*test{}, packages: map[string][]*test{}, builds: map[string]*speech{},
-		systems: map[string]bool{}, journals: map[string]*kept{}, owners: map[string]*test{}}
+	return &Transcript{tests: map[id]*test{}, packages: map[string][]*test{}, builds: map[string]*outputTail{},
+		systems: map[string]bool{}, journals: map[string]*keptJournal{}, owners: map[string]*test{}}
 }
 
 // An id tells a test from all others of a run.
@@ -48,24 +48,24 @@ type test struct {
 	id
 	state     string // "pass", "fail" or "skip"; empty while it has not ended
 	running   bool   // again, after it had ended
-	tested    bool   // a package of which a test has begun
-	empty     bool   // a package that says that it has no tests to run
-	said      speech
-	next      string         // the line of go test's own that follows an event
+	hasTests  bool   // a package of which a test has begun
+	noTests   bool   // a package that says that it has no tests to run
+	output    outputTail
+	frameDue  string         // the line of go test's own that follows an event
 	announced map[string]int // lines that the harness is about to log
 	phases    map[string]int // those of them that have been shown
 	notes     []string       // what the harness said of the run
 	directory string         // for artifacts
-	died      string         // its panic, or why the runtime ended it
-	dying     string         // a line that looks like one, until a goroutine's stack follows
-	exit      string         // what go test says of how its process ended
+	panicked  string         // its panic, or why the runtime ended it
+	panicLine string         // a line that looks like one, until a goroutine's stack follows
+	exitLine  string         // what go test says of how its process ended
 	asserted  bool           // it failed for an assertion of testify, a panic or a data race: no machine excuses that
 	untrusted bool           // it failed since the machine did not keep up, as it has announced
 	excuse    string         // what it announced then
 }
 
-// A kept journal is one that a test says that it wrote.
-type kept struct {
+// A keptJournal is one that a test says that it wrote.
+type keptJournal struct {
 	of   *test
 	sum  string // SHA-256; empty when the test did not come to the end of it
 	seen bool
@@ -79,7 +79,7 @@ func (t *test) bad() bool { return t.state == "fail" || !t.ended() }
 
 // vacuous says of a package that its process ended well without a test, though there were some: its
 // TestMain may have left before.
-func (t *test) vacuous() bool { return t.name == "" && t.state == "pass" && !t.tested && !t.empty }
+func (t *test) vacuous() bool { return t.name == "" && t.state == "pass" && !t.hasTests && !t.noTests }
 
 // passed returns the tests that passed.
 func (t *Transcript) passed() map[id]bool {
@@ -155,13 +155,13 @@ func (t *Transcript) add(raw []byte, more int) (shown string) {
 		if text == "" {
 			return ""
 		}
-		t.beside.keep(line{text: text}) // go test says some things outside its protocol
+		t.outsideProtocol.keep(line{text: text}) // go test says some things outside its protocol
 		return text + "\n"
 	}
 	if e.ImportPath != "" {
 		said := t.builds[e.ImportPath]
 		if said == nil {
-			said = new(speech)
+			said = new(outputTail)
 			t.builds[e.ImportPath] = said
 		}
 		said.lines(e.Output, func(raw string, more int) {
@@ -172,21 +172,21 @@ func (t *Transcript) add(raw []byte, more int) (shown string) {
 	}
 	now := t.test(id{foreign.Text(e.Package), foreign.Text(e.Test)})
 	if e.Action == "output" {
-		return now.say(e.Output)
+		return now.takeOutput(e.Output)
 	}
-	now.said.flush(now.hear)
+	now.output.flush(now.takeLine)
 	switch e.Action {
 	case "run":
-		now.running, now.next = now.state != "", "=== RUN   "+e.Test
+		now.running, now.frameDue = now.state != "", "=== RUN   "+e.Test
 	case "cont":
-		now.next = "=== CONT  " + e.Test
+		now.frameDue = "=== CONT  " + e.Test
 	case "artifacts":
-		now.next = "=== ARTIFACTS " + e.Test + " " + e.Path
+		now.frameDue = "=== ARTIFACTS " + e.Test + " " + e.Path
 		now.directory = foreign.Text(artifacts(e.Path))
 		t.owners[now.directory] = now
 	case "attr":
-		now.next = strings.TrimRight("=== ATTR  "+e.Test+" "+e.Key+" "+e.Value, " ")
-		return t.told(now, e.Key, foreign.Text(e.Value))
+		now.frameDue = strings.TrimRight("=== ATTR  "+e.Test+" "+e.Key+" "+e.Value, " ")
+		return t.takeAnnouncement(now, e.Key, foreign.Text(e.Value))
 	case "pass", "bench":
 		now.end("pass")
 		if now.name == "" {
@@ -212,7 +212,7 @@ func (t *Transcript) test(id id) *test {
 		t.order = append(t.order, x)
 		t.packages[id.pkg] = append(t.packages[id.pkg], x)
 		if id.name != "" {
-			t.test(idOf(id.pkg)).tested = true
+			t.test(idOf(id.pkg)).hasTests = true
 		}
 	}
 	return x
@@ -221,8 +221,8 @@ func (t *Transcript) test(id id) *test {
 // idOf is the id of a package.
 func idOf(pkg string) id { return id{pkg: pkg} }
 
-// told takes in what the harness announced, and returns what to show of it.
-func (t *Transcript) told(now *test, key, value string) string {
+// takeAnnouncement takes in what the harness announced, and returns what to show of it.
+func (t *Transcript) takeAnnouncement(now *test, key, value string) string {
 	own, is := strings.CutSuffix(key, announce.Key("", t.token))
 	if !is {
 		return ""
@@ -234,7 +234,7 @@ func (t *Transcript) told(now *test, key, value string) string {
 	case announce.Line:
 		now.announced[fields(value)]++
 	case announce.Journal:
-		t.journals[now.directory+"/"+path.Base(value)] = &kept{of: now}
+		t.journals[now.directory+"/"+path.Base(value)] = &keptJournal{of: now}
 	case announce.Kept:
 		sum, name, _ := strings.Cut(value, " ")
 		if j := t.journals[now.directory+"/"+path.Base(name)]; j != nil && j.of == now {
@@ -253,12 +253,12 @@ func fields(text string) string { return strings.Join(strings.Fields(text), " ")
 
 // end ends a test. A test that ended in two ways ended in the worse one.
 func (t *test) end(state string) {
-	t.running, t.next = false, ""
+	t.running, t.frameDue = false, ""
 	if worse := []string{"", "pass", "skip", "fail"}; slices.Index(worse, state) > slices.Index(worse, t.state) {
 		t.state = state
 	}
 	if t.state == "pass" && !t.vacuous() {
-		t.said = speech{} // nobody will ask
+		t.output = outputTail{} // nobody will ask
 	}
 }
 
@@ -277,85 +277,85 @@ func (t *Transcript) fail(now *test, build string) (shown string) {
 	if now.name == "" { // a package that died takes its running tests with it
 		for _, running := range t.packages[now.pkg] {
 			if !running.ended() {
-				running.said.flush(running.hear)
-				shown += running.rest()
+				running.output.flush(running.takeLine)
+				shown += running.unshown()
 			}
 		}
 	}
-	shown += now.rest()
+	shown += now.unshown()
 	if said := t.builds[build]; said != nil { // as the reason; it has been shown
 		for _, l := range said.kept() {
-			now.said.keep(line{l.text, progress})
+			now.output.keep(line{l.text, shownProgress})
 		}
 	}
 	return shown
 }
 
-// say takes in output and returns the lines of it that show progress.
-func (t *test) say(output string) (shown string) {
+// takeOutput takes in output and returns the lines of it that show progress.
+func (t *test) takeOutput(output string) (shown string) {
 	whole, isLine := strings.CutSuffix(output, "\n")
 	if isLine && t.isFrame(whole) { // it begins a line of its own, whatever came before
-		t.said.flush(t.hear)
+		t.output.flush(t.takeLine)
 	}
-	t.said.lines(output, func(raw string, more int) {
-		if text, is := t.listen(raw, more); is {
+	t.output.lines(output, func(raw string, more int) {
+		if text, is := t.readLine(raw, more); is {
 			shown += text + "\n"
 		}
 	})
 	return shown
 }
 
-// hear takes in a line.
-func (t *test) hear(raw string, more int) { t.listen(raw, more) }
+// takeLine takes in a line.
+func (t *test) takeLine(raw string, more int) { t.readLine(raw, more) }
 
 var (
 	logged = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: `)
 	stack  = regexp.MustCompile(`^goroutine \d+ (gp=\S+ m=\S+ (mp=\S+ )?)?\[`)
 	// quiet matches what go test says of a package that is no reason.
-	quiet = regexp.MustCompile(`^(exit status \d+|coverage: .*% of statements.*|` + noTests + `)$`)
+	noReason = regexp.MustCompile(`^(exit status \d+|coverage: .*% of statements.*|` + noTests + `)$`)
 )
 
 // noTests is what a test process says that has nothing to run.
 const noTests = "testing: warning: no tests to run"
 
-// listen takes in a line, and returns it if it shows progress.
-func (t *test) listen(raw string, more int) (text string, shows bool) {
+// readLine takes in a line, and returns it if it shows progress.
+func (t *test) readLine(raw string, more int) (text string, shows bool) {
 	text = harmless(raw, more)
 	l := line{text: text}
 	message := fields(foreign.Text(strings.TrimSpace(strings.TrimPrefix(raw, logged.FindString(raw)))))
 	switch {
 	case strings.HasPrefix(raw, "=== ") && t.isFrame(raw):
-		t.next = ""
+		t.frameDue = ""
 		return "", false
 	case t.isFrame(raw):
-		l.kind = frame
+		l.kind = fromGoTest
 	case t.phases[message] > 0:
 		t.phases[message]--
 		return "", false
 	case t.announced[message] > 0:
 		t.announced[message]--
-		l.kind = ours
+		l.kind = fromHarness
 	case strings.HasPrefix(raw, "drtest: "):
-		l.kind, shows = progress, true
-		if note, is := strings.CutPrefix(text, "drtest: note: "); is && t.name == "" && !t.tested {
+		l.kind, shows = shownProgress, true
+		if note, is := strings.CutPrefix(text, "drtest: note: "); is && t.name == "" && !t.hasTests {
 			t.notes = append(t.notes, note) // no system has been started
 		}
-	case t.name == "" && quiet.MatchString(raw):
-		l.kind, t.exit = frame, text
-		t.empty = t.empty || raw == noTests
+	case t.name == "" && noReason.MatchString(raw):
+		l.kind, t.exitLine = fromGoTest, text
+		t.noTests = t.noTests || raw == noTests
 	default:
-		t.read(raw, text)
+		t.readFailure(raw, text)
 	}
-	t.said.keep(l)
+	t.output.keep(l)
 	return text, shows
 }
 
-// read looks for the signs of a failure that is a test's own.
-func (t *test) read(raw, text string) {
+// readFailure looks for the signs of a failure that is a test's own.
+func (t *test) readFailure(raw, text string) {
 	if strings.HasPrefix(raw, "panic: ") || strings.HasPrefix(raw, "fatal error: ") {
-		t.dying = text
-	} else if t.dying != "" && t.died == "" && stack.MatchString(raw) {
-		t.died = t.dying
+		t.panicLine = text
+	} else if t.panicLine != "" && t.panicked == "" && stack.MatchString(raw) {
+		t.panicked = t.panicLine
 	}
 	trimmed := strings.TrimSpace(raw)
 	if strings.HasPrefix(trimmed, "Error Trace:") || strings.HasPrefix(trimmed, "panic: ") || strings.Contains(raw, "WARNING: DATA RACE") {
@@ -367,7 +367,7 @@ func (t *test) read(raw, text string) {
 func (t *test) isFrame(raw string) bool {
 	trimmed := strings.TrimSpace(raw)
 	switch {
-	case t.next != "" && trimmed == t.next, trimmed == "=== PAUSE "+t.name, trimmed == "=== NAME  "+t.name:
+	case t.frameDue != "" && trimmed == t.frameDue, trimmed == "=== PAUSE "+t.name, trimmed == "=== NAME  "+t.name:
 		return true
 	case t.name != "":
 		for _, outcome := range []string{"PASS", "FAIL", "SKIP"} {
@@ -380,11 +380,11 @@ func (t *test) isFrame(raw string) bool {
 	return raw == "PASS" || raw == "FAIL" || strings.HasPrefix(raw, "FAIL\t"+t.pkg) || strings.HasPrefix(raw, "ok  \t"+t.pkg)
 }
 
-// rest is the output that has not been shown.
-func (t *test) rest() string {
+// unshown is the output that has not been shown.
+func (t *test) unshown() string {
 	var b strings.Builder
-	for _, l := range t.said.kept() {
-		if l.kind != progress {
+	for _, l := range t.output.kept() {
+		if l.kind != shownProgress {
 			b.WriteString(l.text + "\n")
 		}
 	}
@@ -400,17 +400,17 @@ func (t *Transcript) notes() []Text {
 			notes = append(notes, Text(path.Base(x.pkg)+": "+note))
 		}
 	}
-	if said := t.beside.text(); said != "" {
+	if said := t.outsideProtocol.text(); said != "" {
 		notes = append(notes, Text("go test said beside its protocol: "+said))
 	}
 	return notes
 }
 
 // text is the end of what was said, without what others are known to have said.
-func (s *speech) text() string {
+func (s *outputTail) text() string {
 	var said []string
 	for _, l := range s.kept() {
-		if l.kind == own || l.kind == progress {
+		if l.kind == fromTest || l.kind == shownProgress {
 			said = append(said, l.text)
 		}
 	}
@@ -418,11 +418,11 @@ func (s *speech) text() string {
 }
 
 // why says in one line what the test said: its panic, or the end of its output.
-func (t *test) why() string { return cmp.Or(t.died, t.said.text(), tail(t.excuse), t.exit) }
+func (t *test) why() string { return cmp.Or(t.panicked, t.output.text(), tail(t.excuse), t.exitLine) }
 
-// speaks says whether the test itself said something.
-func (t *test) speaks() bool {
-	return slices.ContainsFunc(t.said.kept(), func(l line) bool { return l.kind == own && strings.TrimSpace(l.text) != "" })
+// hasOutput says whether the test itself said something.
+func (t *test) hasOutput() bool {
+	return slices.ContainsFunc(t.output.kept(), func(l line) bool { return l.kind == fromTest && strings.TrimSpace(l.text) != "" })
 }
 
 // tail returns the end of a text on one line, short enough for a table.
@@ -435,9 +435,9 @@ func tail(text string) string {
 	return text
 }
 
-// around returns the tests and packages of which a part, a subtest or any test, failed or did not
+// aroundFailures returns the tests and packages of which a part, a subtest or any test, failed or did not
 // end.
-func (t *Transcript) around() map[id]bool {
+func (t *Transcript) aroundFailures() map[id]bool {
 	around := map[id]bool{}
 	for _, x := range t.order {
 		if !x.bad() || x.name == "" {
@@ -456,13 +456,13 @@ func (t *Transcript) around() map[id]bool {
 // it says something itself.
 func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 	var rows []Result
-	around, short := t.around(), t.short()
+	around, short := t.aroundFailures(), t.shortNames()
 	for _, x := range t.order {
 		noFiles := x.name == "" && x.state == "skip"
 		if x.state == "pass" && x.ended() && !x.vacuous() || noFiles || hasJournal[x] {
 			continue
 		}
-		if around[x.id] && !x.asserted && (!x.ended() || !x.speaks()) {
+		if around[x.id] && !x.asserted && (!x.ended() || !x.hasOutput()) {
 			continue // a part of it says why
 		}
 		why := "did not end"
@@ -480,21 +480,21 @@ func (t *Transcript) rows(hasJournal map[*test]bool) []Result {
 			label = prefix + "." + label
 		}
 		row := newResult(label, cmp.Or(x.name, x.pkg), notMeasured)
-		row.by(x)
-		row.Untrusted, row.around = x.state == "fail" && x.ended() && x.untrusted && !x.asserted, around[x.id] && !x.asserted
-		row.cut = !x.ended()
+		row.setTest(x)
+		row.Untrusted, row.aroundFailures = x.state == "fail" && x.ended() && x.untrusted && !x.asserted, around[x.id] && !x.asserted
+		row.cutOff = !x.ended()
 		if x.name == "" {
-			row.broke("the package " + why)
+			row.markBroken("the package " + why)
 		} else {
-			row.broke("no journal, and the test " + why)
+			row.markBroken("no journal, and the test " + why)
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// short returns names that tell the packages of the run apart. It is empty for a single one.
-func (t *Transcript) short() map[string]string {
+// shortNames returns names that tell the packages of the run apart. It is empty for a single one.
+func (t *Transcript) shortNames() map[string]string {
 	if len(t.packages) < 2 {
 		return nil
 	}

@@ -94,7 +94,7 @@ func (c command) check(args []string) (int, error) {
 	if damage != nil {
 		return trouble, fmt.Errorf("%s: %w", files[0], damage)
 	}
-	again := r.Again(objectives...)
+	again := r.Rejudge(objectives...)
 	fmt.Fprintln(c.stdout, "\nverdicts:")
 	for _, v := range again.Verdicts {
 		fmt.Fprintf(c.stdout, "  %v\n", v)
@@ -169,7 +169,7 @@ func (c command) show(r *drtest.Report) {
 	for _, c := range f.Counters {
 		fmt.Fprintf(w, "  counter %s\t%v\n", c.Name, c)
 	}
-	strain := r.Strained()
+	strain := r.Strain()
 	kept := "kept up"
 	if !strain.KeptUp() {
 		kept = "did not keep up: " + strain.Why()

@@ -104,7 +104,7 @@ report: OUT/RUN/report.md
 // A run whose output cannot be kept ends its tests, and says why.
 func TestKeeper(t *testing.T) {
 	failed := make(chan struct{})
-	k := &keeper{w: writer(func([]byte) (int, error) { return 0, os.ErrClosed }), failed: failed}
+	k := &tolerantWriter{w: writer(func([]byte) (int, error) { return 0, os.ErrClosed }), failed: failed}
 	for range 3 {
 		if n, err := k.Write([]byte("abc")); n != 3 || err != nil {
 			t.Fatal(n, err)

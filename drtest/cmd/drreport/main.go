@@ -54,7 +54,7 @@ func main() {
 	signals := make(chan os.Signal, 1)
 	c := command{os.Stdout, os.Stderr, os.Environ(), signals, exec.Command}
 	if len(os.Args) > 1 && os.Args[1] == "run" { // nothing else outlives an interrupt
-		listen(signals)
+		notifySignals(signals)
 	}
 	os.Exit(c.main(os.Args[1:]))
 }

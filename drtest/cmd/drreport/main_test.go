@@ -80,7 +80,7 @@ func fakeGo(how string, args []string) int {
 		_, _ = os.ReadFile(os.Getenv("DRREPORT_PROCEED")) // which ends once somebody has written to it
 	}
 	r := drill()
-	if how == "always busy" || how == "busy" && filepath.Base(out) != "again" {
+	if how == "always busy" || how == "busy" && filepath.Base(out) != "rerun" {
 		l := r.Ledger
 		for at := time.Duration(0); at <= 3*time.Second; at += time.Second / 4 {
 			l.Readings = append(l.Readings, drtest.Reading{At: at, Waited: at * 3 / 4})
@@ -102,7 +102,7 @@ func fakeGo(how string, args []string) int {
 	case "hang":
 		return 1
 	case "busy", "always busy":
-		if how == "always busy" || filepath.Base(out) != "again" {
+		if how == "always busy" || filepath.Base(out) != "rerun" {
 			say("output", "    a_test.go:9: RTO: untrusted\n")
 			end("fail")
 			return 1

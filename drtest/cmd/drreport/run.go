@@ -85,11 +85,11 @@ func (c command) run(args []string) (int, error) {
 	}
 	if pattern := r.UntrustedTests(); pattern != "" && r.Complete {
 		fmt.Fprintf(c.stdout, "\n%splayed again, alone, since the machine did not keep up: %s\n", r.Table(), pattern)
-		alone := []string{"-timeout", timeout.String(), "-p", "1", "-parallel", "1", "-run", pattern}
+		rerun := []string{"-timeout", timeout.String(), "-p", "1", "-parallel", "1", "-run", pattern}
 		if skip != "" {
-			alone = append(alone, "-skip", skip)
+			rerun = append(rerun, "-skip", skip)
 		}
-		if r, err = c.play(dir, report.AgainDir, *out, append(alone, packages...)); err != nil {
+		if r, err = c.play(dir, report.RerunDir, *out, append(rerun, packages...)); err != nil {
 			return trouble, err
 		}
 	}
@@ -177,9 +177,9 @@ func settings(environ []string) []string {
 	return ours
 }
 
-// building are the flags that GOFLAGS may have: they change how the tests are built, and neither
+// buildFlags are the flags that GOFLAGS may have: they change how the tests are built, and neither
 // which of them run nor what they say.
-var building = []string{"a", "asan", "asmflags", "buildmode", "buildvcs", "compiler", "cover", "covermode", "coverpkg", "gccgoflags",
+var buildFlags = []string{"a", "asan", "asmflags", "buildmode", "buildvcs", "compiler", "cover", "covermode", "coverpkg", "gccgoflags",
 	"gcflags", "installsuffix", "ldflags", "linkshared", "mod", "modcacherw", "modfile", "msan", "overlay", "p", "pgo", "pkgdir", "race",
 	"tags", "toolexec", "trimpath", "work"}
 
@@ -199,7 +199,7 @@ func (c command) goflags() (setting []string, err error) {
 	}
 	refused := slices.DeleteFunc(words(flags), func(f string) bool {
 		name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(f, "-"), "-"), "=")
-		return slices.Contains(building, name)
+		return slices.Contains(buildFlags, name)
 	})
 	if len(refused) > 0 {
 		return nil, fmt.Errorf("GOFLAGS has %s, which can change which tests run, or what they say, so that the report would not show what was asked for: "+
@@ -242,7 +242,7 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 		return err
 	}
 	defer kept.Close()
-	said := &clean{w: c.stderr}
+	said := &harmlessWriter{w: c.stderr}
 	cmd.Stderr = said
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -250,7 +250,7 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	}
 	token := rand.Text()
 	cmd.Env = append(cmd.Environ(), announce.Token+"="+token)
-	lead(cmd)
+	leadGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start go test: %w", err)
 	}
@@ -272,7 +272,7 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 		}
 	}()
 	sum := sha256.New()
-	into := &keeper{w: io.MultiWriter(kept, sum), failed: unkept}
+	into := &tolerantWriter{w: io.MultiWriter(kept, sum), failed: unkept}
 	err = report.NewTranscript().Read(io.TeeReader(io.MultiReader(strings.NewReader(report.Preface(token)), stdout), into), func(text string) { fmt.Fprint(c.stdout, text) })
 	failure := cmd.Wait()
 	close(ended)
@@ -295,15 +295,15 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	return nil
 }
 
-// A keeper writes as long as it can, and tells once that it cannot. Its reader goes on: a drill is
+// A tolerantWriter writes as long as it can, and tells once that it cannot. Its reader goes on: a drill is
 // to end tidily.
-type keeper struct {
+type tolerantWriter struct {
 	w      io.Writer
 	failed chan<- struct{} // closed then
 	err    error
 }
 
-func (k *keeper) Write(p []byte) (int, error) {
+func (k *tolerantWriter) Write(p []byte) (int, error) {
 	if k.err == nil {
 		if _, k.err = k.w.Write(p); k.err != nil {
 			close(k.failed)
@@ -312,9 +312,9 @@ func (k *keeper) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// clean is a writer of text from outside, which it passes on by lines that are harmless. It
+// harmlessWriter is a writer of text from outside, which it passes on by lines that are harmless. It
 // remembers the last of them.
-type clean struct {
+type harmlessWriter struct {
 	w    io.Writer
 	part []byte
 	last []string
@@ -327,7 +327,7 @@ const (
 	longest    = 4096
 )
 
-func (c *clean) Write(p []byte) (int, error) {
+func (c *harmlessWriter) Write(p []byte) (int, error) {
 	for line := range bytes.Lines(p) {
 		c.part = append(c.part, line...)
 		if bytes.HasSuffix(line, []byte("\n")) || len(c.part) > longest {
@@ -338,7 +338,7 @@ func (c *clean) Write(p []byte) (int, error) {
 }
 
 // flush passes on what has no line break yet.
-func (c *clean) flush() {
+func (c *harmlessWriter) flush() {
 	if len(c.part) == 0 {
 		return
 	}
@@ -350,7 +350,7 @@ func (c *clean) flush() {
 }
 
 // text is what is remembered, on one line.
-func (c *clean) text() string { return strings.TrimSpace(strings.Join(c.last, " ")) }
+func (c *harmlessWriter) text() string { return strings.TrimSpace(strings.Join(c.last, " ")) }
 
 // pointLatest lets out/latest lead to the directory name beside it: by a link, or by a copy where
 // there are no links.

@@ -8,9 +8,9 @@ import (
 	"os/signal"
 )
 
-func listen(signals chan<- os.Signal) { signal.Notify(signals, os.Interrupt) }
+func notifySignals(signals chan<- os.Signal) { signal.Notify(signals, os.Interrupt) }
 
-func lead(*exec.Cmd) {}
+func leadGroup(*exec.Cmd) {}
 
 // signalAll ends cmd, since there are no signals to send here.
 func signalAll(cmd *exec.Cmd, _ os.Signal) { _ = cmd.Process.Kill() }

@@ -13,8 +13,8 @@ const (
 	mostSaid    = 64 * 1024 // of the beginning, and as much of the end
 )
 
-// A speech takes in output in parts, and keeps the beginning and the end of it by lines.
-type speech struct {
+// An outputTail takes in output in parts, and keeps the beginning and the end of it by lines.
+type outputTail struct {
 	partial  []byte // what stands after the last line break
 	more     int    // bytes of that line that were left out
 	head     []line
@@ -34,14 +34,14 @@ type line struct {
 type kind int
 
 const (
-	own      kind = iota // of the test, and of all that it runs
-	progress             // of the harness outside of a test; it has been shown
-	ours                 // of the harness, as it has announced
-	frame                // of go test
+	fromTest      kind = iota // of the test, and of all that it runs
+	shownProgress             // of the harness outside of a test; it has been shown
+	fromHarness               // of the harness, as it has announced
+	fromGoTest                // of go test
 )
 
 // lines takes in output and calls each for every line that ends in it.
-func (s *speech) lines(output string, each func(raw string, more int)) {
+func (s *outputTail) lines(output string, each func(raw string, more int)) {
 	for {
 		part, after, whole := strings.Cut(output, "\n")
 		kept := min(len(part), longestLine-len(s.partial))
@@ -56,21 +56,21 @@ func (s *speech) lines(output string, each func(raw string, more int)) {
 }
 
 // end ends a line that has begun.
-func (s *speech) end(each func(raw string, more int)) {
+func (s *outputTail) end(each func(raw string, more int)) {
 	raw, more := string(s.partial), s.more
 	s.partial, s.more = s.partial[:0], 0
 	each(strings.TrimSuffix(raw, "\r"), more)
 }
 
 // flush ends a line that has begun, if there is one.
-func (s *speech) flush(each func(raw string, more int)) {
+func (s *outputTail) flush(each func(raw string, more int)) {
 	if len(s.partial) > 0 {
 		s.end(each)
 	}
 }
 
 // keep keeps a line. What is between the beginning and the end is counted.
-func (s *speech) keep(l line) {
+func (s *outputTail) keep(l line) {
 	size := len(l.text) + 16 // empty lines take room as well
 	if len(s.tail) == 0 && s.headSize+size <= mostSaid {
 		s.head, s.headSize = append(s.head, l), s.headSize+size
@@ -84,10 +84,10 @@ func (s *speech) keep(l line) {
 }
 
 // kept returns the lines that are left, with one that says how many are not.
-func (s *speech) kept() []line {
+func (s *outputTail) kept() []line {
 	all := s.head[:len(s.head):len(s.head)]
 	if s.cut > 0 {
-		all = append(all, line{text: fmt.Sprintf("... (%d lines left out; %s has them)", s.cut, TranscriptFile), kind: frame})
+		all = append(all, line{text: fmt.Sprintf("... (%d lines left out; %s has them)", s.cut, TranscriptFile), kind: fromGoTest})
 	}
 	return append(all, s.tail...)
 }

@@ -2,9 +2,9 @@ package drtest
 
 import "sync"
 
-// A teller passes records on in their order, from a goroutine of its own: a slow disk or log must
+// A recordQueue passes records on in their order, from a goroutine of its own: a slow disk or log must
 // not hold up the load. It keeps what it could not pass on yet.
-type teller struct {
+type recordQueue struct {
 	mu     sync.Mutex
 	queue  []record
 	closed bool
@@ -12,9 +12,9 @@ type teller struct {
 	done   chan struct{}
 }
 
-// tell makes a teller that passes records on to sink.
-func tell(sink func(record)) *teller {
-	t := &teller{wake: make(chan struct{}, 1), done: make(chan struct{})}
+// startQueue makes a queue that passes records on to sink.
+func startQueue(sink func(record)) *recordQueue {
+	t := &recordQueue{wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
 		for {
@@ -37,23 +37,23 @@ func tell(sink func(record)) *teller {
 	return t
 }
 
-func (t *teller) tell(rec record) {
+func (t *recordQueue) add(rec record) {
 	t.mu.Lock()
 	t.queue = append(t.queue, rec)
 	t.mu.Unlock()
-	t.poke()
+	t.signal()
 }
 
 // close returns when everything was passed on.
-func (t *teller) close() {
+func (t *recordQueue) close() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
-	t.poke()
+	t.signal()
 	<-t.done
 }
 
-func (t *teller) poke() {
+func (t *recordQueue) signal() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
