@@ -22,7 +22,7 @@ import (
 func TestAnnouncements(t *testing.T) {
 	const inner = "DRTEST_ANNOUNCED"
 	if os.Getenv(inner) != "" {
-		service := new(countingService)
+		service := new(fakeService)
 		cut := drtest.Fault{
 			Name: "cut",
 			Inject: func(context.Context) (drtest.Effect, error) {

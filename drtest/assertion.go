@@ -185,9 +185,9 @@ func (r *Report) Rejudge(others ...Objective) *Report {
 	return judge(r.Ledger, r.Figures, append(objectives, others...), targets)
 }
 
-// Disputed returns the verdicts as they were given that [Report.Rejudge] gives otherwise: the ledger
-// does not bear them. Another version of this package may have given them, or an author who wrote
-// the journal anew.
+// Disputed returns the verdicts as they were given that [Report.Rejudge] gives otherwise: the
+// ledger does not bear them. Another version of this package may have given them, or an author who
+// rewrote the journal.
 func (r *Report) Disputed() (given []Verdict) {
 	again := r.Rejudge().Verdicts
 	for _, v := range r.Verdicts {

@@ -98,7 +98,7 @@ func BenchmarkWriteTo(b *testing.B) {
 // clients kept their pace: go test -run - -bench Thousand -benchtime 1x ./drtest
 func BenchmarkThousandRequestsASecond(b *testing.B) {
 	for b.Loop() {
-		service := new(countingService)
+		service := new(fakeService)
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := service.Do(r.Context(), r.URL.Path); err != nil {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -135,7 +135,7 @@ func BenchmarkThousandRequestsASecond(b *testing.B) {
 
 // remoteCounter is a counter whose requests go over HTTP.
 type remoteCounter struct {
-	*countingService
+	*fakeService
 	url    string
 	client *http.Client
 }

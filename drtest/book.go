@@ -10,7 +10,8 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// longestDrill is more than any drill or limit takes. It keeps sums of instants far from an overflow.
+// longestDrill is more than any drill or limit takes. It keeps sums of instants far from an
+// overflow.
 const longestDrill = 10 * 365 * 24 * time.Hour
 
 // A book is a report that is being written, by the player of a drill or by the reader of its
@@ -411,7 +412,8 @@ func (b *book) addClosing(c *closing) error {
 	return nil
 }
 
-// checkVerdicts refuses verdicts that are not those of what was asserted and of what is judged always.
+// checkVerdicts refuses verdicts that are not those of what was asserted and of what is judged
+// always.
 func (b *book) checkVerdicts(verdicts []Verdict) error {
 	asserted := slices.Clone(b.Asserted)
 	var always []string

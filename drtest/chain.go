@@ -11,7 +11,7 @@ import (
 	"strconv"
 )
 
-// A chain makes records the lines of one journal, and lines records again. A line is
+// A chain writes the records of one journal as lines, and reads them. A line is
 //
 //	{"line":17,"op":{"n":9,...},"hash":"0123456789abcdef"}
 //
@@ -21,7 +21,7 @@ import (
 type chain struct {
 	lines  int       // so far
 	last   [16]byte  // the digits of the last hash, none before the first
-	sha256 hash.Hash // kept for its memory
+	sha256 hash.Hash // reused, which saves memory
 	buf    []byte    // likewise
 }
 

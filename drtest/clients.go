@@ -197,8 +197,8 @@ func (c *clients) outageOver() bool {
 	return true
 }
 
-// notAskedSince says that nothing of a class was sent and acked since the fault, or since any request
-// failed: it may be down for all that is known, though others are served.
+// notAskedSince says that nothing of a class was sent and acked since the fault, or since any
+// request failed: it may be down for all that is known, though others are served.
 func (c *clients) notAskedSince(class *class) bool {
 	return class.asked < c.fault.Hi || class.asked <= c.evidence
 }
@@ -211,8 +211,8 @@ func (c *clients) acked(from time.Duration) int {
 	return len(row) - first
 }
 
-// noneOverdue says that no request is under way for longer than the answers of the present row allow: it
-// may have failed already.
+// noneOverdue says that no request is under way for longer than the answers of the present row
+// allow: it may have failed already.
 func (c *clients) noneOverdue(now time.Duration) bool {
 	return c.next == len(c.l.Ops) || now-c.l.Ops[c.next].Start <= c.patience()
 }

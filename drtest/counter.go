@@ -22,10 +22,10 @@ type Counter struct {
 	Name string `json:"name"`
 	// Unit is what one of it is, such as "USD cent". Without it, it is what the name says.
 	Unit string `json:"unit,omitempty"`
-	// Read returns what was counted so far. It is called before the load begins, four times a second
-	// during the drill, and once the accepted work has finished; the last less the first is the
-	// drill's. Whatever else moves the counter meanwhile counts as well. A counter that begins again
-	// or goes backwards, and one that cannot be read at the end, show nothing. Required.
+	// Read returns what was counted so far. It is called before the load begins, four times a
+	// second during the drill, and once the accepted work has finished; the last less the first is
+	// the drill's. Whatever else moves the counter meanwhile counts as well. A counter that begins
+	// again or goes backwards, and one that cannot be read at the end, show nothing. Required.
 	Read func(context.Context) (Count, error) `json:"-"`
 }
 

@@ -131,7 +131,7 @@
 //   - the test process stood still for more than a tenth of it, or
 //   - more than one request in twenty, and at least two, left more than half a period late.
 //
-// A drill by itself on an idle machine of two processors stays below these. A time that meets its
+// A single drill on an idle machine of two processors stays below these. A time that meets its
 // limit passes all the same: its strict end held. A time that misses it is untrusted: inconclusive,
 // with the machine as the reason. The same holds where the machine did not keep up after the last
 // step of the runbook or the end of the fault. It still fails when it misses the limit without all
@@ -143,9 +143,9 @@
 // process may have slept through, such as a short outage or the failure of health, is untrusted as
 // well.
 //
-// Lost data, duplicates, wrong results, proofs and checks are judged as ever: no machine excuses
-// them. A system that keeps the processors busy by itself, so that its own work waits, is untrusted
-// even when it is played alone: it never passes, and does not fail.
+// Lost data, duplicates, wrong results, proofs and checks are judged the same on any machine. A
+// system that keeps the processors busy by itself, so that its own work waits, is untrusted even
+// when nothing else runs: it never passes, and does not fail.
 //
 // # The journal
 //
@@ -158,7 +158,7 @@
 // that is missing, doubled or out of place, is found and named. A reader refuses what cannot have
 // happened, too: two requests with one id, an answer before its request, an instant before the
 // drill. A journal without its last line was cut off, and cannot pass. The hashes hold no secret:
-// whoever writes a whole journal anew can compute them. They find damage and edits, not forgery.
+// whoever rewrites a whole journal can compute them. They find damage and edits, not forgery.
 //
 // Text that comes from the system under test is made harmless when it enters a ledger: it is one
 // line of printable characters, at most 2,000 bytes, with everything else escaped as in a Go

@@ -11,35 +11,35 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// A counter is a service that keeps what it is given, unless it is down.
-type countingService struct {
+// A fakeService keeps what it is given, unless it is down.
+type fakeService struct {
 	mu   sync.Mutex
 	down bool
 	kept []string
 }
 
-func (c *countingService) set(down bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.down = down
+func (s *fakeService) set(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
 }
 
-func (c *countingService) Do(_ context.Context, id string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.down {
+func (s *fakeService) Do(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
 		return errors.New("connection refused")
 	}
-	c.kept = append(c.kept, id)
+	s.kept = append(s.kept, id)
 	return nil
 }
 
-func (c *countingService) Survivors(context.Context) ([]string, error) { return c.kept, nil }
+func (s *fakeService) Survivors(context.Context) ([]string, error) { return s.kept, nil }
 
 // A drill as a test: it fails where an objective is not met, and says why, with what happened.
 func ExampleRun() {
 	var t *testing.T // that of the test
-	service := new(countingService)
+	service := new(fakeService)
 
 	drtest.Run(t, drtest.Scenario{
 		ID:       "DR-1",
@@ -61,7 +61,7 @@ func ExampleRun() {
 
 // A service is cut off for a tenth of a second, and must be back within two.
 func ExamplePlay() {
-	service := new(countingService)
+	service := new(fakeService)
 	cut := drtest.Fault{
 		Name: "cut",
 		Inject: func(context.Context) (drtest.Effect, error) {

@@ -101,8 +101,8 @@ type NamedFigure struct {
 // IsTime says whether the figure is a time, with an interval.
 func (n NamedFigure) IsTime() bool { return n.Unit == "s" }
 
-// String reads "2.413s (2.391s..2.413s)", "3 units", "98.5 %", or "not measured", with what there is
-// to say of it.
+// String reads "2.413s (2.391s..2.413s)", "3 units", "98.5 %", or "not measured", with what there
+// is to say of it.
 func (n NamedFigure) String() string {
 	switch {
 	case n.IsTime() || !n.Known:
@@ -274,8 +274,8 @@ func (l *Ledger) count(f *Figures) {
 	}
 }
 
-// mostFlaps is how often health may turn bad before any fault and still be believed when it does
-// after one: once, since a system that has just been started may have been busy.
+// mostFlaps is from how many failures of health before the fault on a failure after it shows
+// nothing. One is allowed: a system that has just been started may have been busy.
 const mostFlaps = 2
 
 func (l *Ledger) detection(fault Interval) Figure {
@@ -474,8 +474,8 @@ func (l *Ledger) survival(fault Interval, f *Figures) {
 	}
 }
 
-// injectReturned is when Inject returned. What was asked for before the fault was in effect and acked until
-// then counts as acked before it: an answer may take as long.
+// injectReturned is when Inject returned. What was asked for before the fault was in effect and
+// acked until then counts as acked before it: an answer may take as long.
 func (l *Ledger) injectReturned() (at time.Duration) {
 	for _, e := range l.Events {
 		if e.Kind == FaultInjected {

@@ -10,8 +10,8 @@ import (
 	"github.com/drtest/suite/drtest"
 )
 
-// TestEveryFigureIsNamed: reports show what Named returns, so it has each figure, all of them differ,
-// and the package comment defines each.
+// TestEveryFigureIsNamed: reports show what Named returns, so it has each figure, all of them
+// differ, and the package comment defines each.
 func TestEveryFigureIsNamed(t *testing.T) {
 	var f drtest.Figures
 	fields := reflect.ValueOf(&f).Elem()

@@ -77,7 +77,8 @@ type closing struct {
 }
 
 // ReadReport reads the journal that [Run] wrote: the ledger, its figures, what was asserted, and
-// the verdicts as they were given. [Report.Rejudge] repeats the judgement, and [Judge] makes another.
+// the verdicts as they were given. [Report.Rejudge] repeats the judgement, and [Judge] makes
+// another.
 //
 // The error names the first line that is damaged, or that says what cannot be, and comes beside the
 // report of what stood before it. A flipped bit and a line that is missing, doubled or out of place
@@ -86,7 +87,7 @@ type closing struct {
 // ledger has not ended, so it cannot pass. Neither can what is read of a damaged one.
 //
 // The hashes show damage and edits. They are no signature: whoever rewrites the whole journal can
-// make them anew.
+// compute them.
 func ReadReport(r io.Reader) (*Report, error) {
 	b := newBook()
 	if f, ok := r.(*os.File); ok {

@@ -176,7 +176,8 @@ func (l *Ledger) distrustUnfinished(v Verdict, why string) Verdict {
 	return v
 }
 
-// stuckWindows are the windows in which a drill may have been kept from its end that did not get there.
+// stuckWindows are the windows in which a drill may have been kept from its end that did not get
+// there.
 func (l *Ledger) stuckWindows() []Interval {
 	until := l.lastMeasured()
 	if n := len(l.Readings); n > 0 && l.Broken != "" { // it may have been examining the system
@@ -199,10 +200,9 @@ func (l *Ledger) stuckWindows() []Interval {
 	return []Interval{since, l.lastStretch(since)}
 }
 
-// distrust takes back that a verdict failed, or could not be told, for a time that was measured in
-// a window in which the machine did not keep up, or not from the last moment on at which the world
-// or the runbook did something. It stays a failure where what is certainly not the machine's part
-// misses the limit as well: least is the least that was measured.
+// distrust makes a verdict that did not pass untrusted where the machine did not keep up in the
+// window of its measurement, or in the last stretch of that window. It stays a failure where the
+// time misses the limit without the machine's part as well: least is the least that was measured.
 func (l *Ledger) distrust(v Verdict, window Interval, least, limit time.Duration) Verdict {
 	strain := l.strainIn(window)
 	if strain.KeptUp() {
@@ -239,8 +239,8 @@ func (l *Ledger) lastStretch(window Interval) Interval {
 	return window
 }
 
-// undisturbedSince is since when the world and the runbook have left the system alone, when it was steady
-// again. A stage that is reached later, when nobody asks any more, takes nothing back.
+// undisturbedSince is when the fault or the runbook changed something for the last time before the
+// system was steady again. A stage that is reached after that does not count.
 func (l *Ledger) undisturbedSince() (at time.Duration) {
 	for _, e := range l.Events {
 		switch e.Kind {

@@ -174,7 +174,7 @@ func (l *Ledger) stalls() (stalls []Interval) {
 	return stalls
 }
 
-// during says whether a request was under way in one of some times, which are in their order.
+// during says whether a request was under way in one of these times, which are in their order.
 func (op Op) during(times []Interval) bool {
 	i, _ := slices.BinarySearchFunc(times, op.Start, func(t Interval, start time.Duration) int { return cmp.Compare(t.Hi, start) })
 	return i < len(times) && times[i].Lo < op.End

@@ -30,7 +30,7 @@ func (p *player) load(ctx context.Context) {
 	defer requests.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	begin := p.now() // the counters may have been long in coming, which makes no request late
+	begin := p.now() // reading the counters may have taken long, which makes no request late
 	for n := 0; ; n++ {
 		due := begin + time.Duration(n)*p.Load.Every
 		timer.Reset(due - p.now())
@@ -47,9 +47,9 @@ func (p *player) load(ctx context.Context) {
 	}
 }
 
-// workers run functions, each in a goroutine that waits for the next one when it is done. A new
-// goroutine for each request would grow its stack anew, which costs more than all that is recorded
-// of the request.
+// workers run functions, each in a goroutine that waits for the next function when one is done. A
+// new goroutine for each request would have to grow its stack first, which takes more time than
+// recording the request.
 type workers chan func()
 
 // run runs f beside what runs already.

@@ -106,8 +106,8 @@ func (p *player) watchMachine(ctx context.Context, start machine.Totals) {
 // watchEvery is how often the watchdog runs.
 const watchEvery = 10 * time.Millisecond
 
-// watchStalls looks at the clock all the time: when it was kept from it, so was everything else in
-// this process. A garbage collection, a paused laptop or a CI runner that is suspended do so.
+// watchStalls looks at the clock all the time. When it could not for a while, nothing else in this
+// process ran either: it was collecting garbage, its machine was paused or suspended.
 func (p *player) watchStalls(ctx context.Context) {
 	p.ticked.Store(int64(p.now()))
 	tick := time.NewTicker(watchEvery)
@@ -171,9 +171,9 @@ type Strain struct {
 	twice time.Duration // in Starts and in another one of these
 }
 
-// Beside what the machine itself lost (see internal/machine), the test process may have stood
-// still, which is lost whole as well; and a load of which more than one request in twenty leaves
-// late is not the load that was asked for.
+// Beside what the machine itself lost (see internal/machine), these are the most that the test
+// process may have stood still, as a share of the window, and the largest share of requests that
+// may leave late: more is not the load that was asked for.
 const (
 	mostStopped = 0.1
 	mostLate    = 0.05
@@ -263,8 +263,8 @@ func (l *Ledger) containerStarts() (starts []Interval) {
 	return starts
 }
 
-// lastMeasured is the last moment at which something was measured of a recovery: what is examined after that
-// is no part of it.
+// lastMeasured is the last moment at which something was measured of a recovery: what is examined
+// after that is no part of it.
 func (l *Ledger) lastMeasured() (last time.Duration) {
 	for _, op := range l.Ops {
 		if op.End != Forever {
@@ -277,8 +277,8 @@ func (l *Ledger) lastMeasured() (last time.Duration) {
 	return last
 }
 
-// readingAt returns what the machine had done at a moment, which lies between two readings, or after
-// the last.
+// readingAt returns what the machine had done at a moment, which lies between two readings, or
+// after the last.
 func (l *Ledger) readingAt(at time.Duration) Reading {
 	n, found := slices.BinarySearchFunc(l.Readings, at, func(r Reading, at time.Duration) int { return cmp.Compare(r.At, at) })
 	switch {
@@ -302,8 +302,8 @@ func (l *Ledger) readingAt(at time.Duration) Reading {
 // lost adds up what kept the machine from its work.
 func (r Reading) lost() time.Duration { return r.Waited + r.Stolen + r.Stopped }
 
-// recoveryWindow is the window that tells of a recovery: from the fault until service was back, or until
-// the end of the drill.
+// recoveryWindow is the window that tells of a recovery: from the fault until service was back, or
+// until the end of the drill.
 func (l *Ledger) recoveryWindow(f Figures) Interval {
 	fault, ok := l.Event(FaultInjected)
 	if !ok {

@@ -103,8 +103,8 @@ func Detection(limit time.Duration) Objective {
 	timely := o.judge
 	o.judge = func(l *Ledger, f Figures) Verdict {
 		v := timely(l, f)
-		if asleep := l.hidingStall(f); v.Status == Fail && f.Detection.Hi == Forever && asleep > 0 {
-			v.Why += fmt.Sprintf(", but the test process stood still for %s, in which it could have been bad", seconds(asleep))
+		if stall := l.hidingStall(f); v.Status == Fail && f.Detection.Hi == Forever && stall > 0 {
+			v.Why += fmt.Sprintf(", but the test process stood still for %s, in which it could have been bad", seconds(stall))
 			return untrusted(v, l.strainIn(windowSince(FaultInjected)(l, f.Detection.Interval)))
 		}
 		return v
@@ -260,7 +260,7 @@ func NoFailedRequests() Objective {
 		fault, injected := l.Event(FaultInjected)
 		window := windowSince(FaultInjected)(l, Interval{Hi: Forever})
 		a := l.answers(fault)
-		unasked := l.followClients().takeToEnd().missingEvidence()
+		unserved := l.followClients().takeToEnd().missingEvidence()
 		became := func(slow int) string {
 			return fmt.Sprintf("%d of %d answers after the fault took longer than any before it by far: up to %s, where %s was the slowest",
 				slow, a.of, seconds(a.slowest), seconds(a.usual))
@@ -275,8 +275,8 @@ func NoFailedRequests() Objective {
 			return untrusted(Verdict{Why: fmt.Sprintf("%d requests failed while the test process stood still", f.Failed)}, l.strainIn(window))
 		case a.after == 0:
 			return Verdict{Why: "no request was sent and acked after the fault"}
-		case unasked != "":
-			return Verdict{Why: unasked}
+		case unserved != "":
+			return Verdict{Why: unserved}
 		case leastRate(a.slow, a.of) > mostSlow:
 			return l.distrust(Verdict{Status: Fail, Why: became(a.slow)}, window, a.slowest-a.usual, 0)
 		case leastRate(a.stalled, a.of) > mostSlow:
@@ -289,8 +289,8 @@ func NoFailedRequests() Objective {
 	}}
 }
 
-// hidingStall is for how long the test process stood still between the fault and the return of service,
-// at most; or nothing, where clients saw more of the outage than such a time can hide.
+// hidingStall is for how long the test process stood still between the fault and the return of
+// service, at most; or nothing, where clients saw more of the outage than such a time can hide.
 func (l *Ledger) hidingStall(f Figures) (longest time.Duration) {
 	window := l.recoveryWindow(f)
 	for _, stall := range l.stalls() {
@@ -307,8 +307,8 @@ func hiddenOutage(unseen time.Duration) string {
 	return fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(unseen))
 }
 
-// notMeasured is a verdict on a figure that is not known. An outage that no client saw may have been
-// one while no request was sent.
+// notMeasured is a verdict on a figure that is not known. An outage that no client saw may have
+// been one while no request was sent.
 func (l *Ledger) notMeasured(fig Figure) Verdict {
 	v := Verdict{Why: fig.Why}
 	if fault, _ := l.Event(FaultInjected); fig.Why == noOutage {
@@ -320,7 +320,7 @@ func (l *Ledger) notMeasured(fig Figure) Verdict {
 	return v
 }
 
-// Answers tell whether those after the fault are slow.
+// answers are the times that answers took, before the fault and after it.
 type answers struct {
 	usual   time.Duration // the slowest in the steady window before the fault
 	after   int           // so many were of requests that were sent after it
@@ -340,7 +340,7 @@ const answersInRow = 100
 
 func (l *Ledger) answers(fault Interval) (a answers) {
 	stalls := l.stalls()
-	var from time.Duration // what was sent before may have met a system that was still warming up
+	var from time.Duration // what was sent before that may have met a system that had just started
 	if steady, ok := l.Event(SteadyReached); ok {
 		from = steady.Lo - l.Drill.Steady
 	}

@@ -14,7 +14,7 @@ func (p *player) watchHealth(ctx context.Context) {
 	var good, bad time.Duration // the starts of the last good and the last bad poll
 	var well, known bool
 	var last time.Duration // the end of the last poll
-	var blind bool         // health may have been bad in between, so that good does not move on
+	var blind bool         // health may have been bad since the last good poll without being seen
 	p.eachPeriod(ctx, func() {
 		lo := p.now()
 		blind = blind || known && lo-last > p.report.Ledger.Drill.gap()
@@ -61,8 +61,8 @@ func (p *player) injected() bool {
 	return p.clients.faulted
 }
 
-// watchStageInInject polls a stage that was there before the fault while it is being injected: when Inject
-// returns it may be there again.
+// watchStageInInject polls a stage that was there before the fault while it is being injected: when
+// Inject returns it may be there again.
 func (p *player) watchStageInInject(ctx context.Context, stage Stage) {
 	p.mu.Lock()
 	kept := p.stagesKept[stage.Name]

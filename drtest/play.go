@@ -89,7 +89,7 @@ type player struct {
 	clients      *clients
 	awaited      func()              // if there is one, it is called when something was emitted
 	prefix       string              // of the ids of requests
-	undisturbed  time.Duration       // since when the world and the runbook have left the system alone
+	undisturbed  time.Duration       // since when neither the fault nor the runbook has changed anything
 	healthy      bool                // what health last said
 	healthySince time.Duration       // since when
 	flaps        int                 // how often health turned bad before the fault

@@ -2,8 +2,8 @@ package drtest
 
 import "sync"
 
-// A recordQueue passes records on in their order, from a goroutine of its own: a slow disk or log must
-// not hold up the load. It keeps what it could not pass on yet.
+// A recordQueue passes records on in their order, from a goroutine of its own: a slow disk or log
+// must not hold up the load. It keeps what it could not pass on yet.
 type recordQueue struct {
 	mu     sync.Mutex
 	queue  []record

@@ -52,7 +52,7 @@ func (p *player) holdFault(ctx context.Context, heal func() error) error {
 	select {
 	case <-time.After(p.HealAfter):
 	case <-ctx.Done():
-		return nil // the drill is over: it is healed on the way out
+		return nil // the drill is over, and heals it as it ends
 	}
 	lo := p.now()
 	if err := heal(); err != nil {
@@ -67,7 +67,7 @@ func (p *player) followRunbook(ctx context.Context) error {
 		return nil
 	}
 	if p.await(ctx, detected) != nil {
-		return nil // nobody noticed, so nobody acted: the objectives judge that
+		return nil // without detection no runbook: the objectives judge that
 	}
 	for _, step := range p.Runbook {
 		lo := p.now()
@@ -92,7 +92,7 @@ func detected(l *Ledger) bool {
 // recover waits until all stages are reached and the system is steady after that, or until the
 // deadline, which is a finding and no error.
 func (p *player) recover(ctx context.Context) error {
-	var settled Interval // from when on the world has been left alone, until it was steady again
+	var settled Interval // from the last thing that was done to the system until it was steady again
 	var acked int
 	err := p.await(ctx, func(l *Ledger) bool {
 		settled = Interval{p.undisturbed, max(p.undisturbed, p.now())}
@@ -143,8 +143,8 @@ func (l *Ledger) unfinishedStep() (step string) {
 	return step
 }
 
-// missingStages returns the stages that have not been reached. Those that were there all the time are not
-// waited for: nothing says that they will ever go. The caller holds mu.
+// missingStages returns the stages that have not been reached. Those that were there all the time
+// are not waited for: nothing says that they will ever go. The caller holds mu.
 func (p *player) missingStages() []string {
 	return slices.DeleteFunc(slices.Clone(p.report.Ledger.Drill.Stages), func(name string) bool {
 		return p.stagesKept[name] || slices.ContainsFunc(p.report.Ledger.Events, func(e Event) bool { return e.Kind == StageReached && e.Note == name })

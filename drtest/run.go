@@ -87,7 +87,8 @@ func Run(t TB, s Scenario) *Report {
 // processStart is when this process did, by about.
 var processStart = time.Now()
 
-// testDeadline returns when go test ends all tests, if it does. A test in virtual time does not know.
+// testDeadline returns when go test ends all tests, if it does. A test in virtual time does not
+// know.
 func testDeadline(t TB) (end time.Time, bounded bool) {
 	defer func() {
 		if recover() != nil {
@@ -100,8 +101,8 @@ func testDeadline(t TB) (end time.Time, bounded bool) {
 	return time.Time{}, false
 }
 
-// logVerdicts tells t what was concluded: what failed first, and what merely held for as long as the drill
-// went in one line.
+// logVerdicts tells t what was concluded: what failed first, and what merely held for as long as
+// the drill went in one line.
 func logVerdicts(t TB, r *Report) {
 	t.Helper()
 	var held []string

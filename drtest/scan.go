@@ -54,7 +54,7 @@ func (b *book) scan(fields []byte) (known bool, err error) {
 	return false, nil
 }
 
-// outcome keeps no memory for the outcomes that there are.
+// outcome returns the constant of an outcome, which saves memory.
 func outcome(text []byte) Outcome {
 	for _, o := range []Outcome{Acked, Unknown, Rejected} {
 		if string(o) == string(text) {
@@ -64,7 +64,7 @@ func outcome(text []byte) Outcome {
 	return Outcome(text)
 }
 
-// intern returns text as the string that it was before: errors repeat, and so do classes.
+// intern returns the same string for the same text, since errors and classes repeat.
 func (b *book) intern(text []byte) string {
 	if s, known := b.interned[string(text)]; known {
 		return s

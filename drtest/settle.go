@@ -80,9 +80,9 @@ func (p *player) finish(ctx context.Context, held []string) error {
 	return p.atDeadline(ctx, err, fmt.Sprintf("%d accepted units have not finished: %s", len(waiting), firstTen(units)))
 }
 
-// A survivorReader reads the survivors until two readings agree that are apart by more than a slow commit
-// takes: by the timeout of a request and the scenario's own settling time. It keeps to the units of
-// this drill.
+// A survivorReader reads the survivors until two readings agree that are apart by more than a slow
+// commit takes: by the timeout of a request and the scenario's own settling time. It keeps to the
+// units of this drill.
 type survivorReader struct {
 	*player
 	held  []string        // by the last reading

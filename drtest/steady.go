@@ -76,9 +76,9 @@ func (p *player) unsteady() string {
 	return fmt.Sprintf("%d of %d requests failed, %s", failed, len(l.Ops), last)
 }
 
-// lookBeforeFault notes what there is to know just before the fault, for as long as the system stays
-// steady: which stages are there already, and what clients know of their work. A system that fails
-// meanwhile would be taken for one that the fault brought down.
+// lookBeforeFault notes what has to be known just before the fault: which stages are reached
+// already, and what clients know of their work. The system has to stay steady meanwhile: a failure
+// would be taken for one that the fault caused.
 func (p *player) lookBeforeFault(ctx context.Context) (err error) {
 	var polls sync.WaitGroup
 	for _, stage := range p.Stages {
@@ -103,7 +103,7 @@ func (p *player) lookBeforeFault(ctx context.Context) (err error) {
 		}
 	}
 	p.proveBefore(ctx)
-	p.sampling <- struct{}{} // no reading is under way at the fault, which would be neither before nor after it
+	p.sampling <- struct{}{} // so that no reading is under way when the fault is injected
 	defer func() {
 		if err != nil {
 			<-p.sampling

@@ -31,9 +31,9 @@ func (u unit) atFault() Progress {
 	return u.seen[u.before-1].Progress
 }
 
-// mostAtFault returns the most progress that the unit can have had at the fault, as far as clients know:
-// what they saw while it was being injected, and, if the unit was not started anew since, what the
-// first sample after it showed.
+// mostAtFault returns the most progress that the unit can have had at the fault, as far as clients
+// know: what they saw while it was being injected, and, if the unit was not started again since,
+// what the first sample after it showed.
 func (u unit) mostAtFault(first Interval) int {
 	most := u.atFault().Done
 	for _, p := range u.seen[:u.during] {
@@ -179,8 +179,8 @@ func (l *Ledger) resumed(fault Interval, units []unit, progress func(unit) int) 
 			if !ok {
 				continue
 			}
-			// A unit that is past, but started anew from behind since the last sample, was behind
-			// between the two. A count of attempts that begins anew says so, too.
+			// A unit that is past, but started again from behind since the last sample, was behind
+			// between the two. A count of attempts that goes backwards says so, too.
 			if p.Attempt > 0 && p.Attempt != attempt[id] && p.From <= done {
 				resumed = Interval{Lo: previous, Hi: Forever}
 			}
@@ -244,8 +244,8 @@ func lostWork(fault Interval, units []unit) Figure {
 	return known(worst)
 }
 
-// recounted returns two attempts of a unit, the later of which is the lower: whatever counts them
-// has begun anew. One that waits has none.
+// recounted returns two attempts of a unit where the later one is the lower: the count of attempts
+// began again. A unit that waits has no attempt.
 func (u unit) recounted() (was, is int) {
 	for _, p := range u.seen {
 		if p.Attempt > 0 && p.Attempt < was {

@@ -1,4 +1,5 @@
-// Package announce tells reports what they are not to find out from what tests print.
+// Package announce passes facts of a drill from the test process to the report of its run, as
+// attributes of the test: what tests print could be printed by a system under test as well.
 package announce
 
 import (
@@ -36,8 +37,7 @@ func Key(key, token string) string {
 // T is the part of testing.TB that is needed.
 type T interface{ Attr(key, value string) }
 
-// Tell tells a value. It does nothing unless go test -json, or another reader of attributes, asks
-// for them: people have no use for them.
+// Tell tells a value. It does nothing without go test -json, since people have no use for it.
 func Tell(t T, key, value string) {
 	if v := flag.Lookup("test.v"); v != nil && v.Value.String() == "test2json" {
 		t.Attr(Key(key, os.Getenv(Token)), foreign.Text(value))

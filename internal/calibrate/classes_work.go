@@ -295,13 +295,13 @@ func deaf(r *rand.Rand) Plant {
 	}}
 }
 
-// shared is a service that reads the survivors of all who share its store.
-type shared struct {
+// sharedStore is a service that reads the survivors of all who share its store.
+type sharedStore struct {
 	*Service
 	store []*Service
 }
 
-func (s shared) Survivors(ctx context.Context) (all []string, err error) {
+func (s sharedStore) Survivors(ctx context.Context) (all []string, err error) {
 	for _, each := range s.store {
 		ids, err := each.Survivors(ctx)
 		if err != nil {
@@ -325,7 +325,7 @@ func sharedIDs(r *rand.Rand) Plant {
 	p := Plant{Rules: []Rule{never("the drill that keeps nothing lost nothing", drtest.RPO(0), drtest.Pass)}}
 	for i, s := range store {
 		c := s.scenario(l)
-		c.Workload = shared{s, store}
+		c.Workload = sharedStore{s, store}
 		if i == 0 {
 			p.Scenario = c
 		} else {

@@ -65,21 +65,21 @@ var stoppable = []string{"refused", "hanging", "late answers", "brief recoveries
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	classes := slices.DeleteFunc(Classes(), func(c Class) bool { return !slices.Contains(stoppable, c.Name) })
-	type played struct {
+	type playedDrill struct {
 		class    *Class
 		findings []Finding
 		ledger   *drtest.Ledger
 		stop     string // when
 		err      error
 	}
-	drills := make([]played, *stops)
+	drills := make([]playedDrill, *stops)
 	room := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for seed := range drills {
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()
-			p := played{class: &classes[seed%len(classes)]}
+			p := playedDrill{class: &classes[seed%len(classes)]}
 			p.findings, p.ledger, p.stop, p.err = playStopped(t, p.class, seed)
 			drills[seed] = p
 		})

@@ -15,7 +15,8 @@ var ErrBusy = errors.New("the machine did not keep up")
 
 const (
 	allowEvery = 250 * time.Millisecond
-	// most is how many times the limit may pass in all.
+	// mostExtensions is how many times the limit may pass in all, on a machine that does not keep
+	// up.
 	mostExtensions = 5
 )
 
@@ -78,12 +79,12 @@ func allow(ctx context.Context, limit time.Duration, read func() Totals) (contex
 	return ctx, func() { end(context.Canceled) }
 }
 
-// soon is within what time something fails for what it is, on any machine.
+// soon is the time within which a failure has nothing to do with the machine.
 const soon = time.Second
 
 // Blame returns the error of what was given a context from [Allow]. It wraps [ErrBusy] where the
-// machine has not kept up since then, whatever it was that failed: who gives up on a slow machine
-// does so in ways of its own.
+// machine has not kept up since then, whatever the error is: programs that give up on a slow
+// machine report that in many ways.
 func Blame(ctx context.Context, err error) error {
 	w, ok := ctx.Value(watchKey{}).(watch)
 	if err == nil || !ok || errors.Is(err, ErrBusy) {

@@ -18,8 +18,8 @@ import (
 //
 // After its fault a drill by itself on an idle machine of two processors has some task wait for a
 // seventh of the time, one of a cluster for a quarter, and a restore with several processes for a
-// third. From two fifths on, what is measured is mostly how long tasks stand in line. Time that is
-// stolen is lost whole, so a tenth of it is more than the margin of a limit.
+// third. From two fifths on, what is measured is mostly how long tasks wait for each other. In
+// stolen time nothing runs at all, so a tenth of it is more than the margin of a limit.
 const (
 	MostWaited = 0.4
 	MostStolen = 0.1
@@ -118,7 +118,7 @@ func (r *Reader) some(file string) (held time.Duration, told bool) {
 	return held, told
 }
 
-// tick is that of all times which the kernel tells programs: USER_HZ is 100, see proc(5).
+// tick is the unit of the times in /proc/stat: USER_HZ is 100, see proc(5).
 const tick = 10 * time.Millisecond
 
 func (t *Totals) addStat(stat []byte) {
@@ -165,8 +165,8 @@ func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Du
 }
 
 // Tells says whether the kernel has told since an earlier reading for how long tasks waited. Where
-// it has, some have, if only for a moment; old kernels do not tell, nor do those that are told not
-// to, and what stands in for a kernel may always tell the same.
+// it has, some have, if only for a moment. Old kernels do not tell, nor do those in which it is
+// switched off, and a sandbox in the place of a kernel may always tell the same.
 func (t Totals) Tells(since Totals) bool {
 	return t.Waited != since.Waited || t.GroupWaited != since.GroupWaited
 }

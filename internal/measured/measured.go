@@ -1,6 +1,6 @@
-// Package measured knows which drills of this process are between their fault and the return of
-// service: the time in which whatever else the machine has to do becomes a part of their figures.
-// Who is about to start a system can wait until none is.
+// Package measured counts the drills of this process that are being measured: those between their
+// fault and the return of service. Whatever else the machine does in that time makes their figures
+// worse, so whoever is about to start a system waits until there are none.
 package measured
 
 import (

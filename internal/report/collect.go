@@ -165,7 +165,8 @@ func (t *Transcript) claim(res *Result, name, sum string) *test {
 	return owner
 }
 
-// missingJournals returns a result for each journal that a test says that it wrote, and that is not there.
+// missingJournals returns a result for each journal that a test says that it wrote, and that is not
+// there.
 func (t *Transcript) missingJournals(part string) (lost []Result) {
 	for _, name := range slices.Sorted(maps.Keys(t.journals)) {
 		j := t.journals[name]
@@ -308,9 +309,9 @@ func (c *collected) assemble(part string, transcript bool, sum string, failed bo
 	}
 }
 
-// failDoubted takes the pass from a drill whose test failed, unless another drill or a part of the test
-// says why. What the test says itself may be no more than a log where all of those are untrusted:
-// they are played again with it.
+// failDoubted takes the pass from a drill whose test failed, unless another drill or a part of the
+// test says why. What the test says itself may be no more than a log where all of those are
+// untrusted: they are played again with it.
 func (c *collected) failDoubted() {
 	for i := range c.results {
 		x := &c.results[i]

@@ -59,8 +59,8 @@ func TestSchemaOfFigures(t *testing.T) {
 	}
 }
 
-// TestEveryFigureIsShown: the JSON, the table of a result and the averages have each figure, also one
-// that was not measured.
+// TestEveryFigureIsShown: the JSON, the table of a result and the averages have each figure, also
+// one that was not measured.
 func TestEveryFigureIsShown(t *testing.T) {
 	for _, result := range []Result{resultOf(drills()[0], nil), newResult("TestA", "TestA", notMeasured)} {
 		data, err := json.Marshal(result.Figures)

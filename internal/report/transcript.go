@@ -258,7 +258,7 @@ func (t *test) end(state string) {
 		t.state = state
 	}
 	if t.state == "pass" && !t.vacuous() {
-		t.output = outputTail{} // nobody will ask
+		t.output = outputTail{} // no result needs it
 	}
 }
 
@@ -435,8 +435,8 @@ func tail(text string) string {
 	return text
 }
 
-// aroundFailures returns the tests and packages of which a part, a subtest or any test, failed or did not
-// end.
+// aroundFailures returns the tests and packages of which a part, a subtest or any test, failed or
+// did not end.
 func (t *Transcript) aroundFailures() map[id]bool {
 	around := map[id]bool{}
 	for _, x := range t.order {

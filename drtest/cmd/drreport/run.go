@@ -295,8 +295,8 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 	return nil
 }
 
-// A tolerantWriter writes as long as it can, and tells once that it cannot. Its reader goes on: a drill is
-// to end tidily.
+// A tolerantWriter writes as long as it can, and tells once that it cannot. Its reader goes on: a
+// drill is to end tidily.
 type tolerantWriter struct {
 	w      io.Writer
 	failed chan<- struct{} // closed then
@@ -312,8 +312,8 @@ func (k *tolerantWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// harmlessWriter is a writer of text from outside, which it passes on by lines that are harmless. It
-// remembers the last of them.
+// harmlessWriter is a writer of text from outside, which it passes on by lines that are harmless.
+// It remembers the last of them.
 type harmlessWriter struct {
 	w    io.Writer
 	part []byte
