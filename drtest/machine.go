@@ -160,15 +160,15 @@ func NoteStart(ctx context.Context, container string, from, to time.Time) {
 type Strain struct {
 	Over    time.Duration // how long the window is
 	Waited  time.Duration // see [Reading]
-	Full    time.Duration // likewise
 	Stolen  time.Duration // likewise
 	Stopped time.Duration // likewise
 	Starts  time.Duration // in which the engine was starting a container that the drill had lost or asked for
-	Late    int           // requests that left more than half a period late
-	Sent    int           // all requests
 	Known   bool          // whether the kernel tells for how long tasks waited
 
-	twice time.Duration // in Starts and in another one of these
+	full         time.Duration // see [Reading]
+	lateRequests int           // that left more than half a period late
+	sent         int           // all requests
+	twice        time.Duration // in Starts and in another one of these
 }
 
 // Beside what the machine itself lost (see internal/machine), these are the most that the test
@@ -191,8 +191,8 @@ func (s Strain) Why() string {
 	if over(s.Waited, machine.MostWaited) {
 		why = append(why, "some task waited for a processor "+share(s.Waited)+" of the time")
 	}
-	if over(s.Full, machine.MostWaited) {
-		why = append(why, "all processors were in use "+share(s.Full)+" of the time")
+	if over(s.full, machine.MostWaited) {
+		why = append(why, "all processors were in use "+share(s.full)+" of the time")
 	}
 	if over(s.Stolen, machine.MostStolen) {
 		why = append(why, "the host of the virtual machine took "+share(s.Stolen)+" of its processors")
@@ -201,12 +201,14 @@ func (s Strain) Why() string {
 		why = append(why, "the test process stood still "+share(s.Stopped)+" of the time")
 	}
 	if s.late() {
-		why = append(why, fmt.Sprintf("%d of %d requests left late", s.Late, s.Sent))
+		why = append(why, fmt.Sprintf("%d of %d requests left late", s.lateRequests, s.sent))
 	}
 	return strings.Join(why, ", ")
 }
 
-func (s Strain) late() bool { return s.Late > 1 && float64(s.Late) > mostLate*float64(s.Sent) }
+func (s Strain) late() bool {
+	return s.lateRequests > 1 && float64(s.lateRequests) > mostLate*float64(s.sent)
+}
 
 // Machine returns how much of the window can have been the machine's doing: what is left of it is
 // the system's. Of tasks that share the processors fairly, none waits for longer than some task
@@ -229,7 +231,7 @@ func (l *Ledger) strainIn(window Interval) Strain {
 		s.Known = l.Readings[n-1].Waited > 0 // a kernel that tells it has told something by then
 	}
 	from, to := l.readingAt(window.Lo), l.readingAt(window.Hi)
-	s.Waited, s.Full, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Full-from.Full, to.Stolen-from.Stolen, to.Stopped-from.Stopped
+	s.Waited, s.full, s.Stolen, s.Stopped = to.Waited-from.Waited, to.Full-from.Full, to.Stolen-from.Stolen, to.Stopped-from.Stopped
 	until := window.Lo // of the starts so far, which may overlap
 	for _, e := range l.containerStarts() {
 		from, to := max(e.Lo, until), min(e.Hi, window.Hi)
@@ -244,9 +246,9 @@ func (l *Ledger) strainIn(window Interval) Strain {
 		if op.Due < window.Lo || op.Due > window.Hi {
 			continue
 		}
-		s.Sent++
+		s.sent++
 		if l.Drill.late(op) {
-			s.Late++
+			s.lateRequests++
 		}
 	}
 	return s
