@@ -161,10 +161,13 @@ func (f Figures) Named() (all []NamedFigure) {
 	count("duplicates", "Duplicates", nameNoDuplicates, len(f.Duplicates), f.RPO.Known, lossWhy, "Units that the system holds more than once.")
 	availability := NamedFigure{Name: "availability", Title: "Availability",
 		Meaning: "The share of the requests sent from the fault until service was back that were served in time; 1 when none failed."}
-	if f.Availability != nil {
+	switch {
+	case f.Availability != nil:
 		availability.Known, availability.Number = true, *f.Availability
-	} else {
-		availability.Why = cmp.Or(f.RTO.Why, "no request was sent after the fault")
+	case f.RTO.Known:
+		availability.Why = "no request was sent after the fault"
+	default:
+		availability.Why = f.RTO.Why
 	}
 	return append(all, availability)
 }
