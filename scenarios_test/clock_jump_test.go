@@ -120,6 +120,7 @@ func TestClockJump(t *testing.T) {
 }
 
 func TestClockJumpSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	clock := startShiftedClock(t)
 	s := clockJump(startInstancesOn(t, clock.pg, "no-lease"), clock, time.Hour)

@@ -101,6 +101,7 @@ func TestLockedTable(t *testing.T) {
 }
 
 func TestLockedTableSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})

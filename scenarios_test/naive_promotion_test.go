@@ -88,6 +88,7 @@ func writable(ctx context.Context, n *pgtest.Node) error {
 // The instruments, not the clients, tell of a split brain: to the clients of the old primary
 // nothing happens.
 func TestNaivePromotionSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg, proxy, replication := startAsynchronousPair(t)
 	app := startOrchestrator(t, proxy, pg.Primary, variant{}) // pinned to it

@@ -19,10 +19,11 @@ func TestFullRestoreFromS3(t *testing.T) {
 }
 
 func TestFullRestoreFromS3Sabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
 	network := containertest.NewNetwork(t)
 	repository := backuptest.StartS3Repository(t, network)
 	b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 	inject(t, repository.LoseFile(b.spare.Node, b.backup))
-	requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
+	requireStepFails(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
 }

@@ -36,7 +36,7 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 		Workload:   app,
 		Load:       load,
 		Health:     app.Ready,
-		Fault: verified(app.service.Exit(2, func(context.Context) error {
+		Fault: withEvidence(app.service.Exit(2, func(context.Context) error {
 			app.ask(poison)
 			return nil
 		}), app.panicked),
@@ -82,6 +82,7 @@ func (o *orchestrator) panicked(ctx context.Context) (string, error) {
 }
 
 func TestPanicSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})

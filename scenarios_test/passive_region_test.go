@@ -91,13 +91,13 @@ func (r *activePassive) startServices(t *testing.T, world string) {
 				"DATABASE_URL": db.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": selected.checkpoint.String(),
 			},
 			Restart: containertest.RestartOnFailure,
-			Ready:   answers(ready),
+			Ready:   answersOK(ready),
 		}
 	}
 	services := containertest.StartAll(t,
 		containertest.Config{
 			Name: "llm", Image: containertest.Build(t, fakeLLM()), Network: world, Networks: []string{r.active.network, r.passive.network},
-			Port: 8080, Env: map[string]string{"LATENCY": stepLatency.String()}, Ready: answers("/healthz"),
+			Port: 8080, Env: map[string]string{"LATENCY": stepLatency.String()}, Ready: answersOK("/healthz"),
 		},
 		instance("orchestrator-a", r.pg.Primary, "/readyz"),
 		instance("orchestrator-b", r.pg.Replica, "/healthz"), // ready once its database takes writes
@@ -171,7 +171,7 @@ func (r *activePassive) lose() drtest.Fault {
 // quorum returns once two of the three observers hold the service for down. One that does not
 // answer has no vote: it may be the one that is cut off.
 func (r *activePassive) quorum(ctx context.Context) error {
-	return until(ctx, func(ctx context.Context) error {
+	return poll(ctx, func(ctx context.Context) error {
 		said, down := r.verdicts(ctx)
 		if down < 2 {
 			return fmt.Errorf("no quorum: %v", said)
@@ -228,7 +228,7 @@ func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
 			// much again for a busy machine.
 			drtest.RPO(time.Second),
 			survivorsRecovered(),
-			affected(25),
+			inFlightAtLeast(25),
 			drtest.NoDuplicates(),
 		},
 		Targets:  targets(t, "DR-REGION-001"),
@@ -242,11 +242,12 @@ func TestActivePassiveFailover(t *testing.T) {
 }
 
 func TestActivePassiveFailoverSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	t.Run("resolver ignores the TTL", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		s := activePassiveFailover(t, startActivePassive(t, dnstest.Config{IgnoreTTL: true}))
-		s.Deadline = neverBack
+		s.Deadline = noRecoveryDeadline
 		requireFailure(t, s, "RTO", "never served again")
 	})
 	t.Run("passive region does not replicate", func(t *testing.T) {
@@ -262,7 +263,7 @@ func TestActivePassiveFailoverSabotaged(t *testing.T) {
 		inject(t, r.sight.Cut())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, until(ctx, func(ctx context.Context) error {
+		require.NoError(t, poll(ctx, func(ctx context.Context) error {
 			said, down := r.verdicts(ctx)
 			if down == 0 {
 				return fmt.Errorf("nobody has noticed: %v", said)

@@ -43,7 +43,7 @@ func markPoint(ctx context.Context, c *pgx.Conn) (backuptest.Target, error) {
 func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 	load := steadyLoad
 	load.Every, load.Steady = 50*time.Millisecond, 3*time.Second // longer than what can be given up
-	b.long(6, load)                                              // 1.8 s
+	b.askForLongWorkflows(6, load)                               // 1.8 s
 	return drtest.Scenario{
 		ID:         "DR-BACKUP-002",
 		Title:      "Point-in-time recovery",
@@ -65,7 +65,7 @@ func pointInTime(t testing.TB, b *backedUp, m mark) drtest.Scenario {
 			// that its file is closed by hand makes it sooner.
 			drtest.RPO(archiveLoss),
 			b.keptBefore(),
-			affected(30),
+			inFlightAtLeast(30),
 			survivorsRecovered(),
 			drtest.NoDuplicates(),
 		},
@@ -103,7 +103,7 @@ func (b *backedUp) deploy(m mark) drtest.Fault {
 		if _, err := conn.Exec(ctx, "TRUNCATE workflows"); err != nil {
 			return e, err
 		}
-		if err := archived(ctx, conn); err != nil {
+		if err := waitArchived(ctx, conn); err != nil {
 			return e, err
 		}
 		e, err = destroy.Inject(ctx)
@@ -176,7 +176,7 @@ func TestPointInTime(t *testing.T) {
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Heavy)
-			repository, network := newVolume(t)
+			repository, network := newVolumeRepository(t)
 			b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 			s := pointInTime(t, b, way.mark)
 			s.ID = way.id
@@ -187,10 +187,11 @@ func TestPointInTime(t *testing.T) {
 }
 
 func TestPointInTimeSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	t.Run("too late", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		repository, network := newVolume(t)
+		repository, network := newVolumeRepository(t)
 		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		s := pointInTime(t, b, markPoint)
 		fetch := s.Runbook[0].Do
@@ -204,7 +205,7 @@ func TestPointInTimeSabotaged(t *testing.T) {
 	})
 	t.Run("too early", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		repository, network := newVolume(t)
+		repository, network := newVolumeRepository(t)
 		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		conn, err := b.primary.Connect(t.Context())
 		require.NoError(t, err)

@@ -68,7 +68,7 @@ var (
 		detection: time.Second,
 		paidTwice: drtest.RepeatedCalls(0),
 	}
-	// Silence becomes a failure after the orchestrator's patience only. As it ends, the provider
+	// Silence becomes a failure after the orchestrator's pinnedTimeout only. As it ends, the provider
 	// takes up the one call that it has, which may be given up in the same moment.
 	providerHang = outage{
 		suffix: "/hang", what: "silent",
@@ -136,6 +136,7 @@ func providerOutage(t *testing.T, app *orchestrator, link *proxytest.Link, way o
 }
 
 func TestProviderOutageSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	for _, c := range []struct {
 		way    outage
@@ -271,10 +272,8 @@ func (o *orchestrator) providerCalls(ctx context.Context) (ok, failed float64, e
 	if err != nil {
 		return 0, 0, err
 	}
-	for line := range strings.Lines(page) { // a counter that never moved is left out
-		_, _ = fmt.Sscanf(line, `orchestrator_provider_calls_total{result="ok"} %g`, &ok)
-		_, _ = fmt.Sscanf(line, `orchestrator_provider_calls_total{result="failed"} %g`, &failed)
-	}
+	ok, _ = metric(page, `orchestrator_provider_calls_total{result="ok"}`) // one that never moved is left out
+	failed, _ = metric(page, `orchestrator_provider_calls_total{result="failed"}`)
 	return ok, failed, nil
 }
 
@@ -362,7 +361,7 @@ type traffic struct {
 }
 
 // knownAfter is when the orchestrator knows the provider to be away: a silent one only as its
-// patience ends.
+// pinnedTimeout ends.
 const knownAfter = providerPatience + time.Second
 
 const tenth = 100 * time.Millisecond // in which arrivals are counted

@@ -59,6 +59,7 @@ func TestInstanceCrashes(t *testing.T) {
 }
 
 func TestInstanceCrashesSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	s := instanceCrashes(startInstances(t, "no-lease"), rand.Uint64())
 	s.HealAfter = 15 * time.Second

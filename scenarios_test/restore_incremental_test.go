@@ -19,9 +19,10 @@ func TestIncrementalRestore(t *testing.T) {
 }
 
 func TestIncrementalRestoreSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
 	repository := backuptest.NewBaseBackupRepository(t)
 	b := startBackedUp(t, selected.backup, repository, containertest.NewNetwork(t), backuptest.Full, backuptest.Incremental)
 	inject(t, repository.LoseFile(b.spare.Node, b.backup))
-	requireBroken(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
+	requireStepFails(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
 }

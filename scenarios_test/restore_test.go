@@ -24,7 +24,7 @@ const archiveLoss = 2*backuptest.ArchiveInterval + 500*time.Millisecond
 func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 	load := steadyLoad
 	load.Every, load.Steady = 40*time.Millisecond, 3*time.Second // longer than what can be lost
-	b.long(15, load)                                             // 4.5 s
+	b.askForLongWorkflows(15, load)                              // 4.5 s
 	return drtest.Scenario{
 		ID:         "DR-BACKUP-001",
 		Title:      "Full backup restore",
@@ -42,7 +42,7 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 			// whose trial may run into the connect timeout of 1 s.
 			drtest.RTO(time.Second + selected.restore + 2*time.Second),
 			drtest.RPO(archiveLoss),
-			affected(50),
+			inFlightAtLeast(50),
 			survivorsRecovered(),
 			drtest.NoDuplicates(),
 		},
@@ -53,7 +53,7 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 
 func TestFullRestore(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	repository, network := newVolume(t)
+	repository, network := newVolumeRepository(t)
 	b := startBackedUp(t, selected.measured, repository, network, backuptest.Full)
 	s := fullRestore(t, b)
 	// Only what has changed since is worth a backup of so much. The ratio is reported, and not
@@ -69,17 +69,18 @@ func TestFullRestore(t *testing.T) {
 }
 
 func TestFullRestoreSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	t.Run("backup without its last file", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		repository, network := newVolume(t)
+		repository, network := newVolumeRepository(t)
 		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		inject(t, repository.LoseFile(b.spare.Node, b.backup))
-		requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
+		requireStepFails(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
 	})
 	t.Run("archiving off", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		repository, network := newVolume(t)
+		repository, network := newVolumeRepository(t)
 		b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 		for _, sql := range []string{"ALTER SYSTEM SET archive_command = 'true'", "SELECT pg_reload_conf()"} {
 			require.NoError(t, b.primary.Exec(t.Context(), sql))

@@ -70,6 +70,7 @@ func abruptShutdown(t testing.TB, app *orchestrator) drtest.Scenario {
 }
 
 func TestShutdownSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})

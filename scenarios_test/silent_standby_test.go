@@ -117,6 +117,7 @@ func TestSilentStandby(t *testing.T) {
 }
 
 func TestSilentStandbySabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	s := startSilentStandby(t, "unreplicated")
 	requireFailure(t, s, "nothing shown is taken back", `^\d+ of \d+ workflows that were shown finished were unfinished after that$`)
