@@ -24,7 +24,11 @@ func activeActiveFailover(t testing.TB, r *activeActive) drtest.Scenario {
 	s := r.scenario("Active-active failover", r.loseRegion())
 	s.ID, s.Category = "DR-REGION-002", regions
 	s.Workload, s.Health = r.app, r.first.Ready
-	s.Runbook = []drtest.Step{{Name: "scale out", Do: r.scaleOut}}
+	var starts []func(context.Context) error
+	for _, spare := range r.spares {
+		starts = append(starts, spare.Resume().Do)
+	}
+	s.Runbook = []drtest.Step{{Name: "scale out", Do: func(ctx context.Context) error { return scaleOut(ctx, r.backlog, starts) }}}
 	// There is no redundancy to restore: one node is left.
 	failover := r.FailoverStages(r.leader, "orchestrator")[:3]
 	s.Stages = append(failover, drtest.Stage{
@@ -104,16 +108,7 @@ func (r *activeActive) backlogGone() func(context.Context) error {
 // maxBacklog is how many workflows may wait before another instance is started.
 const maxBacklog = 10
 
-// scaleOut is the automation that starts the spare instances.
-func (r *activeActive) scaleOut(ctx context.Context) error {
-	var starts []func(context.Context) error
-	for _, spare := range r.spares {
-		starts = append(starts, spare.Resume().Do)
-	}
-	return scaleOut(ctx, r.backlog, starts)
-}
-
-// scaleOut starts a further instance whenever more than ten workflows wait, as long as there is
+// scaleOut is the automation that starts a further instance whenever more than ten workflows wait, as long as there is
 // one, and returns when none waits any more, after some did. TestScaleOutControl shows it at work.
 func scaleOut(ctx context.Context, backlog func(context.Context) (int, error), starts []func(context.Context) error) error {
 	waited := false

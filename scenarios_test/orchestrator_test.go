@@ -131,11 +131,11 @@ func (v variant) orchestrator(t testing.TB, database containertest.Upstream) con
 	}
 }
 
-// A place is where something on a network is going to be.
-type place struct{ addr, network string }
+// An address is where something on a network is going to be.
+type address struct{ addr, network string }
 
-func (p place) Addr() string    { return p.addr }
-func (p place) Network() string { return p.network }
+func (a address) Addr() string    { return a.addr }
+func (a address) Network() string { return a.network }
 
 // A job is what one request asks for.
 type job struct {

@@ -27,6 +27,11 @@ const (
 // with its right result, and is there once, also those that met several crashes. No call is paid
 // for twice but those under way at a kill and those since the last checkpoint, so no workflow is
 // ever executed by two at once.
+func TestInstanceCrashes(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	drtest.Run(t, instanceCrashes(startInstances(t, ""), rand.Uint64()))
+}
+
 func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-006",
@@ -51,11 +56,6 @@ func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 		},
 		Deadline: 3 * time.Minute, // the supervisor may wait for 26 s before it starts an instance again
 	}
-}
-
-func TestInstanceCrashes(t *testing.T) {
-	containertest.Parallel(t, containertest.Light)
-	drtest.Run(t, instanceCrashes(startInstances(t, ""), rand.Uint64()))
 }
 
 func TestInstanceCrashesSabotaged(t *testing.T) {
@@ -164,13 +164,13 @@ func inFlight(l *drtest.Ledger) (least, most int, err error) {
 		if s.Hi < fault.Lo || s.Lo > healed.Lo {
 			continue
 		}
-		flying := 0
+		n := 0
 		for _, op := range l.Ops {
 			if op.Outcome == drtest.Acked && op.End <= s.Lo && !finished[op.ID] {
-				flying++
+				n++
 			}
 		}
-		least, most = min(least, flying), max(most, flying)
+		least, most = min(least, n), max(most, n)
 	}
 	return least, most, nil
 }
@@ -187,8 +187,8 @@ type crashes struct {
 	stop  context.CancelFunc
 	ended chan struct{}
 	// What follows belongs to the goroutine until ended is closed.
-	kills, spared map[string]int
-	err           error
+	kills, alreadyDown map[string]int
+	err                error
 }
 
 func (c *crashes) fault() drtest.Fault {
@@ -202,7 +202,7 @@ func (c *crashes) fault() drtest.Fault {
 
 // inject returns after the first crash, whose moment is that of the series.
 func (c *crashes) inject(ctx context.Context) (drtest.Effect, error) {
-	c.kills, c.spared = map[string]int{}, map[string]int{}
+	c.kills, c.alreadyDown = map[string]int{}, map[string]int{}
 	random := rand.New(rand.NewPCG(c.seed, 0))
 	first, err := c.crash(ctx, random)
 	if err != nil || first.Receipt == "" { // it did not happen
@@ -231,7 +231,7 @@ func (c *crashes) inject(ctx context.Context) (drtest.Effect, error) {
 func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Effect, error) {
 	s := c.services[random.IntN(len(c.services))]
 	if !alive(ctx, s) {
-		c.spared[s.Name()]++
+		c.alreadyDown[s.Name()]++
 		return drtest.Effect{}, nil
 	}
 	effect, err := s.Crash().Inject(ctx) // its receipt is the exit code 137
@@ -280,7 +280,7 @@ func (c *crashes) confirm(ctx context.Context) (drtest.Receipt, error) {
 		}
 		kills += restarts
 		said = append(said, fmt.Sprintf("%s %d times, and down already when its turn came %d times (%s)",
-			s.Name(), restarts, c.spared[s.Name()], receipt))
+			s.Name(), restarts, c.alreadyDown[s.Name()], receipt))
 	}
 	return drtest.Receipt(fmt.Sprintf("%d kills, each with exit code 137: %s", kills, strings.Join(said, "; "))), nil
 }

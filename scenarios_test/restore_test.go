@@ -21,6 +21,23 @@ const archiveLoss = 2*backuptest.ArchiveInterval + 500*time.Millisecond
 // The operator restores the last full backup and all WAL of the archive on a spare machine,
 // verifies it and leads the orchestrator to it. At most what was acknowledged within an archive
 // interval is lost, and the restored server is backed up in its turn.
+func TestFullRestore(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	repository, network := newVolumeRepository(t)
+	b := startBackedUp(t, selected.measured, repository, network, backuptest.Full)
+	s := fullRestore(t, b)
+	// Only what has changed since is worth a backup of so much. The ratio is reported, and not
+	// judged: it is one of the machine's disk, too.
+	s.Proofs = append(b.proofs(backuptest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
+		throughput, err := b.spare.Benchmark(ctx)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
+		}
+		return throughput.String(), nil
+	}})
+	drtest.Run(t, s)
+}
+
 func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 	load := steadyLoad
 	load.Every, load.Steady = 40*time.Millisecond, 3*time.Second // longer than what can be lost
@@ -49,23 +66,6 @@ func fullRestore(t testing.TB, b *backedUp) drtest.Scenario {
 		Targets:  targets(t, "DR-BACKUP-001"),
 		Deadline: selected.deadline,
 	}
-}
-
-func TestFullRestore(t *testing.T) {
-	containertest.Parallel(t, containertest.Heavy)
-	repository, network := newVolumeRepository(t)
-	b := startBackedUp(t, selected.measured, repository, network, backuptest.Full)
-	s := fullRestore(t, b)
-	// Only what has changed since is worth a backup of so much. The ratio is reported, and not
-	// judged: it is one of the machine's disk, too.
-	s.Proofs = append(b.proofs(backuptest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
-		throughput, err := b.spare.Benchmark(ctx)
-		if err != nil {
-			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
-		}
-		return throughput.String(), nil
-	}})
-	drtest.Run(t, s)
 }
 
 func TestFullRestoreSabotaged(t *testing.T) {
