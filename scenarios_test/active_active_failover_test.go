@@ -108,8 +108,8 @@ func (r *activeActive) backlogGone() func(context.Context) error {
 // maxBacklog is how many workflows may wait before another instance is started.
 const maxBacklog = 10
 
-// scaleOut is the automation that starts a further instance whenever more than ten workflows wait, as long as there is
-// one, and returns when none waits any more, after some did. TestScaleOutControl shows it at work.
+// scaleOut is the automation that starts a further instance whenever more than ten workflows wait,
+// as long as there is one, and returns when none waits any more, after some did.
 func scaleOut(ctx context.Context, backlog func(context.Context) (int, error), starts []func(context.Context) error) error {
 	waited := false
 	var failed error

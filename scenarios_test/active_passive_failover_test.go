@@ -80,7 +80,7 @@ type activePassive struct {
 	active, passive region
 	pg              *pgtest.Pair
 	replication     *proxytest.Link // of the passive region, over the WAN
-	observation     *proxytest.Link // likewise: the way on which it sees the service of the active one
+	observation     *proxytest.Link // likewise: of the service of the active one
 	activeService   *containertest.Service
 	passiveService  *containertest.Service
 	record          *dnstest.Record // of the service
@@ -98,7 +98,8 @@ func startActivePassive(t *testing.T, names dnstest.Config) *activePassive {
 	var wan *proxytest.Proxy
 	r.pg = pgtest.StartPair(t, pgtest.PairConfig{
 		Config: pgtest.Config{Network: r.active.network},
-		Upstream: func(primary *pgtest.Node) containertest.Upstream { // the replica is where the link is
+		// The replica is on the network of the link.
+		Upstream: func(primary *pgtest.Node) containertest.Upstream {
 			wan = proxytest.Start(t, proxytest.Config{Network: r.passive.network, Networks: []string{r.active.network}})
 			r.replication = wan.Link(t, "replication", primary)
 			inject(t, r.replication.Slow(wanLatency))
@@ -206,8 +207,8 @@ func verdict(ctx context.Context, observer *containertest.Service) (string, erro
 	return string(said), err
 }
 
-// loseRegion is the loss of the active region: each of its nodes dies, and every way to it is cut, at
-// once.
+// loseRegion is the loss of the active region: each of its nodes dies, and every way to it is cut,
+// at once.
 func (r *activePassive) loseRegion() drtest.Fault {
 	return drtest.Together(
 		r.pg.Primary.Kill(), r.activeService.Kill(), r.observers[0].Kill(),

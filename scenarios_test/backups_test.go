@@ -83,8 +83,8 @@ func (b *backedUp) prepare(t *testing.T, size int64) {
 // have some as well.
 const parts = 4
 
-// growHistory adds rows to the history, tables that nobody changes any more. What they hold is the same in
-// each run, and cannot be compressed to less than size: each has 512 random bytes, as 1024
+// growHistory adds rows to the history, tables that nobody changes any more. What they hold is the
+// same in each run, and cannot be compressed to less than size: each has 512 random bytes, as 1024
 // hexadecimal digits.
 func (b *backedUp) growHistory(t *testing.T, size int64) {
 	t.Helper()
@@ -202,14 +202,15 @@ func (b *backedUp) proofs(next backuptest.BackupKind) []drtest.Proof {
 	}
 }
 
-// askForLongWorkflows has the load ask for workflows that take so many steps, until its fault, also when the
-// steady state comes late. Requests of the outage, which are rejected, use up what is left.
+// askForLongWorkflows has the load ask for workflows that take so many steps, until its fault, also
+// when the steady state comes late. Requests of the outage, which are rejected, use up what is
+// left.
 func (b *backedUp) askForLongWorkflows(steps int, load drtest.Load) {
-	b.app.ask(slices.Repeat([]job{{steps: steps}}, 2*int(load.Steady/load.Every))...)
+	b.app.askNext(slices.Repeat([]job{{steps: steps}}, 2*int(load.Steady/load.Every))...)
 }
 
-// newVolumeRepository is a repository in a Docker volume, and a network, for one of the tests that may
-// restore at a time.
+// newVolumeRepository is a repository in a Docker volume, and a network, for one of the tests that
+// may restore at a time.
 func newVolumeRepository(t *testing.T) (*backuptest.Repository, string) {
 	t.Helper()
 	return backuptest.NewRepository(t), containertest.NewNetwork(t)

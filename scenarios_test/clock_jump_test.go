@@ -35,7 +35,7 @@ func clockJump(app *instances, clock shiftedClock, by time.Duration) drtest.Scen
 		Health:    app.Ready,
 		Fault:     clock.Jump(by),
 		HealAfter: 5 * time.Second,
-		Watch:     10 * time.Second, // a lease that seems to have expired is revoked within a second
+		Watch:     10 * time.Second, // a lease that seems to have expired is revoked after one
 		Objectives: []drtest.Objective{
 			drtest.NoFailedRequests(),
 			drtest.RPO(0),

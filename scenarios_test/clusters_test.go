@@ -148,7 +148,8 @@ func (c *clustered) commitsWait() drtest.Proof {
 
 // redundancyRestored is the moment at which the members named, or all, replicate again.
 func (c *clustered) redundancyRestored(members ...*patronitest.Member) drtest.Stage {
-	return drtest.Stage{Name: "redundancy restored", Source: "the member keys of the store, and a fresh row on each node", Reached: c.Redundant(members...)}
+	const source = "the member keys of the store, and a fresh row on each node"
+	return drtest.Stage{Name: "redundancy restored", Source: source, Reached: c.Redundant(members...)}
 }
 
 // leaseModel is of a failover that nobody asks for: the lease of the leader runs out.
@@ -181,7 +182,8 @@ func promotion(c *clustered) drtest.Term {
 // standbyFollows is what a new primary waits for, before it acknowledges anything, with synchronous
 // replication.
 func standbyFollows(c *clustered) drtest.Term {
-	return drtest.Term{Name: "standby follows", Worst: 2 * c.Timing.LoopWait, Source: "loop_wait: one round to see the new leader, one to follow it"}
+	return drtest.Term{Name: "standby follows", Worst: 2 * c.Timing.LoopWait,
+		Source: "loop_wait: one round to see the new leader, one to follow it"}
 }
 
 // The regions of an active-active service, and the witness, which is the world as well.
@@ -275,7 +277,9 @@ func (r *activeActive) startInstances(t *testing.T) {
 	front := proxytest.Start(t, proxytest.Config{Network: r.networks[witness], Networks: r.networks[:witness], Links: len(services) - 1})
 	r.app = &instances{seen: map[string]drtest.Progress{}}
 	for i, s := range services[1:] {
-		r.app.each = append(r.app.each, &orchestrator{service: s, provider: services[0], front: front.Link(t, s.Name(), s), client: withoutKeepAlive, steps: clusterSteps})
+		r.app.each = append(r.app.each, &orchestrator{
+			service: s, provider: services[0], front: front.Link(t, s.Name(), s), client: withoutKeepAlive, steps: clusterSteps,
+		})
 		if i >= 2 {
 			inject(t, s.Stop())
 			r.spares = append(r.spares, s)

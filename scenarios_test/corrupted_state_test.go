@@ -38,7 +38,8 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 		Health:     app.Uncorrupted,
 		Fault:      drtest.Together(app.service.Crash(), tearStates(pg)),
 		Objectives: []drtest.Objective{
-			drtest.Detection(3 * time.Second), // states are verified as they are loaded, just before it serves
+			// States are verified as they are loaded, just before it serves.
+			drtest.Detection(3 * time.Second),
 			// These are as in the crash of an orchestrator with good states. For each bad one two
 			// more statements are made before it serves, a tenth of a second for all; and no more
 			// work is lost, since the history begins with a copy of the state that is damaged.
@@ -54,8 +55,8 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 	}
 }
 
-// frequentInterval is how often the workflows of these drills are saved, in every profile: there must be
-// something to damage.
+// frequentInterval is how often the workflows of these drills are saved, in every profile: there
+// must be something to damage.
 const frequentInterval = 500 * time.Millisecond
 
 func frequentCheckpoints() map[string]string {

@@ -42,7 +42,8 @@ func earlyCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scenari
 			drtest.Detection(time.Second), // nobody answers, so the next poll knows
 			drtest.RTO(3 * time.Second),   // as DR-APP-001
 			drtest.RPO(0),
-			drtest.WorkRTO(5 * time.Second), // the restart, and the whole of a workflow, which is 1.8 s
+			// The restart, and the whole of a workflow, which is 1.8 s.
+			drtest.WorkRTO(5 * time.Second),
 			// The whole of a workflow, and half a second for the width of the fault and a busy
 			// machine.
 			drtest.LostWork(steps*stepLatency + 500*time.Millisecond),

@@ -39,7 +39,8 @@ func lockedTable(pg *pgtest.Node, app *orchestrator, mode string) drtest.Scenari
 		Objectives: []drtest.Objective{
 			// Three probes and their timeouts, 3 x 600 ms.
 			drtest.Detection(2500 * time.Millisecond),
-			drtest.HealLag(3 * time.Second), // as with a partition: a statement's timeout, the breaker's, and a probe
+			// As with a partition: a statement's timeout, the breaker's, and a probe.
+			drtest.HealLag(3 * time.Second),
 			drtest.RPO(0),
 			drtest.LostWork(0),
 			drtest.RepeatedCalls(0),

@@ -12,7 +12,8 @@ import (
 func TestFullRestoreFromS3(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	network := containertest.NewNetwork(t)
-	s := fullRestore(t, startBackedUp(t, selected.backup, backuptest.StartS3Repository(t, network), network, backuptest.Full, backuptest.Incremental))
+	repository := backuptest.StartS3Repository(t, network)
+	s := fullRestore(t, startBackedUp(t, selected.backup, repository, network, backuptest.Full, backuptest.Incremental))
 	s.ID += "/s3"
 	s.Title += ", from S3"
 	drtest.Run(t, s)

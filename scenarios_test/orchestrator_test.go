@@ -47,17 +47,17 @@ type orchestrator struct {
 	provider *containertest.Service
 	front    *proxytest.Link
 	client   *http.Client   // of new connections
-	kept     http.Transport // of the others
+	reused   http.Transport // of the others
 	requests atomic.Uint64
 	steps    int // of each workflow; 0: as most have
 
-	asking sync.Mutex
+	jobsMu sync.Mutex
 	jobs   map[string]job // by id, of requests that asked for something else than the others
 	next   []job          // of the next requests
 
-	mu      sync.Mutex
-	epoch   string // the cursor of Progress
-	version uint64
+	cursorMu sync.Mutex
+	epoch    string // the cursor of Progress
+	version  uint64
 }
 
 // A variant says in what an orchestrator differs from the one of most drills. Its zero value is
@@ -139,25 +139,32 @@ func (a address) Network() string { return a.network }
 
 // A job is what one request asks for.
 type job struct {
-	steps  int
-	prompt string // beside the id
-	fails  string // how it has to fail, as a part of the reason; "" when it must have its right result
+	steps   int
+	prompt  string // beside the id
+	wantErr string // a part of the reason with which it has to fail; "": it must not
 }
 
-// ask makes the next requests of the load ask for these jobs.
-func (o *orchestrator) ask(next ...job) {
-	o.asking.Lock()
-	defer o.asking.Unlock()
+// askNext makes the next requests of the load ask for these jobs.
+func (o *orchestrator) askNext(next ...job) {
+	o.jobsMu.Lock()
+	defer o.jobsMu.Unlock()
 	o.next = append(o.next, next...)
 }
 
-// job returns what the request with that id asks for. The first call settles it.
-func (o *orchestrator) job(id string, asks bool) job {
-	o.asking.Lock()
-	defer o.asking.Unlock()
-	if asks && len(o.next) > 0 {
+// assignJob returns what the request with that id is to ask for, and settles it.
+func (o *orchestrator) assignJob(id string) job {
+	o.jobsMu.Lock()
+	if len(o.next) > 0 {
 		o.jobs[id], o.next = o.next[0], o.next[1:]
 	}
+	o.jobsMu.Unlock()
+	return o.jobOf(id)
+}
+
+// jobOf returns what the request with that id has asked for.
+func (o *orchestrator) jobOf(id string) job {
+	o.jobsMu.Lock()
+	defer o.jobsMu.Unlock()
 	if j, ok := o.jobs[id]; ok {
 		return j
 	}
@@ -214,13 +221,13 @@ func get(ctx context.Context, c *http.Client, url string, into any) error {
 }
 
 // pooled is a client that keeps connections.
-func (o *orchestrator) pooled() *http.Client { return &http.Client{Transport: &o.kept} }
+func (o *orchestrator) pooled() *http.Client { return &http.Client{Transport: &o.reused} }
 
 func (o *orchestrator) url(path string) string { return "http://" + o.front.HostAddr() + path }
 
 // Do has a workflow accepted. Its id is the idempotency key and begins the prompt.
 func (o *orchestrator) Do(ctx context.Context, id string) error {
-	j := o.job(id, true)
+	j := o.assignJob(id)
 	order := fmt.Sprintf(`{"steps": %d, "prompt": %q}`, j.steps, id+j.prompt)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url("/v1/workflows"), strings.NewReader(order))
 	if err != nil {
@@ -268,8 +275,8 @@ func (o *orchestrator) Survivors(ctx context.Context) ([]string, error) {
 
 // Progress reads what changed since the last call.
 func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.cursorMu.Lock()
+	defer o.cursorMu.Unlock()
 	var list struct {
 		Epoch     string
 		Version   uint64
@@ -287,7 +294,7 @@ func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress
 	for _, w := range list.Workflows {
 		p := drtest.Progress{Done: w.Step, Attempt: w.Attempt, From: w.From, Finished: w.State == "finished" || w.State == "failed"}
 		if p.Finished {
-			p.Wrong = o.job(w.Key, false).judge(w.Key, w.Result, w.Error)
+			p.Wrong = o.jobOf(w.Key).judge(w.Key, w.Result, w.Error)
 		}
 		units[w.Key] = p
 	}
@@ -357,9 +364,9 @@ func (j job) judge(id, result, failure string) string {
 		want = hex.EncodeToString(sum[:])[:16]
 	}
 	switch {
-	case j.fails != "" && !strings.Contains(failure, j.fails):
-		return fmt.Sprintf("it ended with %q, and should have failed: %s", cmp.Or(failure, result), j.fails)
-	case j.fails != "":
+	case j.wantErr != "" && !strings.Contains(failure, j.wantErr):
+		return fmt.Sprintf("it ended with %q, and should have failed: %s", cmp.Or(failure, result), j.wantErr)
+	case j.wantErr != "":
 		return ""
 	case failure != "":
 		return "failed: " + failure
@@ -372,9 +379,9 @@ func (j job) judge(id, result, failure string) string {
 // jobsEnded is reached when the requests that asked for something else than the others have ended,
 // as they should.
 func (o *orchestrator) jobsEnded(ctx context.Context) error {
-	o.asking.Lock()
+	o.jobsMu.Lock()
 	jobs := maps.Clone(o.jobs)
-	o.asking.Unlock()
+	o.jobsMu.Unlock()
 	if len(jobs) == 0 {
 		return errors.New("none was asked for")
 	}
@@ -460,7 +467,8 @@ func startInstancesOn(t testing.TB, pg *pgtest.Node, sabotage string) *instances
 	services := containertest.StartAll(t, configs...)
 	app := &instances{seen: map[string]drtest.Progress{}}
 	for i, s := range services[1:] {
-		app.each = append(app.each, &orchestrator{service: s, provider: services[0], front: proxy.Link(t, names[i], s), client: withoutKeepAlive})
+		front := proxy.Link(t, names[i], s)
+		app.each = append(app.each, &orchestrator{service: s, provider: services[0], front: front, client: withoutKeepAlive})
 	}
 	return app
 }
@@ -581,9 +589,9 @@ var withoutKeepAlive = &http.Client{Transport: &http.Transport{DisableKeepAlives
 // A storedState is what the database holds of a run's progress.
 type storedState struct{ Key, State, Checksum string }
 
-// damageStates runs an UPDATE that returns the keys of the runs that it does harm to, and reads back what
-// is stored of them: before the commit, since afterwards the orchestrator may have repaired it.
-// Fewer than five are an error.
+// damageStates runs an UPDATE that returns the keys of the runs that it does harm to, and reads
+// back what is stored of them: before the commit, since afterwards the orchestrator may have
+// repaired it. Fewer than five are an error.
 func damageStates(ctx context.Context, conn *pgx.Conn, update string) (rows []storedState, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		result, err := tx.Query(ctx, update)

@@ -37,7 +37,7 @@ func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 		Load:       steadyLoad,
 		Health:     app.Ready,
 		Fault: app.service.OOM(func(context.Context) error {
-			app.ask(grow, grow)
+			app.askNext(grow, grow)
 			return nil
 		}),
 		Runbook: []drtest.Step{

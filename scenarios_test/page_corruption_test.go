@@ -39,7 +39,7 @@ func pageCorruption(c *clustered, table string) drtest.Scenario {
 	s.Stages = c.FailoverStages(c.leader, "orchestrator")
 	s.Proofs = []drtest.Proof{c.sameRows(), c.commitsWait(), {Name: "no damaged page", Examine: c.leader.Checksums}}
 	s.Objectives = []drtest.Objective{
-		drtest.Detection(2 * time.Second), // a scrub begins every 500 ms and takes less than another
+		drtest.Detection(2 * time.Second), // a scrub begins every 500 ms and takes less than that
 		// Detection, a round until the fence is known, a planned switchover of 7.4 s at worst as in
 		// DR-DB-008, and a margin for a busy machine.
 		drtest.RTO(15 * time.Second),
@@ -94,7 +94,9 @@ func TestPageCorruptionSabotaged(t *testing.T) {
 	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
 	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync})
-	for _, sql := range []string{"CREATE TABLE history AS SELECT i, repeat('x', 100) FROM generate_series(1, 1000) i", "VACUUM (FREEZE) history", "CHECKPOINT"} {
+	for _, sql := range []string{
+		"CREATE TABLE history AS SELECT i, repeat('x', 100) FROM generate_series(1, 1000) i", "VACUUM (FREEZE) history", "CHECKPOINT",
+	} {
 		require.NoError(t, c.leader.Exec(t.Context(), sql))
 	}
 	s := pageCorruption(c, "history")

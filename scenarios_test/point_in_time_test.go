@@ -90,8 +90,8 @@ func (b *backedUp) deploy(mark markTarget) drtest.Fault {
 		if _, err := conn.Exec(ctx, "CREATE TABLE deploys AS SELECT 'planned' AS state"); err != nil {
 			return e, err
 		}
-		// What is acknowledged by then is before the target. Between that and the statement anything
-		// may come.
+		// What is acknowledged by then is before the target. Between that and the statement
+		// anything may come.
 		b.targeted = time.Now()
 		if b.target, err = mark(ctx, conn); err != nil {
 			return e, err

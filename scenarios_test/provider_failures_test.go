@@ -17,15 +17,14 @@ import (
 // an outage holds here as well. No call that was refused is paid for, so none is paid for twice.
 func TestProviderFailures(t *testing.T) {
 	t.Parallel()
-	for name, scenario := range map[string]func(*testing.T, *orchestrator) drtest.Scenario{
-		"429, with Retry-After": providerRateLimit,
-		"5xx":                   providerError,
-		"silent":                providerHang,
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		scenario func(*testing.T, *orchestrator) drtest.Scenario
+	}{{"429, with Retry-After", providerRateLimit}, {"5xx", providerError}, {"silent", providerHang}} {
+		t.Run(c.name, func(t *testing.T) {
 			containertest.Parallel(t, containertest.Light)
 			app, _ := startWithProviderLink(t, "")
-			drtest.Run(t, scenario(t, app))
+			drtest.Run(t, c.scenario(t, app))
 		})
 	}
 }
@@ -88,12 +87,11 @@ func (o *orchestrator) providerFault(name, fault string, met func(context.Contex
 		}
 		return err
 	}
-	inject := func(ctx context.Context) (drtest.Effect, error) {
-		if err := set(ctx, fault); err != nil {
-			return drtest.Effect{}, err
+	inject := func(ctx context.Context) (e drtest.Effect, err error) {
+		if err = set(ctx, fault); err == nil {
+			e.Receipt, err = met(ctx, o)
 		}
-		receipt, err := met(ctx, o)
-		return drtest.Effect{Receipt: receipt}, err
+		return e, err
 	}
 	heal := func(ctx context.Context) error { return set(ctx, `{"mode": "none"}`) }
 	return drtest.Fault{Name: name, Inject: inject, Heal: heal}

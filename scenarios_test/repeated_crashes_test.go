@@ -54,7 +54,7 @@ func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 			drtest.Check("all finished", allFinished),
 			drtest.Check("executed once", executedOnce),
 		},
-		Deadline: 3 * time.Minute, // the supervisor may wait for 26 s before it starts an instance again
+		Deadline: 3 * time.Minute, // the supervisor may wait for 26 s before a start
 	}
 }
 
@@ -96,14 +96,16 @@ func allFinished(l *drtest.Ledger, _ drtest.Figures) error {
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("%d workflows of %d did not finish as they should: %s", len(wrong), accepted, strings.Join(wrong[:min(10, len(wrong))], " "))
+		some := strings.Join(wrong[:min(10, len(wrong))], " ")
+		return fmt.Errorf("%d workflows of %d did not finish as they should: %s", len(wrong), accepted, some)
 	}
 	least, _, err := inFlight(l)
 	if err != nil {
 		return err
 	}
 	if accepted < 200 || least < 20 {
-		return fmt.Errorf("%w: %d workflows were accepted and at least %d in flight at any moment, want 200 and 20", drtest.ErrInconclusive, accepted, least)
+		return fmt.Errorf("%w: %d workflows were accepted and at least %d in flight at any moment, want 200 and 20",
+			drtest.ErrInconclusive, accepted, least)
 	}
 	return nil
 }
@@ -219,7 +221,8 @@ func (c *crashes) inject(ctx context.Context) (drtest.Effect, error) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				_, c.err = c.crash(context.WithoutCancel(ctx), random) // a crash that has begun is seen to its end
+				// A crash that has begun is seen to its end.
+				_, c.err = c.crash(context.WithoutCancel(ctx), random)
 			}
 		}
 	}()

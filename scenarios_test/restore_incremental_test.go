@@ -11,7 +11,8 @@ import (
 // PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
 func TestIncrementalRestore(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	b := startBackedUp(t, selected.backup, backuptest.NewBaseBackupRepository(t), containertest.NewNetwork(t), backuptest.Full, backuptest.Incremental, backuptest.Incremental)
+	repository, network := backuptest.NewBaseBackupRepository(t), containertest.NewNetwork(t)
+	b := startBackedUp(t, selected.backup, repository, network, backuptest.Full, backuptest.Incremental, backuptest.Incremental)
 	s := fullRestore(t, b)
 	s.ID += "/incremental"
 	s.Title += ", PostgreSQL's own incremental backups"

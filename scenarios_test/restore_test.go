@@ -28,13 +28,14 @@ func TestFullRestore(t *testing.T) {
 	s := fullRestore(t, b)
 	// Only what has changed since is worth a backup of so much. The ratio is reported, and not
 	// judged: it is one of the machine's disk, too.
-	s.Proofs = append(b.proofs(backuptest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: func(ctx context.Context) (string, error) {
-		throughput, err := b.spare.Benchmark(ctx)
+	throughput := func(ctx context.Context) (string, error) {
+		measured, err := b.spare.Benchmark(ctx)
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
 		}
-		return throughput.String(), nil
-	}})
+		return measured.String(), nil
+	}
+	s.Proofs = append(b.proofs(backuptest.Incremental), drtest.Proof{Name: "throughput of the restore", Examine: throughput})
 	drtest.Run(t, s)
 }
 

@@ -124,9 +124,9 @@ func targets(t testing.TB, id string) []drtest.Objective {
 	return promised
 }
 
-// noRecoveryDeadline is the deadline of a drill whose system does not come back: several times its limit, so
-// that it misses that also without what a machine that does not keep up may have taken of the time.
-// Those with a limit of ten seconds or more have a longer one.
+// noRecoveryDeadline is the deadline of a drill whose system does not come back: several times its
+// limit, so that it misses that also without what a machine that does not keep up may have taken of
+// the time. Those with a limit of ten seconds or more have a longer one.
 const noRecoveryDeadline = 30 * time.Second
 
 // requireFailure plays the scenario of a system that was broken on purpose. The drill itself must

@@ -17,7 +17,6 @@ const longest = 150
 
 // longer are the scenarios that have more, each with its reason.
 var longer = map[string]string{
-	"active_active_failover_test.go":  "the automation that scales out is a part of the recovery",
 	"active_passive_failover_test.go": "it alone wires two regions, each with a service, and three observers that agree on a loss",
 	"point_in_time_test.go":           "three ways to name a target, and a fault that has to note it between two commits",
 	"provider_outage_test.go":         "it alone reads the provider's record of calls, and judges from it whether there was a stampede",
