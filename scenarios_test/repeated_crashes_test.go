@@ -250,8 +250,7 @@ func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Effect, 
 func alive(ctx context.Context, s *containertest.Service) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	addr, err := s.HostAddr(ctx)
-	return err == nil && get(ctx, withoutKeepAlive, "http://"+addr+"/healthz", nil) == nil
+	return answersOK("/healthz")(ctx, s) == nil
 }
 
 // heal ends the series. Its error is that of the crash that could not be seen to happen.
