@@ -82,7 +82,7 @@ func TestClockJumpSabotaged(t *testing.T) {
 		clock := startShiftedClock(t)
 		s := clockBackAtCrash(startInstancesOn(t, clock.pg, "no-resume"), clock)
 		s.Deadline = noRecoveryDeadline
-		requireFailure(t, s, "all recovered", `\d of \d+ units in flight recovered; not .* \(not finished\)`)
+		requireFailure(t, s, "work RTO", `\d+ of \d+ units never got past their progress at the fault`)
 	})
 }
 
