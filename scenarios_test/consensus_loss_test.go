@@ -76,6 +76,7 @@ func TestConsensusLossSabotaged(t *testing.T) {
 	t.Run("the leader does not make itself read only", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		s := consensusLoss(startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true}))
+		s.Watch = 45 * time.Second // that nothing is detected, by far
 		requireFailure(t, s, "detection", "health never turned bad")
 	})
 	t.Run("failsafe mode was asked for, and is off", func(t *testing.T) {
