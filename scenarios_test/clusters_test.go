@@ -186,7 +186,8 @@ func standbyFollows(c *clustered) drtest.Term {
 		Source: "loop_wait: one round to see the new leader, one to follow it"}
 }
 
-// The regions of an active-active service, and the witness, which is the world as well.
+// The networks of an active-active service: its regions, and the witness, where the store has its
+// third member, and where clients and the provider are.
 const (
 	regionA = iota
 	regionB
@@ -262,8 +263,8 @@ func (r *activeActive) startInstances(t *testing.T) {
 			Name: name, Image: containertest.Build(t, variant{}.image()), Network: network, Port: 8080,
 			Env: map[string]string{
 				"DATABASE_URL": r.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": selected.checkpoint.String(),
-				// Over the WAN a connection takes four round trips. Nobody is silent: the ways to a
-				// region that died refuse.
+				// Over the WAN a connection takes four round trips. No address is silent: the
+				// gateways to a region that died refuse connections.
 				"CONNECT_TIMEOUT": "500ms", "MAX_RUNNING": strconv.Itoa(maxRunning),
 				// A workflow's lease outlives a planned switchover, in which nobody can renew it,
 				// and not the loss of a region.
