@@ -3,7 +3,7 @@
 OUT     ?= dr-results
 TIMEOUT ?= 60m
 RUN     ?=
-# fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/profile_test.go.
+# fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/suite_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
 # The most drills that ever run side by side. How many do follows from the machine while they run: see containertest.Parallel. The
@@ -29,10 +29,10 @@ drill: images ## play one scenario: make drill RUN=DR-DB-003, RUN=TestPrimaryFai
 	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
 
 # The scenarios by themselves, so that no other test's containers run beside a drill, and by drreport, which plays again what the machine kept
-# from a verdict: a sabotaged system, too, has to be seen to fail.
+# from a verdict: a sabotaged system, too, has to be seen to fail. Those that sabotage their system are skipped without DRTEST_SABOTAGE.
 test: images ## run all tests, those that sabotage the system among them
 	go test -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v /scenarios_test)
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
+	@DRTEST_SABOTAGE=1 $(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
 
 calibrate: ## play services whose truth is known, N= of each kind, and write how far the figures can be trusted
 	go test -count=1 -timeout $(TIMEOUT) -run '^TestCalibration$$' ./internal/calibrate -plants $(N) -keep

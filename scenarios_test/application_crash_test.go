@@ -51,6 +51,7 @@ func applicationCrash(t testing.TB, app *orchestrator) drtest.Scenario {
 }
 
 func TestApplicationCrashSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	for _, c := range []struct{ sabotage, objective, reason string }{
 		{"no-checkpoint", "lost work", "want at most 1s"},
@@ -61,7 +62,7 @@ func TestApplicationCrashSabotaged(t *testing.T) {
 			pg := pgtest.StartPrimary(t, pgtest.Config{})
 			proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 			s := applicationCrash(t, startOrchestrator(t, proxy, pg, variant{sabotage: c.sabotage}))
-			s.Deadline = neverBack
+			s.Deadline = noRecoveryDeadline
 			requireFailure(t, s, c.objective, c.reason)
 		})
 	}

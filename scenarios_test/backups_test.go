@@ -32,7 +32,7 @@ type backedUp struct {
 	primary    *pgtest.Node
 	spare      *backuptest.Spare
 	backup     backuptest.Backup
-	grown      byte // how often the history grew
+	growths    byte // how often the history grew
 	target     backuptest.Target
 	targeted   time.Time // just before the target of the recovery was noted
 	history    string    // what the history has to be after the restore
@@ -52,7 +52,7 @@ func startBackedUp(t *testing.T, size int64, repository *backuptest.Repository, 
 	b.app = startOrchestrator(t, proxy, b.db, variant{latency: backedUpLatency})
 	b.app.steps = backedUpSteps
 	for _, kind := range kinds {
-		b.grow(t, size)
+		b.growHistory(t, size)
 		size = selected.backup / 4
 		var err error
 		b.backup, err = repository.Backup(t.Context(), b.primary, kind)
@@ -69,13 +69,13 @@ func (b *backedUp) prepare(t *testing.T, size int64) {
 	t.Helper()
 	require.GreaterOrEqual(t, b.backup.Stored, selected.backup, "bytes in the repository")
 	b.spare = backuptest.StartSpare(t, b.repository, backuptest.SpareConfig{Network: b.primary.Network()})
-	b.grow(t, size)
+	b.growHistory(t, size)
 	conn, err := b.primary.Connect(t.Context())
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
-	b.history, err = digest(t.Context(), conn)
+	b.history, err = historyDigest(t.Context(), conn)
 	require.NoError(t, err)
-	require.NoError(t, archived(t.Context(), conn))
+	require.NoError(t, waitArchived(t.Context(), conn))
 }
 
 // parts is how many tables the history is spread over. PostgreSQL keeps a table in files of at most
@@ -83,10 +83,10 @@ func (b *backedUp) prepare(t *testing.T, size int64) {
 // have some as well.
 const parts = 4
 
-// grow adds rows to the history, tables that nobody changes any more. What they hold is the same in
-// each run, and cannot be compressed to less than size: each has 512 random bytes, as 1024
+// growHistory adds rows to the history, tables that nobody changes any more. What they hold is the
+// same in each run, and cannot be compressed to less than size: each has 512 random bytes, as 1024
 // hexadecimal digits.
-func (b *backedUp) grow(t *testing.T, size int64) {
+func (b *backedUp) growHistory(t *testing.T, size int64) {
 	t.Helper()
 	conn, err := b.primary.Connect(t.Context())
 	require.NoError(t, err)
@@ -98,13 +98,13 @@ func (b *backedUp) grow(t *testing.T, size int64) {
 		_, err := tx.Exec(t.Context(), sql)
 		require.NoError(t, err)
 	}
-	if b.grown == 0 {
+	if b.growths == 0 {
 		exec("CREATE TABLE history (part int, id bigint GENERATED ALWAYS AS IDENTITY, body text NOT NULL, PRIMARY KEY (part, id)) PARTITION BY LIST (part)")
 	}
-	random := rand.NewChaCha8([32]byte{b.grown})
+	random := rand.NewChaCha8([32]byte{b.growths})
 	for part := range parts {
 		copying := fmt.Sprintf("COPY history_%d (body) FROM STDIN", part)
-		if b.grown == 0 {
+		if b.growths == 0 {
 			exec(fmt.Sprintf("CREATE TABLE history_%d PARTITION OF history (part DEFAULT %[1]d) FOR VALUES IN (%[1]d)", part))
 			copying += " (FREEZE)" // what first reads a row that is not frozen writes its whole page to WAL
 		}
@@ -112,7 +112,7 @@ func (b *backedUp) grow(t *testing.T, size int64) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, tx.Commit(t.Context()))
-	b.grown++
+	b.growths++
 }
 
 // rows are lines of 512 random bytes as hexadecimal digits, until they hold left bytes.
@@ -137,20 +137,20 @@ func (r *rows) Read(p []byte) (int, error) {
 	return line, nil
 }
 
-// digest sums up the history, whatever the order of its rows.
-func digest(ctx context.Context, conn *pgx.Conn) (text string, err error) {
+// historyDigest sums up the history, whatever the order of its rows.
+func historyDigest(ctx context.Context, conn *pgx.Conn) (text string, err error) {
 	const sum = "SELECT format('%s rows, digest %s', count(*), bit_xor(hashtextextended(body, id))) FROM history"
 	err = conn.QueryRow(ctx, sum).Scan(&text)
 	return text, err
 }
 
-// archived returns once the archive has all that was committed before.
-func archived(ctx context.Context, conn *pgx.Conn) error {
+// waitArchived returns once the archive has all that was committed before.
+func waitArchived(ctx context.Context, conn *pgx.Conn) error {
 	var last string
 	if err := conn.QueryRow(ctx, "SELECT pg_walfile_name(pg_switch_wal())").Scan(&last); err != nil {
 		return err
 	}
-	return until(ctx, func(ctx context.Context) error {
+	return poll(ctx, func(ctx context.Context) error {
 		var newest, failure string
 		const state = "SELECT coalesce(last_archived_wal, ''), coalesce(last_failed_wal, '') FROM pg_stat_archiver"
 		if err := conn.QueryRow(ctx, state).Scan(&newest, &failure); err != nil {
@@ -185,7 +185,7 @@ func (b *backedUp) verify(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	restored, err := digest(ctx, conn)
+	restored, err := historyDigest(ctx, conn)
 	if err == nil && restored != b.history {
 		err = fmt.Errorf("the history has %s, and had %s", restored, b.history)
 	}
@@ -202,25 +202,16 @@ func (b *backedUp) proofs(next backuptest.BackupKind) []drtest.Proof {
 	}
 }
 
-// long has the load ask for workflows that take so many steps, until its fault, also when the
-// steady state comes late. Requests of the outage, which are rejected, use up what is left.
-func (b *backedUp) long(steps int, load drtest.Load) {
-	b.app.ask(slices.Repeat([]job{{steps: steps}}, 2*int(load.Steady/load.Every))...)
+// askForLongWorkflows has the load ask for workflows that take so many steps, until its fault, also
+// when the steady state comes late. Requests of the outage, which are rejected, use up what is
+// left.
+func (b *backedUp) askForLongWorkflows(steps int, load drtest.Load) {
+	b.app.askNext(slices.Repeat([]job{{steps: steps}}, 2*int(load.Steady/load.Every))...)
 }
 
-// affected demands that at least so many workflows were in flight.
-func affected(atLeast int) drtest.Objective {
-	return drtest.Check("affected", func(_ *drtest.Ledger, f drtest.Figures) error {
-		if n := len(f.Affected); n < atLeast {
-			return fmt.Errorf("%w: %d workflows were in flight at the fault, want at least %d", drtest.ErrInconclusive, n, atLeast)
-		}
-		return nil
-	})
-}
-
-// newVolume is a repository in a Docker volume, and a network, for one of the tests that may
-// restore at a time.
-func newVolume(t *testing.T) (*backuptest.Repository, string) {
+// newVolumeRepository is a repository in a Docker volume, and a network, for one of the tests that
+// may restore at a time.
+func newVolumeRepository(t *testing.T) (*backuptest.Repository, string) {
 	t.Helper()
 	return backuptest.NewRepository(t), containertest.NewNetwork(t)
 }

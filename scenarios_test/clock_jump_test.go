@@ -13,6 +13,79 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The clock of the database jumps, and back again five seconds later. Two instances share the work.
+// No client notices, and no instance takes anything from the other. When an instance dies for good
+// as the clock goes back, the other one takes its work over all the same, within nine seconds.
+func TestClockJump(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	clock := startShiftedClock(t)
+	app := startInstancesOn(t, clock.pg, "")
+	t.Run("ahead", func(t *testing.T) { drtest.Run(t, clockJump(app, clock, time.Hour)) })
+	t.Run("back", func(t *testing.T) { drtest.Run(t, clockJump(app, clock, -time.Hour)) })
+	t.Run("back as an instance dies", func(t *testing.T) { drtest.Run(t, clockBackAtCrash(app, clock)) })
+}
+
+func clockJump(app *instances, clock shiftedClock, by time.Duration) drtest.Scenario {
+	return drtest.Scenario{
+		ID:        "DR-DB-011",
+		Title:     "Clock of the database jumps",
+		Category:  database,
+		Workload:  app,
+		Load:      drtest.Load{Every: 150 * time.Millisecond, Timeout: time.Second, Steady: 5 * time.Second},
+		Health:    app.Ready,
+		Fault:     clock.Jump(by),
+		HealAfter: 5 * time.Second,
+		Watch:     10 * time.Second, // a lease that seems to have expired is revoked after one
+		Objectives: []drtest.Objective{
+			drtest.NoFailedRequests(),
+			drtest.RPO(0),
+			drtest.LostWork(0),
+			drtest.Repeated("calls", 0),
+			drtest.AllRecovered(20),
+			drtest.NoDuplicates(),
+		},
+		Deadline: time.Minute,
+	}
+}
+
+// An instance dies for good as the clock of the database goes back by an hour. The other one takes
+// its work over all the same.
+func clockBackAtCrash(app *instances, clock shiftedClock) drtest.Scenario {
+	s := clockJump(app, clock, -time.Hour)
+	s.ID += "/crash"
+	s.Title = "Instance dies as the clock of the database goes back"
+	s.Fault = drtest.Together(clock.Jump(-time.Hour), app.each[0].service.Kill())
+	s.HealAfter = 0
+	s.Objectives = []drtest.Objective{
+		drtest.RPO(0),
+		// A lease of three seconds since the last beat was seen, a probe interval of 100 ms until
+		// it is, a claim, and two steps of 600 ms, since the checkpoint may be one behind; and as
+		// much again for a busy machine.
+		drtest.WorkRTO(9 * time.Second),
+		drtest.AllRecovered(20),
+		drtest.NoDuplicates(),
+	}
+	return s
+}
+
+func TestClockJumpSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
+	t.Parallel()
+	t.Run("no lease", func(t *testing.T) {
+		containertest.Parallel(t, containertest.Light)
+		clock := startShiftedClock(t)
+		s := clockJump(startInstancesOn(t, clock.pg, "no-lease"), clock, time.Hour)
+		requireFailure(t, s, "repeated calls", `[1-9]\d* of them repeated`)
+	})
+	t.Run("nobody takes over", func(t *testing.T) {
+		containertest.Parallel(t, containertest.Light)
+		clock := startShiftedClock(t)
+		s := clockBackAtCrash(startInstancesOn(t, clock.pg, "no-resume"), clock)
+		s.Deadline = noRecoveryDeadline
+		requireFailure(t, s, "work RTO", `\d+ of \d+ units never got past their progress at the fault`)
+	})
+}
+
 // A shiftedClock is a database whose now() is off. It stands before PostgreSQL's own in the search
 // path, so that statements call it. The clock of a container is that of its host, and cannot jump
 // alone.
@@ -63,65 +136,4 @@ func (c shiftedClock) Jump(by time.Duration) drtest.Fault {
 		return err
 	}
 	return drtest.Fault{Name: fmt.Sprintf("the database's clock jumps by %v", by), Inject: inject, Heal: heal}
-}
-
-// The clock of the database jumps, and back again five seconds later. Two instances share the work.
-// No client notices, and no instance takes anything from the other.
-func clockJump(app *instances, clock shiftedClock, by time.Duration) drtest.Scenario {
-	return drtest.Scenario{
-		ID:        "DR-DB-011",
-		Title:     "Clock of the database jumps",
-		Category:  database,
-		Workload:  app,
-		Load:      drtest.Load{Every: 150 * time.Millisecond, Timeout: time.Second, Steady: 5 * time.Second},
-		Health:    app.Ready,
-		Fault:     clock.Jump(by),
-		HealAfter: 5 * time.Second,
-		Watch:     10 * time.Second, // a lease that seems to have expired is revoked within a second
-		Objectives: []drtest.Objective{
-			drtest.NoFailedRequests(),
-			drtest.RPO(0),
-			drtest.LostWork(0),
-			drtest.Repeated("calls", 0),
-			drtest.AllRecovered(20),
-			drtest.NoDuplicates(),
-		},
-		Deadline: time.Minute,
-	}
-}
-
-// An instance dies for good as the clock of the database goes back by an hour. The other one takes
-// its work over all the same.
-func clockBackAtCrash(app *instances, clock shiftedClock) drtest.Scenario {
-	s := clockJump(app, clock, -time.Hour)
-	s.ID += "/crash"
-	s.Title = "Instance dies as the clock of the database goes back"
-	s.Fault = drtest.Together(clock.Jump(-time.Hour), app.each[0].service.Kill())
-	s.HealAfter = 0
-	s.Objectives = []drtest.Objective{
-		drtest.RPO(0),
-		// A lease of three seconds since the last beat was seen, a probe interval of 100 ms until
-		// it is, a claim, and two steps of 600 ms, since the checkpoint may be one behind; and as
-		// much again for a busy machine.
-		drtest.WorkRTO(9 * time.Second),
-		drtest.AllRecovered(20),
-		drtest.NoDuplicates(),
-	}
-	return s
-}
-
-func TestClockJump(t *testing.T) {
-	containertest.Parallel(t, containertest.Light)
-	clock := startShiftedClock(t)
-	app := startInstancesOn(t, clock.pg, "")
-	t.Run("ahead", func(t *testing.T) { drtest.Run(t, clockJump(app, clock, time.Hour)) })
-	t.Run("back", func(t *testing.T) { drtest.Run(t, clockJump(app, clock, -time.Hour)) })
-	t.Run("back as an instance dies", func(t *testing.T) { drtest.Run(t, clockBackAtCrash(app, clock)) })
-}
-
-func TestClockJumpSabotaged(t *testing.T) {
-	containertest.Parallel(t, containertest.Light)
-	clock := startShiftedClock(t)
-	s := clockJump(startInstancesOn(t, clock.pg, "no-lease"), clock, time.Hour)
-	requireFailure(t, s, "repeated calls", `[1-9]\d* of them repeated`)
 }

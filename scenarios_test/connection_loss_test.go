@@ -51,6 +51,7 @@ func connectionLoss(t testing.TB, db *proxytest.Link, app *orchestrator) drtest.
 }
 
 func TestConnectionLossSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	for _, c := range []struct{ sabotage, objective, reason string }{
 		// Nothing watches the connection, so the service believes that it is well until several of
@@ -65,7 +66,7 @@ func TestConnectionLossSabotaged(t *testing.T) {
 			proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 			db := proxy.Link(t, "database", pg)
 			s := connectionLoss(t, db, startOrchestrator(t, proxy, db, variant{sabotage: c.sabotage}))
-			s.Deadline = neverBack
+			s.Deadline = noRecoveryDeadline
 			requireFailure(t, s, c.objective, c.reason)
 		})
 	}

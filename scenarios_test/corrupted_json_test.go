@@ -56,7 +56,7 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 			// The wrong checkpoint is up to an interval old, and the one before it an interval
 			// older. One more is for a step that had begun before it, for a checkpoint that is
 			// late, and for the samples.
-			drtest.LostWork(3 * frequently),
+			drtest.LostWork(3 * frequentInterval),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
 		},
@@ -66,11 +66,12 @@ func corruptedJSON(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 }
 
 func TestCorruptedJSONSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := corruptedJSON(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentScrub(), sabotage: "no-schema"}))
-	s.Deadline = neverBack
+	s.Deadline = noRecoveryDeadline
 	report := playSabotaged(t, s)
 	requireFailed(t, report, "detection", "health never turned bad")
 	// Nothing fails: clients are served wrong answers.
@@ -99,7 +100,7 @@ func misshapeStates(t testing.TB, pg *pgtest.Node) drtest.Fault {
 			return drtest.Effect{}, fmt.Errorf("store wrong states: %w", err)
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
-		rows, err := spoil(ctx, conn, `
+		rows, err := damageStates(ctx, conn, `
 			WITH wrong AS (
 				SELECT key, step, format('{"step":%s,"context_data":%s}', step,
 					CASE row_number() OVER (ORDER BY key) % 2 WHEN 0 THEN '{"prompt":7}' ELSE '{}' END) AS state

@@ -3,9 +3,7 @@ package scenarios
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -40,14 +38,15 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 		Health:     app.Uncorrupted,
 		Fault:      drtest.Together(app.service.Crash(), tearStates(pg)),
 		Objectives: []drtest.Objective{
-			drtest.Detection(3 * time.Second), // states are verified as they are loaded, just before it serves
+			// States are verified as they are loaded, just before it serves.
+			drtest.Detection(3 * time.Second),
 			// These are as in the crash of an orchestrator with good states. For each bad one two
 			// more statements are made before it serves, a tenth of a second for all; and no more
 			// work is lost, since the history begins with a copy of the state that is damaged.
 			drtest.RTO(3 * time.Second),
 			drtest.RPO(0),
 			drtest.WorkRTO(5 * time.Second),
-			drtest.LostWork(2 * frequently),
+			drtest.LostWork(2 * frequentInterval),
 			drtest.AllRecovered(10),
 			drtest.NoDuplicates(),
 		},
@@ -56,45 +55,25 @@ func corruptedState(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Sce
 	}
 }
 
-// frequently is how often the workflows of these drills are saved, in every profile: there must be
-// something to damage.
-const frequently = 500 * time.Millisecond
+// frequentInterval is how often the workflows of these drills are saved, in every profile: there
+// must be something to damage.
+const frequentInterval = 500 * time.Millisecond
 
 func frequentCheckpoints() map[string]string {
-	return map[string]string{"CHECKPOINT_INTERVAL": frequently.String()}
+	return map[string]string{"CHECKPOINT_INTERVAL": frequentInterval.String()}
 }
 
 func TestCorruptedStateSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := corruptedState(t, pg, startOrchestrator(t, proxy, pg, variant{env: frequentCheckpoints(), sabotage: "no-checksum"}))
-	s.Deadline, s.Watch = neverBack, 12*time.Second // that nothing is detected
+	s.Deadline, s.Watch = noRecoveryDeadline, 12*time.Second // that nothing is detected
 	report := playSabotaged(t, s)
 	requireFailed(t, report, "detection", "health never turned bad")
 	// The provider refuses the empty prompts that runs are resumed with.
 	requireFailed(t, report, "all recovered", `failed: complete .*: provider answers 400`)
-}
-
-// Uncorrupted asks the orchestrator whether it has found a corrupt checkpoint, as the rule
-// OrchestratorCheckpointCorrupt of its alerts.yaml does. It stays ready then, and should: a bad
-// state of one run is no reason to send clients of others away. An instance that does not answer
-// has not found anything.
-func (o *orchestrator) Uncorrupted(ctx context.Context) error {
-	const counter = "orchestrator_checkpoints_corrupt_total"
-	page, err := o.metrics(ctx)
-	if err != nil {
-		return nil
-	}
-	for line := range strings.Lines(page) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), counter+" "); ok {
-			if value != "0" {
-				return fmt.Errorf("%s is %s", counter, value)
-			}
-			return nil
-		}
-	}
-	return fmt.Errorf("no %s among the metrics", counter)
 }
 
 // tearStates returns the damage that a torn write does: of the stored state of each open run that
@@ -111,7 +90,7 @@ func tearStates(pg *pgtest.Node) drtest.Fault {
 		if err := clientsGone(ctx, conn); err != nil {
 			return drtest.Effect{}, fmt.Errorf("tear states: %w", err)
 		}
-		rows, err := spoil(ctx, conn, `
+		rows, err := damageStates(ctx, conn, `
 			UPDATE workflows SET state = left(state, length(state) / 2) WHERE status = 'open' AND step > 0 RETURNING key`)
 		if err != nil {
 			return drtest.Effect{}, fmt.Errorf("tear states: %w", err)
@@ -144,33 +123,4 @@ func clientsGone(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("%d clients are still connected: %w", others, context.Cause(ctx))
 		}
 	}
-}
-
-// A storedState is what the database holds of a run's progress.
-type storedState struct{ Key, State, Checksum string }
-
-// spoil runs an UPDATE that returns the keys of the runs that it does harm to, and reads back what
-// is stored of them: before the commit, since afterwards the orchestrator may have repaired it.
-// Fewer than five are an error.
-func spoil(ctx context.Context, conn *pgx.Conn, update string) (rows []storedState, err error) {
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		result, err := tx.Query(ctx, update)
-		if err != nil {
-			return err
-		}
-		keys, err := pgx.CollectRows(result, pgx.RowTo[string])
-		if err != nil {
-			return err
-		}
-		result, err = tx.Query(ctx, `SELECT key, state, checksum FROM workflows WHERE key = ANY ($1) ORDER BY key`, keys)
-		if err != nil {
-			return err
-		}
-		rows, err = pgx.CollectRows(result, pgx.RowToStructByPos[storedState])
-		return err
-	})
-	if err == nil && len(rows) < 5 {
-		err = errors.New("fewer than five open runs have a checkpoint beyond their beginning")
-	}
-	return rows, err
 }

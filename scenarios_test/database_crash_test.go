@@ -50,6 +50,7 @@ func databaseCrash(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.Scen
 }
 
 func TestDatabaseCrashSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	for _, c := range []struct {
 		sabotage          string
@@ -69,7 +70,7 @@ func TestDatabaseCrashSabotaged(t *testing.T) {
 			app := startOrchestrator(t, proxy, pg, variant{})
 			checkpoint(t, pg) // or the tables themselves would be lost
 			s := databaseCrash(t, pg, app)
-			s.Deadline = neverBack
+			s.Deadline = noRecoveryDeadline
 			requireFailure(t, s, c.objective, c.reason)
 		})
 	}

@@ -14,7 +14,7 @@ import (
 
 // The leader's node dies while one asynchronous replica is far behind, further than
 // maximum_lag_on_failover. The other replica takes over, whatever the order in which they ask for
-// the lease, and at most the last moment is lost.
+// the lease. The orchestrator serves again within 25 seconds, and at most the last second is lost.
 func TestLaggingReplica(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	c := startClustered(t, patronitest.Config{})
@@ -28,7 +28,7 @@ func laggingReplica(c *clustered, far *patronitest.Member) drtest.Scenario {
 	s.ID = "DR-DB-007"
 	rest := c.Others(c.leader)
 	s.Stages = c.FailoverStages(c.leader, "orchestrator", rest...)
-	s.Proofs = append(c.proofs(rest...)[2:], drtest.Proof{Name: "the nearer replica leads", Examine: func(ctx context.Context) (string, error) {
+	s.Proofs = []drtest.Proof{c.sameRows(rest...), {Name: "the nearer replica leads", Examine: func(ctx context.Context) (string, error) {
 		leader, err := c.Leader(ctx)
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", drtest.ErrInconclusive, err)
@@ -37,10 +37,13 @@ func laggingReplica(c *clustered, far *patronitest.Member) drtest.Scenario {
 			return "", fmt.Errorf("%s leads, which was far behind", far.Name())
 		}
 		return leader.Name() + " leads", nil
-	}})
+	}}}
 	s.Model = leaseModel(c)
 	s.Objectives = []drtest.Objective{
-		drtest.RTO(25 * time.Second), drtest.RPO(time.Second), drtest.NoDuplicates(), survivorsRecovered(),
+		drtest.RTO(25 * time.Second),
+		drtest.RPO(time.Second),
+		survivorsRecovered(),
+		drtest.NoDuplicates(),
 		drtest.Reached("redundancy restored", 40*time.Second),
 	}
 	return s
@@ -53,17 +56,15 @@ func fallBehind(t *testing.T, c *clustered, far ...*patronitest.Member) {
 	for _, m := range far {
 		inject(t, m.Partition(c.leader))
 	}
-	conn, err := c.leader.Connect(t.Context())
-	require.NoError(t, err)
-	_, err = conn.Exec(t.Context(), "SELECT pg_logical_emit_message(false, 'drtest', repeat('x', 4 << 20), true)")
-	require.NoError(t, err)
-	require.NoError(t, conn.Close(t.Context()))
+	require.NoError(t, c.leader.Exec(t.Context(), "SELECT pg_logical_emit_message(false, 'drtest', repeat('x', 4 << 20), true)"))
 }
 
+// Both replicas are too far behind to take over.
 func TestLaggingReplicaSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
 	c := startClustered(t, patronitest.Config{})
-	fallBehind(t, c, c.Others(c.leader)...) // both are too far behind to take over
+	fallBehind(t, c, c.Others(c.leader)...)
 	s := laggingReplica(c, c.Others(c.leader)[0])
 	s.Deadline, s.Proofs = 75*time.Second, nil // without a leader there is nothing to examine
 	requireFailure(t, s, "RTO", "never served again")

@@ -27,7 +27,8 @@ func naivePromotion(pg *pgtest.Pair, replication *proxytest.Link, app *orchestra
 		Workload:   app,
 		Load:       steadyLoad,
 		Fault:      naiveScript(pg, replication),
-		Objectives: []drtest.Objective{drtest.NoFailedRequests()}, // to the clients of the old primary nothing happens
+		// To the clients of the old primary nothing happens.
+		Objectives: []drtest.Objective{drtest.NoFailedRequests()},
 		// The first to be examined ends the writers.
 		Proofs: []drtest.Proof{
 			{Name: "one writable node", Examine: func(context.Context) (string, error) {
@@ -88,6 +89,7 @@ func writable(ctx context.Context, n *pgtest.Node) error {
 // The instruments, not the clients, tell of a split brain: to the clients of the old primary
 // nothing happens.
 func TestNaivePromotionSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg, proxy, replication := startAsynchronousPair(t)
 	app := startOrchestrator(t, proxy, pg.Primary, variant{}) // pinned to it

@@ -54,11 +54,12 @@ func networkPartition(t testing.TB, pg *pgtest.Node, app *orchestrator) drtest.S
 }
 
 func TestNetworkPartitionSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := networkPartition(t, pg, startOrchestrator(t, proxy, pg, variant{firewall: true, sabotage: "no-timeouts"}))
-	s.Deadline = neverBack
+	s.Deadline = noRecoveryDeadline
 	// No statement ever fails, so there is nothing for the circuit breaker to count.
 	requireFailure(t, s, "detection", "want at most 2s") // or after the repair, when connections break
 }

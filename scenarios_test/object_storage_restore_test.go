@@ -12,17 +12,19 @@ import (
 func TestFullRestoreFromS3(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	network := containertest.NewNetwork(t)
-	s := fullRestore(t, startBackedUp(t, selected.backup, backuptest.StartS3Repository(t, network), network, backuptest.Full, backuptest.Incremental))
+	repository := backuptest.StartS3Repository(t, network)
+	s := fullRestore(t, startBackedUp(t, selected.backup, repository, network, backuptest.Full, backuptest.Incremental))
 	s.ID += "/s3"
 	s.Title += ", from S3"
 	drtest.Run(t, s)
 }
 
 func TestFullRestoreFromS3Sabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
 	network := containertest.NewNetwork(t)
 	repository := backuptest.StartS3Repository(t, network)
 	b := startBackedUp(t, selected.backup, repository, network, backuptest.Full)
 	inject(t, repository.LoseFile(b.spare.Node, b.backup))
-	requireBroken(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
+	requireStepFails(t, fullRestore(t, b), "fetch the backup", "missing|No such file")
 }

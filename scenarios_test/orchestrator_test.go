@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/drtest/proxytest"
 	"github.com/drtest/suite/fixtures/images"
+	"github.com/jackc/pgx/v5"
 )
 
 // The workflows that clients ask for: six steps of which each takes the provider 300 ms, so 1.8 s
@@ -45,17 +47,17 @@ type orchestrator struct {
 	provider *containertest.Service
 	front    *proxytest.Link
 	client   *http.Client   // of new connections
-	kept     http.Transport // of the others
+	reused   http.Transport // of the others
 	requests atomic.Uint64
 	steps    int // of each workflow; 0: as most have
 
-	asking sync.Mutex
+	jobsMu sync.Mutex
 	jobs   map[string]job // by id, of requests that asked for something else than the others
 	next   []job          // of the next requests
 
-	mu      sync.Mutex
-	epoch   string // the cursor of Progress
-	version uint64
+	cursorMu sync.Mutex
+	epoch    string // the cursor of Progress
+	version  uint64
 }
 
 // A variant says in what an orchestrator differs from the one of most drills. Its zero value is
@@ -98,7 +100,7 @@ func (v variant) llm(t testing.TB, network string) containertest.Config {
 		Network: network,
 		Port:    8080,
 		Env:     map[string]string{"LATENCY": cmp.Or(v.latency, stepLatency).String()},
-		Ready:   answers("/healthz"),
+		Ready:   answersOK("/healthz"),
 	}
 }
 
@@ -122,40 +124,47 @@ func (v variant) orchestrator(t testing.TB, database containertest.Upstream) con
 		Port:     8080,
 		Env:      env,
 		Restart:  restart,
-		Ready:    answers("/readyz"),
+		Ready:    answersOK("/readyz"),
 		Memory:   v.memory,
 		Firewall: v.firewall,
 		Resolver: v.resolver,
 	}
 }
 
-// A place is where something on a network is going to be.
-type place struct{ addr, network string }
+// An address is where something on a network is going to be.
+type address struct{ addr, network string }
 
-func (p place) Addr() string    { return p.addr }
-func (p place) Network() string { return p.network }
+func (a address) Addr() string    { return a.addr }
+func (a address) Network() string { return a.network }
 
 // A job is what one request asks for.
 type job struct {
-	steps  int
-	prompt string // beside the id
-	fails  string // how it has to fail, as a part of the reason; "" when it must have its right result
+	steps   int
+	prompt  string // beside the id
+	wantErr string // a part of the reason with which it has to fail; "": it must not
 }
 
-// ask makes the next requests of the load ask for these jobs.
-func (o *orchestrator) ask(next ...job) {
-	o.asking.Lock()
-	defer o.asking.Unlock()
+// askNext makes the next requests of the load ask for these jobs.
+func (o *orchestrator) askNext(next ...job) {
+	o.jobsMu.Lock()
+	defer o.jobsMu.Unlock()
 	o.next = append(o.next, next...)
 }
 
-// job returns what the request with that id asks for. The first call settles it.
-func (o *orchestrator) job(id string, asks bool) job {
-	o.asking.Lock()
-	defer o.asking.Unlock()
-	if asks && len(o.next) > 0 {
+// assignJob returns what the request with that id is to ask for, and settles it.
+func (o *orchestrator) assignJob(id string) job {
+	o.jobsMu.Lock()
+	if len(o.next) > 0 {
 		o.jobs[id], o.next = o.next[0], o.next[1:]
 	}
+	o.jobsMu.Unlock()
+	return o.jobOf(id)
+}
+
+// jobOf returns what the request with that id has asked for.
+func (o *orchestrator) jobOf(id string) job {
+	o.jobsMu.Lock()
+	defer o.jobsMu.Unlock()
 	if j, ok := o.jobs[id]; ok {
 		return j
 	}
@@ -178,8 +187,8 @@ func fakeLLM() containertest.Image {
 	}}
 }
 
-// answers asks the container itself, before there is a link to it.
-func answers(path string) func(context.Context, *containertest.Service) error {
+// answersOK asks the container itself, before there is a link to it.
+func answersOK(path string) func(context.Context, *containertest.Service) error {
 	return func(ctx context.Context, s *containertest.Service) error {
 		addr, err := s.HostAddr(ctx)
 		if err != nil {
@@ -212,13 +221,13 @@ func get(ctx context.Context, c *http.Client, url string, into any) error {
 }
 
 // pooled is a client that keeps connections.
-func (o *orchestrator) pooled() *http.Client { return &http.Client{Transport: &o.kept} }
+func (o *orchestrator) pooled() *http.Client { return &http.Client{Transport: &o.reused} }
 
 func (o *orchestrator) url(path string) string { return "http://" + o.front.HostAddr() + path }
 
 // Do has a workflow accepted. Its id is the idempotency key and begins the prompt.
 func (o *orchestrator) Do(ctx context.Context, id string) error {
-	j := o.job(id, true)
+	j := o.assignJob(id)
 	order := fmt.Sprintf(`{"steps": %d, "prompt": %q}`, j.steps, id+j.prompt)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.url("/v1/workflows"), strings.NewReader(order))
 	if err != nil {
@@ -266,8 +275,8 @@ func (o *orchestrator) Survivors(ctx context.Context) ([]string, error) {
 
 // Progress reads what changed since the last call.
 func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.cursorMu.Lock()
+	defer o.cursorMu.Unlock()
 	var list struct {
 		Epoch     string
 		Version   uint64
@@ -285,7 +294,7 @@ func (o *orchestrator) Progress(ctx context.Context) (map[string]drtest.Progress
 	for _, w := range list.Workflows {
 		p := drtest.Progress{Done: w.Step, Attempt: w.Attempt, From: w.From, Finished: w.State == "finished" || w.State == "failed"}
 		if p.Finished {
-			p.Wrong = o.job(w.Key, false).judge(w.Key, w.Result, w.Error)
+			p.Wrong = o.jobOf(w.Key).judge(w.Key, w.Result, w.Error)
 		}
 		units[w.Key] = p
 	}
@@ -311,9 +320,39 @@ func (o *orchestrator) metrics(ctx context.Context) (string, error) {
 	return string(page), err
 }
 
+// metric finds the value of a metric, by its name and labels.
+func metric(page, name string) (value float64, found bool) {
+	for line := range strings.Lines(page) {
+		if text, is := strings.CutPrefix(strings.TrimSpace(line), name+" "); is {
+			value, err := strconv.ParseFloat(text, 64)
+			return value, err == nil
+		}
+	}
+	return 0, false
+}
+
 // Ready asks the orchestrator what it says of itself.
 func (o *orchestrator) Ready(ctx context.Context) error {
 	return get(ctx, o.pooled(), o.url("/readyz"), nil)
+}
+
+// Uncorrupted asks the orchestrator whether it has found a corrupt checkpoint, as the rule
+// OrchestratorCheckpointCorrupt of its alerts.yaml does. It stays ready then, and should: a bad
+// state of one run is no reason to send clients of others away. An instance that does not answer
+// has not found anything.
+func (o *orchestrator) Uncorrupted(ctx context.Context) error {
+	const counter = "orchestrator_checkpoints_corrupt_total"
+	page, err := o.metrics(ctx)
+	if err != nil {
+		return nil
+	}
+	switch value, found := metric(page, counter); {
+	case !found:
+		return fmt.Errorf("no %s among the metrics", counter)
+	case value != 0:
+		return fmt.Errorf("%s is %v", counter, value)
+	}
+	return nil
 }
 
 // judge says what is wrong with the end of a workflow, or nothing. The provider's completion of a
@@ -325,9 +364,9 @@ func (j job) judge(id, result, failure string) string {
 		want = hex.EncodeToString(sum[:])[:16]
 	}
 	switch {
-	case j.fails != "" && !strings.Contains(failure, j.fails):
-		return fmt.Sprintf("it ended with %q, and should have failed: %s", cmp.Or(failure, result), j.fails)
-	case j.fails != "":
+	case j.wantErr != "" && !strings.Contains(failure, j.wantErr):
+		return fmt.Sprintf("it ended with %q, and should have failed: %s", cmp.Or(failure, result), j.wantErr)
+	case j.wantErr != "":
 		return ""
 	case failure != "":
 		return "failed: " + failure
@@ -340,9 +379,9 @@ func (j job) judge(id, result, failure string) string {
 // jobsEnded is reached when the requests that asked for something else than the others have ended,
 // as they should.
 func (o *orchestrator) jobsEnded(ctx context.Context) error {
-	o.asking.Lock()
+	o.jobsMu.Lock()
 	jobs := maps.Clone(o.jobs)
-	o.asking.Unlock()
+	o.jobsMu.Unlock()
 	if len(jobs) == 0 {
 		return errors.New("none was asked for")
 	}
@@ -359,15 +398,6 @@ func (o *orchestrator) jobsEnded(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// lastProgress is what clients saw last of each unit.
-func lastProgress(l *drtest.Ledger) map[string]drtest.Progress {
-	last := map[string]drtest.Progress{}
-	for _, s := range l.Samples {
-		maps.Copy(last, s.Units)
-	}
-	return last
 }
 
 // Counters are those of the provider's account: calls, and what they cost in millionths of a dollar.
@@ -401,40 +431,200 @@ func (o *orchestrator) account(ctx context.Context) (a providerAccount, err erro
 	return a, nil
 }
 
-// verified is a fault with evidence of its own beside that of the fault that it is made of.
-func verified(f drtest.Fault, evidence func(context.Context) (string, error)) drtest.Fault {
-	inject := f.Inject
-	f.Inject = func(ctx context.Context) (drtest.Effect, error) {
-		effect, err := inject(ctx)
-		if err != nil || effect.Receipt == "" {
-			return effect, err
-		}
-		more, err := evidence(ctx)
-		effect.Receipt += drtest.Receipt("; " + more)
-		return effect, err
-	}
-	return f
+// instances are orchestrators on one database as their clients see them, who turn to the next one
+// when one fails.
+type instances struct {
+	each []*orchestrator
+	turn atomic.Uint64
+
+	mu   sync.Mutex
+	seen map[string]drtest.Progress
 }
 
-// survivorsRecovered is what is left to demand where work may be lost: every other unit in flight
-// finishes.
-func survivorsRecovered() drtest.Objective {
-	return drtest.Check("survivors recovered", func(_ *drtest.Ledger, f drtest.Figures) error {
-		if !f.WorkKnown {
-			return fmt.Errorf("%w: %s", drtest.ErrInconclusive, f.WorkWhy)
+// startInstances starts two orchestrators with a database and a provider.
+func startInstances(t testing.TB, sabotage string) *instances {
+	t.Helper()
+	return startInstancesOn(t, pgtest.StartPrimary(t, pgtest.Config{}), sabotage)
+}
+
+// startInstancesOn starts them on a database that is there.
+func startInstancesOn(t testing.TB, pg *pgtest.Node, sabotage string) *instances {
+	t.Helper()
+	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
+	configs := []containertest.Config{{
+		Name:    "llm",
+		Image:   containertest.Build(t, fakeLLM()),
+		Network: pg.Network(),
+		Port:    8080,
+		Env:     map[string]string{"LATENCY": slowSteps.String()},
+		Ready:   answersOK("/healthz"),
+	}}
+	names := []string{"orchestrator-a", "orchestrator-b"}
+	for _, name := range names {
+		configs = append(configs, containertest.Config{
+			Name:    name,
+			Image:   containertest.Build(t, variant{sabotage: sabotage}.image()),
+			Network: pg.Network(),
+			Port:    8080,
+			Env: map[string]string{
+				"DATABASE_URL":        pg.DSN(),
+				"LLM_URL":             "http://llm:8080",
+				"INSTANCE":            name,
+				"CHECKPOINT_INTERVAL": "500ms", // in every profile: crashes come every three seconds
+				"MAX_ATTEMPTS":        "100",   // more than there are crashes: none of them is a workflow's fault
+				"SABOTAGE":            sabotage,
+			},
+			Restart: containertest.RestartOnFailure,
+			Ready:   answersOK("/readyz"),
+		})
+	}
+	services := containertest.StartAll(t, configs...)
+	app := &instances{seen: map[string]drtest.Progress{}}
+	for i, s := range services[1:] {
+		front := proxy.Link(t, names[i], s)
+		app.each = append(app.each, &orchestrator{service: s, provider: services[0], front: front, client: withoutKeepAlive})
+	}
+	return app
+}
+
+func (a *instances) services() []*containertest.Service {
+	var all []*containertest.Service
+	for _, o := range a.each {
+		all = append(all, o.service)
+	}
+	return all
+}
+
+// Do asks the instances in turn, until one accepts. The request may be repeated, since its key
+// makes it one. It counts as rejected only if none of them can have accepted it.
+func (a *instances) Do(ctx context.Context, id string) error {
+	rejected := true
+	var errs []error
+	first := int(a.turn.Add(1))
+	for i := range a.each {
+		err := a.each[(first+i)%len(a.each)].Do(ctx, id)
+		if err == nil {
+			return nil
 		}
-		var stuck []string
-		for _, u := range f.Unrecovered {
-			if !u.Lost {
-				stuck = append(stuck, u.ID+" "+u.Why)
+		rejected = rejected && errors.Is(err, drtest.ErrRejected)
+		errs = append(errs, err)
+	}
+	if rejected {
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%v", errs) // one of them may have rejected it
+}
+
+// Survivors reads what the database holds through any instance.
+func (a *instances) Survivors(ctx context.Context) ([]string, error) {
+	var errs []error
+	for _, o := range a.each {
+		ids, err := o.Survivors(ctx)
+		if err == nil {
+			return ids, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// Progress is what the instances that answer say together. What an instance says of another one's
+// workflows is late, so within one attempt the most counts.
+func (a *instances) Progress(ctx context.Context) (map[string]drtest.Progress, error) {
+	units := make([]map[string]drtest.Progress, len(a.each))
+	errs := make([]error, len(a.each))
+	var all sync.WaitGroup
+	for i, o := range a.each {
+		all.Go(func() { units[i], errs[i] = o.Progress(ctx) })
+	}
+	all.Wait()
+	if !slices.Contains(errs, nil) {
+		return nil, errors.Join(errs...)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	changed := map[string]drtest.Progress{}
+	for _, said := range units {
+		for id, p := range said {
+			was, known := a.seen[id]
+			newer := p.Attempt > was.Attempt || p.Attempt == was.Attempt && (p.Done > was.Done || p.Finished && !was.Finished)
+			if !known || newer {
+				a.seen[id], changed[id] = p, p
 			}
 		}
-		if len(stuck) > 0 {
-			return fmt.Errorf("%d units in flight survived and did not recover: %v", len(stuck), stuck)
+	}
+	return changed, nil
+}
+
+// Ready is good while every instance says that it is ready.
+func (a *instances) Ready(ctx context.Context) error {
+	errs := make([]error, len(a.each))
+	var all sync.WaitGroup
+	for i, o := range a.each {
+		all.Go(func() {
+			if err := o.Ready(ctx); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", o.service.Name(), err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// Counters are the provider's, for all of them.
+func (a *instances) Counters() []drtest.Counter { return a.each[0].Counters() }
+
+// pending is how many workflows wait for a place in the instances that answer.
+func (a *instances) pending(ctx context.Context) (int, error) {
+	waiting, answered := 0, false
+	var errs []error
+	for _, o := range a.each {
+		page, err := o.metrics(ctx)
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
-		if len(f.Recovered) == 0 {
-			return fmt.Errorf("%w: no unit in flight survived", drtest.ErrInconclusive)
+		n, found := metric(page, "orchestrator_workflows_pending")
+		if !found {
+			return 0, errors.New("an instance does not tell how many workflows wait")
 		}
-		return nil
+		answered = true
+		waiting += int(n)
+	}
+	if !answered {
+		return 0, errors.Join(errs...)
+	}
+	return waiting, nil
+}
+
+// withoutKeepAlive is for addresses that another container may have soon: it keeps no connections.
+var withoutKeepAlive = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// A storedState is what the database holds of a run's progress.
+type storedState struct{ Key, State, Checksum string }
+
+// damageStates runs an UPDATE that returns the keys of the runs that it does harm to, and reads
+// back what is stored of them: before the commit, since afterwards the orchestrator may have
+// repaired it. Fewer than five are an error.
+func damageStates(ctx context.Context, conn *pgx.Conn, update string) (rows []storedState, err error) {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		result, err := tx.Query(ctx, update)
+		if err != nil {
+			return err
+		}
+		keys, err := pgx.CollectRows(result, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		result, err = tx.Query(ctx, `SELECT key, state, checksum FROM workflows WHERE key = ANY ($1) ORDER BY key`, keys)
+		if err != nil {
+			return err
+		}
+		rows, err = pgx.CollectRows(result, pgx.RowToStructByPos[storedState])
+		return err
 	})
+	if err == nil && len(rows) < 5 {
+		err = errors.New("fewer than five open runs have a checkpoint beyond their beginning")
+	}
+	return rows, err
 }

@@ -37,7 +37,7 @@ func outOfMemory(t testing.TB, app *orchestrator) drtest.Scenario {
 		Load:       steadyLoad,
 		Health:     app.Ready,
 		Fault: app.service.OOM(func(context.Context) error {
-			app.ask(grow, grow)
+			app.askNext(grow, grow)
 			return nil
 		}),
 		Runbook: []drtest.Step{
@@ -96,6 +96,7 @@ func alertBeforeKill(l *drtest.Ledger, _ drtest.Figures) error {
 }
 
 func TestOutOfMemorySabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	t.Run("limit not raised", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Light)
@@ -103,7 +104,7 @@ func TestOutOfMemorySabotaged(t *testing.T) {
 		proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 		s := outOfMemory(t, startOrchestrator(t, proxy, pg, growing))
 		s.Runbook = s.Runbook[1:]
-		s.Deadline = neverBack
+		s.Deadline = noRecoveryDeadline
 		requireFailure(t, s, "RTO", "never served again|not steady")
 	})
 	t.Run("alert too late", func(t *testing.T) {

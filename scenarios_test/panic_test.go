@@ -25,7 +25,7 @@ func TestPanic(t *testing.T) {
 }
 
 func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
-	poison := job{prompt: " <<panic>>", steps: steps, fails: "set aside after 3 attempts"}
+	poison := job{prompt: " <<panic>>", steps: steps, wantErr: "set aside after 3 attempts"}
 	load := steadyLoad
 	load.Every *= 2 // each workflow in flight is a suspect
 	return drtest.Scenario{
@@ -36,15 +36,16 @@ func workerPanic(t testing.TB, app *orchestrator) drtest.Scenario {
 		Workload:   app,
 		Load:       load,
 		Health:     app.Ready,
-		Fault: verified(app.service.Exit(2, func(context.Context) error {
-			app.ask(poison)
+		Fault: withEvidence(app.service.Exit(2, func(context.Context) error {
+			app.askNext(poison)
 			return nil
 		}), app.panicked),
 		// The service comes back between the deaths, so the load goes on until the last one is
 		// over.
 		Stages: []drtest.Stage{{Name: "poison set aside", Reached: app.jobsEnded}},
 		Objectives: []drtest.Objective{
-			drtest.Detection(time.Second), // the poison is asked for within 100 ms and executed at once; then nobody answers
+			// The poison is asked for within 100 ms and executed at once; then nobody answers.
+			drtest.Detection(time.Second),
 			// Three deaths, with Docker's back-off of 100, 200 and 400 ms, and 0.5 s for each
 			// start: 2.2 s. After the second one all that were in flight are suspects, some 12, and
 			// tried one after the other, for a step of 300 ms each, so that the poison may be met
@@ -82,6 +83,7 @@ func (o *orchestrator) panicked(ctx context.Context) (string, error) {
 }
 
 func TestPanicSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})

@@ -27,6 +27,11 @@ const (
 // with its right result, and is there once, also those that met several crashes. No call is paid
 // for twice but those under way at a kill and those since the last checkpoint, so no workflow is
 // ever executed by two at once.
+func TestInstanceCrashes(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	drtest.Run(t, instanceCrashes(startInstances(t, ""), rand.Uint64()))
+}
+
 func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 	return drtest.Scenario{
 		ID:         "DR-APP-006",
@@ -49,16 +54,12 @@ func instanceCrashes(app *instances, seed uint64) drtest.Scenario {
 			drtest.Check("all finished", allFinished),
 			drtest.Check("executed once", executedOnce),
 		},
-		Deadline: 3 * time.Minute, // the supervisor may wait for 26 s before it starts an instance again
+		Deadline: 3 * time.Minute, // the supervisor may wait for 26 s before a start
 	}
 }
 
-func TestInstanceCrashes(t *testing.T) {
-	containertest.Parallel(t, containertest.Light)
-	drtest.Run(t, instanceCrashes(startInstances(t, ""), rand.Uint64()))
-}
-
 func TestInstanceCrashesSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	s := instanceCrashes(startInstances(t, "no-lease"), rand.Uint64())
 	s.HealAfter = 15 * time.Second
@@ -95,14 +96,16 @@ func allFinished(l *drtest.Ledger, _ drtest.Figures) error {
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("%d workflows of %d did not finish as they should: %s", len(wrong), accepted, strings.Join(wrong[:min(10, len(wrong))], " "))
+		some := strings.Join(wrong[:min(10, len(wrong))], " ")
+		return fmt.Errorf("%d workflows of %d did not finish as they should: %s", len(wrong), accepted, some)
 	}
 	least, _, err := inFlight(l)
 	if err != nil {
 		return err
 	}
 	if accepted < 200 || least < 20 {
-		return fmt.Errorf("%w: %d workflows were accepted and at least %d in flight at any moment, want 200 and 20", drtest.ErrInconclusive, accepted, least)
+		return fmt.Errorf("%w: %d workflows were accepted and at least %d in flight at any moment, want 200 and 20",
+			drtest.ErrInconclusive, accepted, least)
 	}
 	return nil
 }
@@ -164,13 +167,13 @@ func inFlight(l *drtest.Ledger) (least, most int, err error) {
 		if s.Hi < fault.Lo || s.Lo > healed.Lo {
 			continue
 		}
-		flying := 0
+		n := 0
 		for _, op := range l.Ops {
 			if op.Outcome == drtest.Acked && op.End <= s.Lo && !finished[op.ID] {
-				flying++
+				n++
 			}
 		}
-		least, most = min(least, flying), max(most, flying)
+		least, most = min(least, n), max(most, n)
 	}
 	return least, most, nil
 }
@@ -187,8 +190,8 @@ type crashes struct {
 	stop  context.CancelFunc
 	ended chan struct{}
 	// What follows belongs to the goroutine until ended is closed.
-	kills, spared map[string]int
-	err           error
+	kills, alreadyDown map[string]int
+	err                error
 }
 
 func (c *crashes) fault() drtest.Fault {
@@ -202,7 +205,7 @@ func (c *crashes) fault() drtest.Fault {
 
 // inject returns after the first crash, whose moment is that of the series.
 func (c *crashes) inject(ctx context.Context) (drtest.Effect, error) {
-	c.kills, c.spared = map[string]int{}, map[string]int{}
+	c.kills, c.alreadyDown = map[string]int{}, map[string]int{}
 	random := rand.New(rand.NewPCG(c.seed, 0))
 	first, err := c.crash(ctx, random)
 	if err != nil || first.Receipt == "" { // it did not happen
@@ -219,7 +222,8 @@ func (c *crashes) inject(ctx context.Context) (drtest.Effect, error) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				_, c.err = c.crash(context.WithoutCancel(ctx), random) // a crash that has begun is seen to its end
+				// A crash that has begun is seen to its end.
+				_, c.err = c.crash(context.WithoutCancel(ctx), random)
 			}
 		}
 	}()
@@ -231,7 +235,7 @@ func (c *crashes) inject(ctx context.Context) (drtest.Effect, error) {
 func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Effect, error) {
 	s := c.services[random.IntN(len(c.services))]
 	if !alive(ctx, s) {
-		c.spared[s.Name()]++
+		c.alreadyDown[s.Name()]++
 		return drtest.Effect{}, nil
 	}
 	effect, err := s.Crash().Inject(ctx) // its receipt is the exit code 137
@@ -247,8 +251,7 @@ func (c *crashes) crash(ctx context.Context, random *rand.Rand) (drtest.Effect, 
 func alive(ctx context.Context, s *containertest.Service) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	addr, err := s.HostAddr(ctx)
-	return err == nil && get(ctx, withoutKeepAlive, "http://"+addr+"/healthz", nil) == nil
+	return answersOK("/healthz")(ctx, s) == nil
 }
 
 // heal ends the series. Its error is that of the crash that could not be seen to happen.
@@ -280,7 +283,7 @@ func (c *crashes) confirm(ctx context.Context) (drtest.Receipt, error) {
 		}
 		kills += restarts
 		said = append(said, fmt.Sprintf("%s %d times, and down already when its turn came %d times (%s)",
-			s.Name(), restarts, c.spared[s.Name()], receipt))
+			s.Name(), restarts, c.alreadyDown[s.Name()], receipt))
 	}
 	return drtest.Receipt(fmt.Sprintf("%d kills, each with exit code 137: %s", kills, strings.Join(said, "; "))), nil
 }

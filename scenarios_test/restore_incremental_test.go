@@ -11,7 +11,8 @@ import (
 // PostgreSQL's own backups need no other tool: a full one, and two that have what changed after it.
 func TestIncrementalRestore(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	b := startBackedUp(t, selected.backup, backuptest.NewBaseBackupRepository(t), containertest.NewNetwork(t), backuptest.Full, backuptest.Incremental, backuptest.Incremental)
+	repository, network := backuptest.NewBaseBackupRepository(t), containertest.NewNetwork(t)
+	b := startBackedUp(t, selected.backup, repository, network, backuptest.Full, backuptest.Incremental, backuptest.Incremental)
 	s := fullRestore(t, b)
 	s.ID += "/incremental"
 	s.Title += ", PostgreSQL's own incremental backups"
@@ -19,9 +20,10 @@ func TestIncrementalRestore(t *testing.T) {
 }
 
 func TestIncrementalRestoreSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
 	repository := backuptest.NewBaseBackupRepository(t)
 	b := startBackedUp(t, selected.backup, repository, containertest.NewNetwork(t), backuptest.Full, backuptest.Incremental)
 	inject(t, repository.LoseFile(b.spare.Node, b.backup))
-	requireBroken(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
+	requireStepFails(t, fullRestore(t, b), "fetch the backup", "is present in the manifest but not on disk")
 }

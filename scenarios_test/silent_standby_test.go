@@ -20,6 +20,28 @@ const silence = 3 * time.Second
 // they have asked for is committed there, for all to see, and nowhere else. Then the primary dies,
 // with the orchestrator on its host. The operator promotes the standby. Nothing that was
 // acknowledged is lost, and nothing that was shown is taken back.
+func TestSilentStandby(t *testing.T) {
+	containertest.Parallel(t, containertest.Light)
+	drtest.Run(t, startSilentStandby(t, ""))
+}
+
+// startSilentStandby starts a pair whose replication goes through a link, and an orchestrator whose
+// circuit breaker opens late: until then it saves again and again what it could not save, and sees
+// in the end that it is there.
+func startSilentStandby(t *testing.T, sabotage string) drtest.Scenario {
+	t.Helper()
+	var proxy *proxytest.Proxy
+	var replication *proxytest.Link
+	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync, Upstream: func(primary *pgtest.Node) containertest.Upstream {
+		proxy = proxytest.Start(t, proxytest.Config{Network: primary.Network(), Links: 3})
+		replication = proxy.Link(t, "replication", primary)
+		return replication
+	}})
+	db := proxy.Link(t, "database", pg.Primary)
+	late := variant{sabotage: sabotage, env: map[string]string{"BREAKER_FAILURES": "60"}}
+	return silentStandby(pg, replication, db, startOrchestrator(t, proxy, db, late))
+}
+
 func silentStandby(pg *pgtest.Pair, replication, db *proxytest.Link, app *orchestrator) drtest.Scenario {
 	host := drtest.Together(pg.Primary.Kill(), app.service.Crash())
 	return drtest.Scenario{
@@ -94,29 +116,8 @@ func nothingTakenBack(l *drtest.Ledger, _ drtest.Figures) error {
 	return nil
 }
 
-// startSilentStandby starts a pair whose replication goes through a link, and an orchestrator whose
-// circuit breaker opens late: until then it saves again and again what it could not save, and sees
-// in the end that it is there.
-func startSilentStandby(t *testing.T, sabotage string) drtest.Scenario {
-	t.Helper()
-	var proxy *proxytest.Proxy
-	var replication *proxytest.Link
-	pg := pgtest.StartPair(t, pgtest.PairConfig{Replication: pgtest.Sync, Upstream: func(primary *pgtest.Node) containertest.Upstream {
-		proxy = proxytest.Start(t, proxytest.Config{Network: primary.Network(), Links: 3})
-		replication = proxy.Link(t, "replication", primary)
-		return replication
-	}})
-	db := proxy.Link(t, "database", pg.Primary)
-	late := variant{sabotage: sabotage, env: map[string]string{"BREAKER_FAILURES": "60"}}
-	return silentStandby(pg, replication, db, startOrchestrator(t, proxy, db, late))
-}
-
-func TestSilentStandby(t *testing.T) {
-	containertest.Parallel(t, containertest.Light)
-	drtest.Run(t, startSilentStandby(t, ""))
-}
-
 func TestSilentStandbySabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Light)
 	s := startSilentStandby(t, "unreplicated")
 	requireFailure(t, s, "nothing shown is taken back", `^\d+ of \d+ workflows that were shown finished were unfinished after that$`)

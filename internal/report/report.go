@@ -36,7 +36,7 @@ type Report struct {
 	Rerun      *Run `json:"rerun"`
 	Complete   bool `json:"complete"`
 	Incomplete Text `json:"incomplete"` // why it is not complete
-	// Notes are what the harness said of the run, such as that the sabotaged systems were left out.
+	// Notes are what the harness said of the run, such as that a test passed as it was played again.
 	Notes []Text `json:"notes"`
 	// Summary is over all results, and each of Categories over its own.
 	Summary    Tally      `json:"summary"`

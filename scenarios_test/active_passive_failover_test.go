@@ -18,6 +18,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Every node of the active region dies at once, and the ways to it are cut. Once two of three
+// observers agree, an automation promotes the replica in the passive region, whose orchestrator
+// takes the workflows over, and changes the DNS record of the service. Clients behind a caching
+// resolver follow within its TTL. At most the last moment is lost.
+func TestActivePassiveFailover(t *testing.T) {
+	containertest.Parallel(t, containertest.Heavy)
+	drtest.Run(t, activePassiveFailover(t, startActivePassive(t, dnstest.Config{})))
+}
+
+func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
+	load := steadyLoad
+	load.Every = 60 * time.Millisecond // thirty workflows in flight
+	return drtest.Scenario{
+		ID:         "DR-REGION-001",
+		Title:      "Active-passive failover",
+		Category:   regions,
+		Durability: "the region's storage is gone for good, so what the replica had received is what there is",
+		Workload:   r.app,
+		Load:       load,
+		Health:     r.app.Ready,
+		Fault:      r.loseRegion(),
+		Runbook: []drtest.Step{
+			{Name: "quorum", Do: r.quorum},
+			r.pg.Replica.Promote(),
+			r.record.PointTo(r.passive.gate),
+		},
+		Objectives: []drtest.Objective{
+			drtest.Detection(time.Second), // as with a cut connection
+			// Detection, three questions of an observer, the last of which runs into its timeout, a
+			// promotion of half a second and a change of the record of half a second, the TTL, and
+			// a breaker that is half open every 300 ms, whose trial takes up to a second: 3.5 s and
+			// the TTL, and a margin for a busy machine.
+			drtest.RTO(5*time.Second + selected.ttl),
+			// What the primary had sent and the replica had not received: the latency, the time
+			// that the walsender takes to wake up, and how long it took until all were dead; and as
+			// much again for a busy machine.
+			drtest.RPO(time.Second),
+			survivorsRecovered(),
+			inFlightAtLeast(25),
+			drtest.NoDuplicates(),
+		},
+		Targets:  targets(t, "DR-REGION-001"),
+		Deadline: time.Minute + 2*selected.ttl,
+	}
+}
+
 // wanLatency is how long an answer from another region is under way.
 const wanLatency = 30 * time.Millisecond
 
@@ -34,9 +80,10 @@ type activePassive struct {
 	active, passive region
 	pg              *pgtest.Pair
 	replication     *proxytest.Link // of the passive region, over the WAN
-	sight           *proxytest.Link // likewise: the way on which it sees the service of the active one
-	first, second   *containertest.Service
-	name            *dnstest.Record
+	observation     *proxytest.Link // likewise: of the service of the active one
+	activeService   *containertest.Service
+	passiveService  *containertest.Service
+	record          *dnstest.Record // of the service
 	observers       []*containertest.Service
 	app             *orchestrator
 }
@@ -51,7 +98,8 @@ func startActivePassive(t *testing.T, names dnstest.Config) *activePassive {
 	var wan *proxytest.Proxy
 	r.pg = pgtest.StartPair(t, pgtest.PairConfig{
 		Config: pgtest.Config{Network: r.active.network},
-		Upstream: func(primary *pgtest.Node) containertest.Upstream { // the replica is where the link is
+		// The replica is on the network of the link.
+		Upstream: func(primary *pgtest.Node) containertest.Upstream {
 			wan = proxytest.Start(t, proxytest.Config{Network: r.passive.network, Networks: []string{r.active.network}})
 			r.replication = wan.Link(t, "replication", primary)
 			inject(t, r.replication.Slow(wanLatency))
@@ -63,17 +111,17 @@ func startActivePassive(t *testing.T, names dnstest.Config) *activePassive {
 		proxytest.Start(t, proxytest.Config{Network: world, Networks: []string{r.active.network}}),
 		proxytest.Start(t, proxytest.Config{Network: world, Networks: []string{r.passive.network}}),
 	}
-	r.active.gate = gates[0].Link(t, "gate of the active region", r.first)
-	r.passive.gate = gates[1].Link(t, "gate of the passive region", r.second)
+	r.active.gate = gates[0].Link(t, "gate of the active region", r.activeService)
+	r.passive.gate = gates[1].Link(t, "gate of the passive region", r.passiveService)
 	inject(t, r.active.gate.Slow(wanLatency))
 	inject(t, r.passive.gate.Slow(wanLatency))
-	r.sight = wan.Link(t, "sight", r.first)
-	inject(t, r.sight.Slow(wanLatency))
+	r.observation = wan.Link(t, "observation", r.activeService)
+	inject(t, r.observation.Slow(wanLatency))
 
 	names.Network, names.TTL = world, selected.ttl
 	zone := dnstest.Start(t, names)
-	r.name = zone.Record(t, "service", r.active.gate)
-	r.app.front = proxytest.Start(t, proxytest.Config{Network: world, Resolver: zone.Resolver()}).Link(t, "clients", r.name)
+	r.record = zone.Record(t, "service", r.active.gate)
+	r.app.front = proxytest.Start(t, proxytest.Config{Network: world, Resolver: zone.Resolver()}).Link(t, "clients", r.record)
 	r.observe(t, world)
 	return r
 }
@@ -91,19 +139,19 @@ func (r *activePassive) startServices(t *testing.T, world string) {
 				"DATABASE_URL": db.DSN(), "LLM_URL": "http://llm:8080", "INSTANCE": name, "CHECKPOINT_INTERVAL": selected.checkpoint.String(),
 			},
 			Restart: containertest.RestartOnFailure,
-			Ready:   answers(ready),
+			Ready:   answersOK(ready),
 		}
 	}
 	services := containertest.StartAll(t,
 		containertest.Config{
 			Name: "llm", Image: containertest.Build(t, fakeLLM()), Network: world, Networks: []string{r.active.network, r.passive.network},
-			Port: 8080, Env: map[string]string{"LATENCY": stepLatency.String()}, Ready: answers("/healthz"),
+			Port: 8080, Env: map[string]string{"LATENCY": stepLatency.String()}, Ready: answersOK("/healthz"),
 		},
 		instance("orchestrator-a", r.pg.Primary, "/readyz"),
 		instance("orchestrator-b", r.pg.Replica, "/healthz"), // ready once its database takes writes
 	)
-	r.first, r.second = services[1], services[2]
-	r.app = &orchestrator{service: r.second, provider: services[0], client: withoutKeepAlive, jobs: map[string]job{}}
+	r.activeService, r.passiveService = services[1], services[2]
+	r.app = &orchestrator{service: r.passiveService, provider: services[0], client: withoutKeepAlive, jobs: map[string]job{}}
 }
 
 // observe starts an observer in each region and a witness in the world. Each asks the service of
@@ -113,8 +161,8 @@ func (r *activePassive) observe(t *testing.T, world string) {
 	image := containertest.Build(t, observer())
 	var configs []containertest.Config
 	for _, o := range []struct{ name, network, target string }{
-		{"observer-a", r.active.network, r.first.Addr()},
-		{"observer-b", r.passive.network, r.sight.Addr()},
+		{"observer-a", r.active.network, r.activeService.Addr()},
+		{"observer-b", r.passive.network, r.observation.Addr()},
 		{"witness", world, r.active.gate.Addr()},
 	} {
 		configs = append(configs, containertest.Config{
@@ -159,19 +207,19 @@ func verdict(ctx context.Context, observer *containertest.Service) (string, erro
 	return string(said), err
 }
 
-// lose is the loss of the active region: each of its nodes dies, and every way to it is cut, at
-// once.
-func (r *activePassive) lose() drtest.Fault {
+// loseRegion is the loss of the active region: each of its nodes dies, and every way to it is cut,
+// at once.
+func (r *activePassive) loseRegion() drtest.Fault {
 	return drtest.Together(
-		r.pg.Primary.Kill(), r.first.Kill(), r.observers[0].Kill(),
-		r.replication.Cut(), r.sight.Cut(), r.active.gate.Cut(),
+		r.pg.Primary.Kill(), r.activeService.Kill(), r.observers[0].Kill(),
+		r.replication.Cut(), r.observation.Cut(), r.active.gate.Cut(),
 	)
 }
 
 // quorum returns once two of the three observers hold the service for down. One that does not
 // answer has no vote: it may be the one that is cut off.
 func (r *activePassive) quorum(ctx context.Context) error {
-	return until(ctx, func(ctx context.Context) error {
+	return poll(ctx, func(ctx context.Context) error {
 		said, down := r.verdicts(ctx)
 		if down < 2 {
 			return fmt.Errorf("no quorum: %v", said)
@@ -195,58 +243,13 @@ func (r *activePassive) verdicts(ctx context.Context) (said map[string]string, d
 	return said, down
 }
 
-// Every node of the active region dies at once, and the ways to it are cut. Once two of three
-// observers agree, an automation promotes the replica in the passive region, whose orchestrator
-// takes the workflows over, and changes the DNS record of the service. Clients behind a caching
-// resolver follow within its TTL. At most the last moment is lost.
-func activePassiveFailover(t testing.TB, r *activePassive) drtest.Scenario {
-	load := steadyLoad
-	load.Every = 60 * time.Millisecond // thirty workflows in flight
-	return drtest.Scenario{
-		ID:         "DR-REGION-001",
-		Title:      "Active-passive failover",
-		Category:   regions,
-		Durability: "the region's storage is gone for good, so what the replica had received is what there is",
-		Workload:   r.app,
-		Load:       load,
-		Health:     r.app.Ready,
-		Fault:      r.lose(),
-		Runbook: []drtest.Step{
-			{Name: "quorum", Do: r.quorum},
-			r.pg.Replica.Promote(),
-			r.name.PointTo(r.passive.gate),
-		},
-		Objectives: []drtest.Objective{
-			drtest.Detection(time.Second), // as with a cut connection
-			// Detection, three questions of an observer, the last of which runs into its timeout, a
-			// promotion of half a second and a change of the record of half a second, the TTL, and
-			// a breaker that is half open every 300 ms, whose trial takes up to a second: 3.5 s and
-			// the TTL, and a margin for a busy machine.
-			drtest.RTO(5*time.Second + selected.ttl),
-			// What the primary had sent and the replica had not received: the latency, the time
-			// that the walsender takes to wake up, and how long it took until all were dead; and as
-			// much again for a busy machine.
-			drtest.RPO(time.Second),
-			survivorsRecovered(),
-			affected(25),
-			drtest.NoDuplicates(),
-		},
-		Targets:  targets(t, "DR-REGION-001"),
-		Deadline: time.Minute + 2*selected.ttl,
-	}
-}
-
-func TestActivePassiveFailover(t *testing.T) {
-	containertest.Parallel(t, containertest.Heavy)
-	drtest.Run(t, activePassiveFailover(t, startActivePassive(t, dnstest.Config{})))
-}
-
 func TestActivePassiveFailoverSabotaged(t *testing.T) {
+	skipUnlessSabotaging(t)
 	t.Parallel()
 	t.Run("resolver ignores the TTL", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		s := activePassiveFailover(t, startActivePassive(t, dnstest.Config{IgnoreTTL: true}))
-		s.Deadline = neverBack
+		s.Deadline = noRecoveryDeadline
 		requireFailure(t, s, "RTO", "never served again")
 	})
 	t.Run("passive region does not replicate", func(t *testing.T) {
@@ -259,10 +262,10 @@ func TestActivePassiveFailoverSabotaged(t *testing.T) {
 	t.Run("only the way between the regions is cut", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
 		r := startActivePassive(t, dnstest.Config{})
-		inject(t, r.sight.Cut())
+		inject(t, r.observation.Cut())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, until(ctx, func(ctx context.Context) error {
+		require.NoError(t, poll(ctx, func(ctx context.Context) error {
 			said, down := r.verdicts(ctx)
 			if down == 0 {
 				return fmt.Errorf("nobody has noticed: %v", said)
