@@ -116,11 +116,11 @@ func TestPlantedTruth(t *testing.T) {
 }
 
 // TestPlantedTruthOverHTTP does the same in real time, with clients and services that talk over
-// loopback. On a machine that is too busy for some of them to come to a steady state it shows less,
-// but what it shows has to be true.
+// loopback. On a machine that does not keep up, requests fail that the plant has not failed, so that
+// its truth is no longer known: such drills show nothing.
 func TestPlantedTruthOverHTTP(t *testing.T) {
 	t.Parallel()
-	var broken atomic.Int64
+	var strained atomic.Int64
 	plants := rapid.Custom(func(t *rapid.T) *plant { return anyPlant(t, 400) })
 	var all sync.WaitGroup // subtests would run only as many at a time as there are processors
 	for seed := range 20 {
@@ -133,23 +133,26 @@ func TestPlantedTruthOverHTTP(t *testing.T) {
 			s.Workload, s.Health = client, client.Health
 			s.Stages[0].Reached = client.Redundant
 			l, err := drtest.Play(t.Context(), s)
-			switch {
-			case errors.Is(err, context.DeadlineExceeded):
-				broken.Add(1)
-				t.Logf("plant %d: %v", seed, err)
-				return
-			case err != nil:
-				t.Errorf("plant %d: %v", seed, err)
-				return
+			var wrong []string
+			if err != nil {
+				wrong = []string{err.Error()}
+			} else {
+				wrong = p.truth(l)
 			}
-			if wrong := p.truth(l); len(wrong) > 0 {
+			strain := drtest.Judge(l).Strain()
+			switch {
+			case len(wrong) == 0:
+			case !strain.KeptUp():
+				strained.Add(1)
+				t.Logf("plant %d: %s: the machine did not keep up: %s", seed, wrong[0], strain.Why())
+			default:
 				t.Errorf("plant %d: %s\n%s", seed, strings.Join(wrong, "\n"), l.Timeline())
 			}
 		})
 	}
 	all.Wait()
-	if n := broken.Load(); n == 20 {
-		t.Error("no drill came to its end")
+	if n := strained.Load(); n == 20 {
+		t.Error("the machine kept up with none of the drills")
 	}
 }
 
