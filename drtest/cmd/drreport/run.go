@@ -94,10 +94,10 @@ func (c command) run(args []string) (int, error) {
 		}
 	}
 	fmt.Fprintf(c.stdout, "\n%s", r.Table()) // first: the disk may be full
-	if err := save(r, filepath.Join(dir, "report.json"), filepath.Join(dir, "report.md")); err != nil {
+	if err := save(r, dir, reports(dir)...); err != nil {
 		return trouble, err
 	}
-	fmt.Fprintf(c.stdout, "report: %s\n", filepath.Join(*out, name, "report.md"))
+	fmt.Fprintf(c.stdout, "report: %s\n", filepath.Join(*out, name, "report.html"))
 	if err := pointLatest(*out, name); err != nil {
 		return trouble, err
 	}

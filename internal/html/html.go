@@ -1,0 +1,205 @@
+// Package html makes the report that people look at: one file of HTML that needs no network, no
+// script and no font. It shows what [report.Collect] found, and draws the journals that it names.
+package html
+
+import (
+	"bytes"
+	_ "embed" // for the form of the page
+	"errors"
+	"fmt"
+	"html/template"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/foreign"
+	"github.com/drtest/suite/internal/report"
+)
+
+//go:embed report.html.tmpl
+var form string
+
+//go:embed style.css
+var style string
+
+// A page is what the form is filled with.
+type page struct {
+	*report.Report
+	Style    template.CSS
+	Mark     mark
+	Headline string
+	Whys     []why
+	Worst    []worst
+	Drills   []*drill
+	Legend   []kind
+}
+
+// A mark is how something ended: by a word and a sign, and by a colour for those who see it.
+type mark struct{ Word, Sign, Class string }
+
+var (
+	passes       = mark{"pass", "✓", "pass"}
+	fails        = mark{"fail", "✗", "fail"}
+	inconclusive = mark{"inconclusive", "?", "unsure"}
+	untrusted    = mark{"untrusted", "!", "unsure"}
+)
+
+func markOf(s drtest.Status, distrusted bool) mark {
+	switch {
+	case distrusted:
+		return untrusted
+	case s == drtest.Pass:
+		return passes
+	case s == drtest.Fail:
+		return fails
+	}
+	return inconclusive
+}
+
+// Render returns the page of a report whose journals lie below dir.
+func Render(r *report.Report, dir string) ([]byte, error) {
+	p := page{Report: r, Style: template.CSS(style), Legend: kinds[:]} // the style is ours
+	for i := range r.Results {
+		p.Drills = append(p.Drills, newDrill(i, &r.Results[i], r.Run, dir))
+	}
+	p.Mark, p.Headline = headline(r)
+	p.Whys, p.Worst = whys(p.Drills), worsts(p.Drills)
+	t, err := template.New("report.html").Funcs(template.FuncMap{
+		"text": clean,
+		"date": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
+		"dict": dict,
+	}).Parse(form)
+	if err != nil {
+		return nil, fmt.Errorf("read the form of the page: %w", err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, p); err != nil {
+		return nil, fmt.Errorf("fill in the page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// clean makes any text harmless to show. That it is no HTML is the template's work.
+func clean(v any) string { return foreign.Text(fmt.Sprint(v)) }
+
+// dict names several values for a part of the form.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, errors.New("a name without a value")
+	}
+	d := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		d[fmt.Sprint(pairs[i])] = pairs[i+1]
+	}
+	return d, nil
+}
+
+// headline says in a few words how the run ended.
+func headline(r *report.Report) (mark, string) {
+	s := r.Summary
+	var parts []string
+	count := func(n int, what string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	count(s.Failed, "failed")
+	count(s.Inconclusive-s.Untrusted, "inconclusive")
+	count(s.Untrusted, "untrusted")
+	bad := fmt.Sprintf("%s of %d %s", strings.Join(parts, ", "), s.Results, plural(s.Results, "drill"))
+	switch {
+	case r.Passed():
+		return passes, fmt.Sprintf("Passed: all %d %s", s.Results, plural(s.Results, "drill"))
+	case s.Failed > 0:
+		return fails, "Not passed: " + bad
+	case r.Untrusted():
+		return untrusted, "Untrusted: " + bad + ", since the machine did not keep up"
+	case len(parts) > 0:
+		return inconclusive, "Not passed: " + bad
+	case !r.Complete:
+		return inconclusive, fmt.Sprintf("Not passed: the run is incomplete, though all of %d %s passed", s.Results, plural(s.Results, "drill"))
+	case s.Results == 0:
+		return inconclusive, "Not passed: no drill ran"
+	}
+	return fails, "Not passed: go test failed, though every drill passed"
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}
+
+// A why is why one drill did not pass.
+type why struct {
+	*drill
+	Sentences []string
+	More      int // that are left out
+}
+
+// most is how many reasons of one drill the first screen has room for.
+const most = 2
+
+func whys(drills []*drill) (all []why) {
+	for _, d := range drills {
+		if d.Mark == passes {
+			continue
+		}
+		w := why{drill: d}
+		if d.Reason != "" {
+			w.Sentences = append(w.Sentences, string(d.Reason))
+		}
+		for _, bad := range []drtest.Status{drtest.Fail, drtest.Inconclusive} {
+			for _, v := range d.Result.Verdicts {
+				if v.Status == bad {
+					w.Sentences = append(w.Sentences, v.String())
+				}
+			}
+		}
+		if n := len(w.Sentences); n > most {
+			w.Sentences, w.More = w.Sentences[:most], n-most
+		}
+		for i, s := range w.Sentences {
+			w.Sentences[i] = shorten(s, 240)
+		}
+		all = append(all, w)
+	}
+	return all
+}
+
+// shorten cuts a text between words.
+func shorten(text string, limit int) string {
+	runes := []rune(foreign.Text(text))
+	if len(runes) <= limit {
+		return string(runes)
+	}
+	kept := string(runes[:limit])
+	if i := strings.LastIndexByte(kept, ' '); i > limit/2 {
+		kept = kept[:i]
+	}
+	return strings.TrimRight(kept, " ,;:") + " …"
+}
+
+// readJournal reads what a result names. Its error is for people.
+func readJournal(dir string, name report.Text) (*drtest.Report, error) {
+	if name == "" {
+		return nil, errors.New("it left no journal")
+	}
+	path := filepath.FromSlash(string(name))
+	if !filepath.IsLocal(path) {
+		return nil, errors.New("its journal does not lie below the directory of the report")
+	}
+	file, err := os.Open(filepath.Join(dir, path))
+	if err != nil {
+		return nil, errors.New("its journal cannot be opened")
+	}
+	defer file.Close()
+	r, damage := drtest.ReadReport(file)
+	if damage != nil {
+		return r, fmt.Errorf("its journal is damaged, so this is what stands before that: %w", damage)
+	}
+	return r, nil
+}

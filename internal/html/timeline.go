@@ -1,0 +1,595 @@
+package html
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drtest/suite/drtest"
+)
+
+// A timeline is what happened around the fault, to scale, one thing below the other.
+type timeline struct {
+	Ticks []tick
+	Lanes []*lane
+	Whole *lane // the whole drill, where the lanes show only a part of it
+	From  string
+	To    string
+	Has   map[string]bool // what the key is to explain
+}
+
+// A lane is one line of it.
+type lane struct {
+	Name   string
+	Note   string // what it shows, in words: also for those who do not see it
+	Height int
+	Shapes []*shape
+	Texts  []label
+	Thin   bool // one of a group that stands close together
+}
+
+// A label is text beside what is drawn.
+type label struct {
+	At   string // in per cent
+	Text string
+	Side string // of the point: "start" is right of it, "end" is left of it
+	Row  string // "top" or "bottom", where there are several
+}
+
+// bins is the most columns that a lane of many requests has. A screen shows about as many, and a
+// file of a million requests is no larger than one of a thousand.
+const bins = 250
+
+// A drawing has what all lanes need.
+type drawing struct {
+	scale
+	*drtest.Ledger
+	figures  drtest.Figures
+	fault    drtest.Interval
+	injected bool
+	end      time.Duration // of all that was seen
+	moments  []moment
+	t        *timeline
+}
+
+// A moment is an instant of the recovery, counted from the start of the drill.
+type moment struct {
+	drtest.Interval
+	name, source string
+}
+
+func newTimeline(r *drtest.Report) *timeline {
+	d := drawing{Ledger: r.Ledger, figures: r.Figures, t: &timeline{Has: map[string]bool{}}}
+	d.fault, d.injected = d.Event(drtest.FaultInjected)
+	d.end = lastOf(d.Ledger)
+	for i, m := range d.Recovery() {
+		if i > 0 { // the fault has a lane of its own
+			d.moments = append(d.moments, moment{since(d.fault, m.Since), m.Name, m.Source})
+		}
+	}
+	whole := scale{0, max(d.end, time.Millisecond)}
+	d.scale = d.window()
+	d.t.Ticks = d.ticks(d.fault.Lo)
+	if d.from > 0 || d.to < d.end {
+		d.t.Whole = d.overview(whole)
+	}
+	d.t.From, d.t.To = offset(d.from-d.fault.Lo), offset(d.to-d.fault.Lo)
+	d.add(d.requests(d.scale, 44), d.latency(), d.health(), d.held())
+	d.add(d.recovery()...)
+	d.add(d.work(), d.machine())
+	return d.t
+}
+
+// since is an instant that was counted from another one.
+func since(start, counted drtest.Interval) drtest.Interval {
+	if counted.Hi == drtest.Forever {
+		return drtest.Interval{Lo: start.Hi + counted.Lo, Hi: drtest.Forever}
+	}
+	hi := start.Lo + counted.Hi
+	return drtest.Interval{Lo: min(start.Hi+counted.Lo, hi), Hi: hi}
+}
+
+// add adds the lanes that have something to show.
+func (d *drawing) add(lanes ...*lane) {
+	for _, l := range lanes {
+		if l == nil {
+			continue
+		}
+		if d.injected && d.holds(d.fault.Lo) {
+			zero := &shape{Class: "zero"}
+			zero.rule(d.x(d.fault.Lo), float64(l.Height))
+			l.Shapes = append(l.Shapes, zero)
+		}
+		d.t.Lanes = append(d.t.Lanes, l)
+	}
+}
+
+// lastOf is the last moment of which a ledger tells, but for what was examined after the load.
+func lastOf(l *drtest.Ledger) (last time.Duration) {
+	for _, op := range l.Ops {
+		if op.End != drtest.Forever {
+			last = max(last, op.End)
+		}
+		last = max(last, op.Start)
+	}
+	for _, s := range l.Samples {
+		last = max(last, s.Hi)
+	}
+	for _, e := range l.Events {
+		if e.Hi != drtest.Forever && !slices.Contains(examined, e.Kind) {
+			last = max(last, e.Hi)
+		}
+	}
+	return last
+}
+
+// examined are the events after the load.
+var examined = []drtest.EventKind{drtest.SurvivorsRead, drtest.BillRead, drtest.Proved, drtest.Refuted, drtest.NotProved, drtest.FaultConfirmed}
+
+// window is the part of the drill in which something happened: from before the fault until after
+// the last thing that it brought about. It is all of it where that is not much more.
+func (d *drawing) window() scale {
+	all := scale{0, max(d.end, time.Millisecond)}
+	if !d.injected {
+		return all
+	}
+	last := d.fault.Hi
+	for _, m := range d.moments {
+		if m.name == string(drtest.SteadyAgain) {
+			continue
+		}
+		if m.Hi == drtest.Forever {
+			return scale{max(0, d.fault.Lo-(d.end-d.fault.Lo)/6), all.to}
+		}
+		last = max(last, m.Hi)
+	}
+	for _, e := range d.Events {
+		if e.Kind == drtest.HealthRestored && e.Hi > d.fault.Lo {
+			last = max(last, e.Hi)
+		}
+	}
+	if w := d.figures.WorkRTO; w.Known && w.Hi != drtest.Forever {
+		last = max(last, d.fault.Lo+w.Hi)
+	}
+	if last == d.fault.Hi { // nothing came of it
+		return all
+	}
+	pad := (last - d.fault.Lo) / 5
+	part := scale{max(0, d.fault.Lo-pad), min(all.to, last+pad)}
+	if part.to-part.from > all.to*3/4 {
+		return all
+	}
+	return part
+}
+
+// overview is the whole drill, with a frame around what the other lanes show.
+func (d *drawing) overview(whole scale) *lane {
+	l := d.requests(whole, 20)
+	l.Name = "the whole drill"
+	frame := &shape{Class: "frame"}
+	frame.box(whole.x(d.from), whole.x(d.to), 0.5, 19.5)
+	l.Shapes = append(l.Shapes, frame)
+	l.Note = fmt.Sprintf("%s; the lines below show what is framed, from %s to %s", l.Note, offset(d.from-d.fault.Lo), offset(d.to-d.fault.Lo))
+	return l
+}
+
+// An answer is how a request ended, as its client saw it.
+type answer int
+
+const (
+	served answer = iota
+	late
+	rejected
+	unknown
+	answers
+)
+
+func (d *drawing) answerOf(op drtest.Op) answer {
+	switch {
+	case op.Outcome == drtest.Acked && d.Drill.Timeout > 0 && op.End-op.Start > d.Drill.Timeout:
+		return late
+	case op.Outcome == drtest.Acked:
+		return served
+	case op.Outcome == drtest.Rejected:
+		return rejected
+	}
+	return unknown
+}
+
+var answerNames = [answers]string{"acked", "acked too late", "rejected", "unknown"}
+
+// columns is how wide a column of requests is: no less than the time between two of them, so that
+// the load has no gaps that are none.
+func (d *drawing) columns(s scale) (width time.Duration, n int) {
+	width = max((s.to-s.from)/bins, d.Drill.Every, 1)
+	return width, int((s.to-s.from)/width) + 1
+}
+
+// requests draws what clients saw: what was served above the middle, what was not below it, each as
+// its share of the requests that were sent in a column.
+func (d *drawing) requests(s scale, height int) *lane {
+	width, n := d.columns(s)
+	columns := make([][answers]int, n)
+	var all [answers]int
+	for _, op := range d.Ops {
+		if s.holds(op.Start) {
+			a := d.answerOf(op)
+			columns[int((op.Start-s.from)/width)][a]++
+			all[a]++
+		}
+	}
+	l := &lane{Name: "requests", Height: height, Note: "no request was sent"}
+	shapes := [answers]*shape{}
+	for a := range answers {
+		shapes[a] = &shape{Class: [answers]string{"acked", "late", "rejected", "unknown"}[a]}
+		l.Shapes = append(l.Shapes, shapes[a])
+		if all[a] > 0 {
+			d.t.Has[shapes[a].Class] = true
+		}
+	}
+	middle := float64(height) / 2
+	for i := 0; i < n; {
+		next := i + 1
+		for next < n && sameShares(columns[i], columns[next]) {
+			next++
+		}
+		x0, x1 := s.x(s.from+time.Duration(i)*width), s.x(s.from+time.Duration(next)*width)
+		sum := 0
+		for _, count := range columns[i] {
+			sum += count
+		}
+		y := middle + 1
+		for a, count := range columns[i] {
+			switch share := (middle - 1) * float64(count) / float64(sum); {
+			case count == 0:
+			case answer(a) == served:
+				shapes[a].box(x0, x1, middle-share, middle)
+			default:
+				shapes[a].box(x0, x1, y, y+share)
+				y += share
+			}
+		}
+		i = next
+	}
+	if told := tell(all); told != "" {
+		l.Note = told
+	}
+	l.Shapes = slices.DeleteFunc(l.Shapes, func(p *shape) bool { return p.d.Len() == 0 })
+	return l
+}
+
+func sameShares(a, b [answers]int) bool {
+	sumA, sumB := 0, 0
+	for i := range a {
+		sumA, sumB = sumA+a[i], sumB+b[i]
+	}
+	for i := range a {
+		if a[i]*sumB != b[i]*sumA {
+			return false
+		}
+	}
+	return (sumA == 0) == (sumB == 0)
+}
+
+// tell counts requests in words.
+func tell(all [answers]int) string {
+	var parts []string
+	for a, count := range all {
+		if count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count, answerNames[a]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// latency draws how long clients waited for what was acked: the slowest and the median of each
+// column, on a logarithmic scale.
+func (d *drawing) latency() *lane {
+	width, n := d.columns(d.scale)
+	columns := make([][]time.Duration, n)
+	slowest := time.Duration(0)
+	var all []time.Duration
+	for _, op := range d.Ops {
+		if op.Outcome == drtest.Acked && d.holds(op.Start) {
+			took := op.End - op.Start
+			i := int((op.Start - d.from) / width)
+			columns[i] = append(columns[i], took)
+			all, slowest = append(all, took), max(slowest, took)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.Sort(all)
+	const height, least = 44, time.Millisecond
+	top := max(10*least, slowest*3/2)
+	y := func(took time.Duration) float64 {
+		return height * (1 - math.Log(max(1, float64(took)/float64(least)))/math.Log(float64(top)/float64(least)))
+	}
+	worst, usual, lines := &shape{Class: "slowest"}, &shape{Class: "median"}, &shape{Class: "grid"}
+	for i, took := range columns {
+		if len(took) == 0 {
+			continue
+		}
+		slices.Sort(took)
+		x0, x1 := d.x(d.from+time.Duration(i)*width), d.x(d.from+time.Duration(i+1)*width)
+		worst.box(x0, x1, y(took[len(took)-1]), height)
+		if n := len(took); n > 1 {
+			usual.box(x0, x1, y(took[n/2])-1, y(took[n/2])+1)
+		}
+	}
+	l := &lane{Name: "latency of what was acked", Height: height, Shapes: []*shape{worst, usual, lines},
+		Note: fmt.Sprintf("median %s, slowest %s", millis(all[len(all)/2]), millis(slowest))}
+	for took := 10 * least; took < top; took *= 10 {
+		fmt.Fprintf(&lines.d, "M0 %sH%d", number(y(took)), wide)
+		l.Texts = append(l.Texts, label{At: "0", Text: short(took), Side: "start", Row: number(y(took))})
+	}
+	return l
+}
+
+func millis(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+
+// health draws what the system said of itself. Where nobody knows, between two polls, it is pale.
+func (d *drawing) health() *lane {
+	if !d.Drill.Watched {
+		return nil
+	}
+	const height = 14
+	good, bad, either := &shape{Class: "good"}, &shape{Class: "bad"}, &shape{Class: "either"}
+	now, from := (*shape)(nil), time.Duration(0)
+	var times []string
+	until := func(at time.Duration) {
+		if now != nil && at > from && at > d.from && from < d.to {
+			now.box(d.x(from), d.x(at), 1, height-1)
+		}
+	}
+	for _, e := range d.Events {
+		var next *shape
+		switch e.Kind {
+		case drtest.HealthGood:
+			next = good
+		case drtest.HealthLost:
+			next = bad
+			times = append(times, "bad at "+offset(e.Hi-d.fault.Lo))
+			if now == nil {
+				now = good
+			}
+		case drtest.HealthRestored:
+			next = good
+			times = append(times, "good at "+offset(e.Hi-d.fault.Lo))
+			if now == nil {
+				now = bad
+			}
+		default:
+			continue
+		}
+		until(e.Lo)
+		if now != nil && e.Hi > d.from && e.Lo < d.to {
+			either.box(d.x(e.Lo), d.x(e.Hi), 1, height-1)
+		}
+		now, from = next, e.Hi
+	}
+	until(d.end)
+	note := strings.Join(times, ", ")
+	if n := len(times); n > 4 {
+		note = fmt.Sprintf("%s, … %s", strings.Join(times[:2], ", "), times[n-1])
+	}
+	if note == "" {
+		note = "never bad"
+		if now != good {
+			note = "it is not known"
+		}
+	}
+	return &lane{Name: "health", Note: note, Height: height, Shapes: []*shape{good, bad, either}}
+}
+
+// held draws the fault: for how long it was certainly in effect, and for how long it may have been.
+func (d *drawing) held() *lane {
+	if !d.injected {
+		return nil
+	}
+	const height = 14
+	certain, either := &shape{Class: "bad"}, &shape{Class: "either"}
+	note := "stays"
+	until := d.end
+	for _, e := range d.Events {
+		if e.Kind == drtest.FaultHealed {
+			until = e.Lo
+			either.box(d.x(e.Lo), d.x(e.Hi), 1, height-1)
+			note = "healed after " + drtest.Interval{Lo: max(0, e.Lo-d.fault.Hi), Hi: e.Hi - d.fault.Lo}.String()
+			break
+		}
+	}
+	either.box(d.x(d.fault.Lo), d.x(d.fault.Hi), 1, height-1)
+	if until > d.fault.Hi {
+		certain.box(d.x(d.fault.Hi), d.x(until), 1, height-1)
+	}
+	return &lane{Name: "fault: " + d.Drill.Fault, Note: note, Height: height, Shapes: []*shape{certain, either}}
+}
+
+// recovery has a lane for each moment of the recovery.
+func (d *drawing) recovery() (lanes []*lane) {
+	const height = 18
+	for _, m := range d.moments {
+		class := "stage"
+		switch m.source {
+		case "Health":
+			class = "detection"
+		case "runbook":
+			class = "step"
+		case "heal":
+			continue // the fault's own lane has it
+		case "clients":
+			class = "clients"
+		}
+		l := &lane{Name: m.name, Height: height, Thin: true}
+		p := &shape{Class: class}
+		hi := m.Hi
+		switch {
+		case m.Hi == drtest.Forever:
+			hi, l.Note = d.end, "never, as far as the drill went"
+			p.Class += " never"
+		case m.source == "runbook":
+			l.Note = fmt.Sprintf("from %s, for %s", offset(m.Lo-d.fault.Lo), seconds(m.Hi-m.Lo))
+		default:
+			l.Note = offset(m.Hi - d.fault.Lo)
+		}
+		if m.Lo <= d.to {
+			p.box(d.x(m.Lo), d.x(hi), 4, height-4)
+		}
+		l.Shapes = append(l.Shapes, p)
+		lanes = append(lanes, l)
+	}
+	return lanes
+}
+
+// work draws how many units were in flight: acked, and not seen finished.
+func (d *drawing) work() *lane {
+	if !d.Drill.Tracked || len(d.Samples) == 0 {
+		return nil
+	}
+	type ack struct {
+		at time.Duration
+		id string
+	}
+	var acks []ack
+	for _, op := range d.Ops {
+		if op.Outcome == drtest.Acked {
+			acks = append(acks, ack{op.End, op.ID})
+		}
+	}
+	slices.SortFunc(acks, func(a, b ack) int { return cmp.Compare(a.at, b.at) })
+	acked, finished := map[string]bool{}, map[string]bool{}
+	flying, most, atFault := 0, 0, 0
+	type point struct {
+		at time.Duration
+		n  int
+	}
+	var points []point
+	step := max(1, (d.to-d.from)/bins)
+	for _, s := range d.Samples {
+		for len(acks) > 0 && acks[0].at <= s.Hi {
+			if id := acks[0].id; !acked[id] {
+				acked[id] = true
+				if !finished[id] {
+					flying++
+				}
+			}
+			acks = acks[1:]
+		}
+		for id, u := range s.Units {
+			if u.Finished == finished[id] {
+				continue
+			}
+			if finished[id] = u.Finished; acked[id] {
+				if u.Finished {
+					flying--
+				} else {
+					flying++
+				}
+			}
+		}
+		if s.Hi <= d.fault.Lo {
+			atFault = flying
+		}
+		if n := len(points); n == 0 || s.Hi-points[n-1].at >= step {
+			points = append(points, point{s.Hi, flying})
+		} else {
+			points[n-1].n = max(points[n-1].n, flying)
+		}
+		if d.holds(s.Hi) {
+			most = max(most, flying)
+		}
+	}
+	const height = 40
+	l := &lane{Name: "work in flight", Height: height, Note: fmt.Sprintf("%d units at the fault, at most %d", atFault, most)}
+	if !d.injected {
+		l.Note = fmt.Sprintf("at most %d units", most)
+	}
+	if most == 0 {
+		return l
+	}
+	area := &shape{Class: "work"}
+	for i, p := range points {
+		next := d.end
+		if i+1 < len(points) {
+			next = points[i+1].at
+		}
+		if p.n > 0 && next > d.from && p.at < d.to {
+			area.box(d.x(p.at), d.x(next), height-(height-2)*float64(p.n)/float64(most), height)
+		}
+	}
+	l.Shapes = append(l.Shapes, area)
+	return l
+}
+
+// machine draws for which part of the time the machine was kept from its work, when the test
+// process stood still, and when containers were starting.
+func (d *drawing) machine() *lane {
+	const height = 22
+	waited, stalled, starts := &shape{Class: "waited"}, &shape{Class: "stalled"}, &shape{Class: "starting"}
+	var worst float64
+	width := max((d.to-d.from)/bins, 250*time.Millisecond)
+	var last, begun drtest.Reading
+	for i, r := range d.Readings {
+		if i == 0 {
+			last, begun = r, r
+			continue
+		}
+		begun = r
+		if r.At-last.At < width && i+1 < len(d.Readings) {
+			continue
+		}
+		if r.At > d.from && last.At < d.to && r.At > last.At {
+			lost := r.Waited + r.Stolen + r.Stopped - last.Waited - last.Stolen - last.Stopped
+			part := min(1, float64(lost)/float64(r.At-last.At))
+			worst = max(worst, part)
+			if part >= 0.01 {
+				waited.box(d.x(last.At), d.x(r.At), height-(height-2)*part, height)
+			}
+		}
+		last = r
+	}
+	var said []string
+	n := map[drtest.EventKind]int{}
+	for _, e := range d.Events {
+		p := stalled
+		switch e.Kind {
+		case drtest.Stalled:
+		case drtest.ContainerStarted:
+			p = starts
+		default:
+			continue
+		}
+		if e.Hi > d.from && e.Lo < d.to {
+			n[e.Kind]++
+			d.t.Has[p.Class] = true
+			p.box(d.x(e.Lo), d.x(e.Hi), 0, 4)
+		}
+	}
+	if len(d.Readings) > 0 && begun.Waited > 0 {
+		said = append(said, fmt.Sprintf("kept from its work for at most %.0f %% of the time", 100*worst))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(n)) {
+		what := "the test process stood still " + times(n[kind])
+		if kind == drtest.ContainerStarted {
+			what = "a container was started " + times(n[kind])
+		}
+		said = append(said, what)
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	return &lane{Name: "machine", Note: strings.Join(said, "; "), Height: height, Shapes: []*shape{waited, starts, stalled}}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
