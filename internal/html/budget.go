@@ -16,7 +16,8 @@ import (
 type budget struct {
 	Shares  []share
 	Total   string
-	Limit   string // where it is drawn, in per cent; empty: there is none
+	Limit   string // where it is, in per cent of what is drawn of the limit; empty: there is none
+	Missed  string // where it is, in per cent of the RTO; empty: it was met
 	Allowed string
 	Endless bool // service never came back, so the last part goes on
 	Machine string
@@ -29,8 +30,8 @@ type share struct {
 	Kind kind
 	Took string
 	Part string // of the whole, in per cent
-	Left string // where it begins, and
-	Wide string // how wide it is drawn, in per cent of the drawing
+	// Where it begins and how wide it is, in per cent: of the RTO, and of the limit.
+	Left, Wide, LimitLeft, LimitWide string
 }
 
 // A kind of share has a colour.
@@ -77,10 +78,14 @@ func newBudget(r *drtest.Report) *budget {
 	if total <= 0 {
 		return nil
 	}
+	percent := func(part, whole time.Duration) string { return number(100 * float64(part) / float64(whole)) }
 	shown := total // how much time the whole drawing is
 	if limit := limitOf(r.Verdicts, "RTO"); limit != nil {
 		b.Allowed, shown = allowed(*limit), max(total, *limit)
-		b.Limit = number(100 * float64(*limit) / float64(shown))
+		b.Limit = percent(*limit, shown)
+		if *limit < total {
+			b.Missed = b.Limit
+		}
 	}
 	from := fault.Lo
 	for _, next := range bounds(r.Ledger, fault, end, b.Endless) {
@@ -89,14 +94,22 @@ func newBudget(r *drtest.Report) *budget {
 			continue
 		}
 		b.Shares = append(b.Shares, share{
-			Name: next.name, Kind: kinds[next.kind], Took: seconds(took), Part: fmt.Sprintf("%.0f %%", 100*float64(took)/float64(total)),
-			Left: number(100 * float64(from-fault.Lo) / float64(shown)), Wide: number(100 * float64(took) / float64(shown)),
+			Name: next.name, Kind: kinds[next.kind], Took: seconds(took), Part: wholePercent(float64(took) / float64(total)),
+			Left: percent(from-fault.Lo, total), Wide: percent(took, total), LimitLeft: percent(from-fault.Lo, shown), LimitWide: percent(took, shown),
 		})
 		from = next.at
 	}
 	b.Machine = machinePart(r.Strained())
 	b.Note = rto.Why
 	return b
+}
+
+// wholePercent prints a share. What is little is not nothing.
+func wholePercent(part float64) string {
+	if part < 0.01 {
+		return "< 1 %"
+	}
+	return fmt.Sprintf("%.0f %%", 100*part)
 }
 
 // bounds lists the moments from the fault until service was back.

@@ -31,11 +31,11 @@ type drill struct {
 	Events   []string
 	Logs     []excerpt
 	Again    []command
-	Columns  columns
+	Cells    cells
 }
 
-// columns is what the table of all drills shows of one.
-type columns struct{ Detection, RTO, RPO, Recovered, Machine string }
+// cells are what the table of all drills shows of one.
+type cells struct{ Detection, RTO, RPO, Recovered, Machine string }
 
 // A proof is what an examination after the drill found.
 type proof struct {
@@ -48,7 +48,7 @@ type command struct{ What, Line string }
 
 func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 	d := &drill{Result: r, Anchor: fmt.Sprintf("drill-%d", n+1), Mark: markOf(r.Status, r.Untrusted), Again: commands(r, run)}
-	d.Columns = columns{"–", "–", "–", "–", "–"}
+	d.Cells = cells{"–", "–", "–", "–", "–"}
 	journal, err := readJournal(dir, r.Journal)
 	if err != nil {
 		d.NoData = err.Error()
@@ -69,8 +69,8 @@ func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 			d.Proofs = append(d.Proofs, proof{m, e.Note, e.Evidence})
 		}
 	}
-	c := &d.Columns
-	c.Detection, c.RTO = column(f.Detection), column(f.RTO)
+	c := &d.Cells
+	c.Detection, c.RTO = cell(f.Detection), cell(f.RTO)
 	if f.RPO.Known {
 		c.RPO = fmt.Sprintf("lost %d of %d", len(f.Lost), f.Acked)
 	}
@@ -86,7 +86,7 @@ func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 	return d
 }
 
-func column(f drtest.Figure) string {
+func cell(f drtest.Figure) string {
 	switch {
 	case !f.Known:
 		return "–"
@@ -129,7 +129,7 @@ func verdicts(r *drtest.Report) (all []verdict) {
 		if v.Target && i >= 0 {
 			known := &all[i]
 			known.Target, known.TargetLimit = &m, limit
-			if v.Status != drtest.Pass {
+			if m != passes && m != known.Mark {
 				known.TargetWhy = v.Why
 			}
 			if known.Bar != nil {
@@ -141,7 +141,8 @@ func verdicts(r *drtest.Report) (all []verdict) {
 		if v.Target {
 			row.Objective, row.Limit, row.TargetLimit = "target "+v.Objective, "", limit
 		}
-		if v.Got != nil && (v.Limit != nil || v.Objective == "model") {
+		nothing := v.Limit != nil && *v.Limit == 0 && v.Got != nil && v.Got.Hi == 0 // there is nothing to draw
+		if v.Got != nil && v.Limit != nil && !nothing {
 			row.Bar = &bar{from: *v.Got}
 			if row.Bar.limit = v.Limit; v.Target {
 				row.Bar.limit, row.Bar.target = nil, v.Limit
@@ -165,7 +166,7 @@ func (b *bar) draw() {
 	}
 	label := "measured " + b.from.String()
 	for _, at := range []*time.Duration{b.limit, b.target} {
-		if at != nil {
+		if at != nil && (at == b.limit || b.limit == nil || *at <= 2*most) { // a target far off would leave no room for the rest
 			most = max(most, *at)
 		}
 	}
@@ -175,7 +176,9 @@ func (b *bar) draw() {
 		label += ", limit " + allowed(*b.limit)
 	}
 	if b.target != nil {
-		b.Target = all.percent(*b.target)
+		if all.holds(*b.target) {
+			b.Target = all.percent(*b.target)
+		}
 		label += ", target " + allowed(*b.target)
 	}
 	hi := b.from.Hi
@@ -235,7 +238,7 @@ func failures(l *drtest.Ledger, f drtest.Figures) []failure {
 		if op.Outcome == drtest.Acked && !tooLate || op.End < fault.Lo {
 			continue
 		}
-		what := fmt.Sprintf("%s: %s", op.Outcome, shorten(op.Err, 200))
+		what := fmt.Sprintf("%s: %s", op.Outcome, strings.TrimPrefix(shorten(op.Err, 200), string(op.Outcome)+": "))
 		if tooLate {
 			what = "acked, later than a client waits"
 		}
@@ -279,7 +282,11 @@ type units struct {
 	More int
 }
 
-type unitRow struct{ ID, Note string }
+// A unitRow is what is known of one unit, or of several in the same words.
+type unitRow struct {
+	IDs  []string
+	Note string
+}
 
 // mostUnits is how many ids are listed. The journal has all of them.
 const mostUnits = 200
@@ -289,10 +296,9 @@ func unitLists(l *drtest.Ledger, f drtest.Figures) (all []units) {
 	lists := []struct {
 		what string
 		ids  []string
-		note func(i int) string
 	}{
-		{"acked, and lost", f.Lost, nil}, {"held more than once", f.Duplicates, nil}, {"rejected, and held", f.Resurrected, nil},
-		{"held in one reading, and not in a later one", f.Vanished, nil},
+		{"acked, and lost", f.Lost}, {"held more than once", f.Duplicates}, {"rejected, and held", f.Resurrected},
+		{"held in one reading, and not in a later one", f.Vanished},
 	}
 	wanted := map[string]string{}
 	for _, list := range lists {
@@ -307,21 +313,26 @@ func unitLists(l *drtest.Ledger, f drtest.Figures) (all []units) {
 			}
 		}
 	}
-	add := func(what string, n int, row func(i int) unitRow) {
+	add := func(what string, n int, row func(i int) (id, note string)) {
 		if n == 0 {
 			return
 		}
 		u := units{What: fmt.Sprintf("%d %s", n, what), More: max(0, n-mostUnits)}
 		for i := range min(n, mostUnits) {
-			u.Rows = append(u.Rows, row(i))
+			id, note := row(i)
+			if last := len(u.Rows) - 1; last >= 0 && u.Rows[last].Note == note {
+				u.Rows[last].IDs = append(u.Rows[last].IDs, id)
+			} else {
+				u.Rows = append(u.Rows, unitRow{[]string{id}, note})
+			}
 		}
 		all = append(all, u)
 	}
 	for _, list := range lists {
-		add(list.what, len(list.ids), func(i int) unitRow { return unitRow{list.ids[i], wanted[list.ids[i]]} })
+		add(list.what, len(list.ids), func(i int) (id, note string) { return list.ids[i], wanted[list.ids[i]] })
 	}
-	add("in flight at the fault, and not recovered", len(f.Unrecovered), func(i int) unitRow { return unitRow{f.Unrecovered[i].ID, f.Unrecovered[i].Why} })
-	add("with a wrong result", len(f.Wrong), func(i int) unitRow { return unitRow{f.Wrong[i].ID, f.Wrong[i].Why} })
+	add("in flight at the fault, and not recovered", len(f.Unrecovered), func(i int) (id, note string) { return f.Unrecovered[i].ID, f.Unrecovered[i].Why })
+	add("with a wrong result", len(f.Wrong), func(i int) (id, note string) { return f.Wrong[i].ID, f.Wrong[i].Why })
 	return all
 }
 
@@ -372,7 +383,7 @@ func worsts(drills []*drill) (all []worst) {
 			}
 			w := worst{Name: v.Objective, Verdict: v, Drill: d, used: used(v.Bar)}
 			if !slices.ContainsFunc(figures, func(f drtest.StageFigure) bool { return f.Name == v.Objective }) {
-				w.Name = "a stage"
+				w.Name = "stage"
 			}
 			if *v.Bar.limit > 0 && w.used < 1000 {
 				w.Part = fmt.Sprintf("%.0f %%", 100*w.used)

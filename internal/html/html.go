@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -99,19 +100,21 @@ func dict(pairs ...any) (map[string]any, error) {
 // headline says in a few words how the run ended.
 func headline(r *report.Report) (mark, string) {
 	s := r.Summary
+	drills := fmt.Sprintf("%d %s", s.Results, plural(s.Results, "drill"))
 	var parts []string
-	count := func(n int, what string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{s.Failed, "failed"}, {s.Inconclusive - s.Untrusted, "inconclusive"}, {s.Untrusted, "untrusted"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %s %s", p.n, drills, p.what))
+			drills = "them"
 		}
 	}
-	count(s.Failed, "failed")
-	count(s.Inconclusive-s.Untrusted, "inconclusive")
-	count(s.Untrusted, "untrusted")
-	bad := fmt.Sprintf("%s of %d %s", strings.Join(parts, ", "), s.Results, plural(s.Results, "drill"))
+	bad := strings.Join(parts, ", ")
 	switch {
 	case r.Passed():
-		return passes, fmt.Sprintf("Passed: all %d %s", s.Results, plural(s.Results, "drill"))
+		return passes, fmt.Sprintf("Passed: all of %s", drills)
 	case s.Failed > 0:
 		return fails, "Not passed: " + bad
 	case r.Untrusted():
@@ -119,7 +122,7 @@ func headline(r *report.Report) (mark, string) {
 	case len(parts) > 0:
 		return inconclusive, "Not passed: " + bad
 	case !r.Complete:
-		return inconclusive, fmt.Sprintf("Not passed: the run is incomplete, though all of %d %s passed", s.Results, plural(s.Results, "drill"))
+		return inconclusive, fmt.Sprintf("Not passed: the run is incomplete, though all of its %s passed", drills)
 	case s.Results == 0:
 		return inconclusive, "Not passed: no drill ran"
 	}
@@ -136,13 +139,18 @@ func plural(n int, noun string) string {
 // A why is why one drill did not pass.
 type why struct {
 	*drill
-	Sentences []string
-	More      int // that are left out
+	Reasons []reason
+	More    string // what is left out
 }
 
-// most is how many reasons of one drill the first screen has room for.
-const most = 2
+// A reason is one of it: an objective, which may be empty, and a sentence.
+type reason struct{ Objective, Why string }
 
+// mostReasons is how many of one drill the first screen has room for.
+const mostReasons = 3
+
+// whys says of each drill why it did not pass. Where something failed, what is merely inconclusive
+// is only counted.
 func whys(drills []*drill) (all []why) {
 	for _, d := range drills {
 		if d.Mark == passes {
@@ -150,25 +158,43 @@ func whys(drills []*drill) (all []why) {
 		}
 		w := why{drill: d}
 		if d.Reason != "" {
-			w.Sentences = append(w.Sentences, string(d.Reason))
+			w.Reasons = append(w.Reasons, reason{"", shorten(string(d.Reason), 240)})
 		}
+		told := map[string]bool{}
+		left := map[drtest.Status]int{}
 		for _, bad := range []drtest.Status{drtest.Fail, drtest.Inconclusive} {
 			for _, v := range d.Result.Verdicts {
-				if v.Status == bad {
-					w.Sentences = append(w.Sentences, v.String())
+				switch {
+				case v.Status != bad:
+				case told[v.Objective]: // a target beside the objective of its name
+				case bad == drtest.Inconclusive && len(w.Reasons) > 0, len(w.Reasons) == mostReasons:
+					left[bad]++
+				default:
+					told[v.Objective] = true
+					w.Reasons = append(w.Reasons, reason{v.Objective, shorten(withoutIDs(v.Why), 240)})
 				}
 			}
 		}
-		if n := len(w.Sentences); n > most {
-			w.Sentences, w.More = w.Sentences[:most], n-most
-		}
-		for i, s := range w.Sentences {
-			w.Sentences[i] = shorten(s, 240)
-		}
+		w.More = countLeft(left)
 		all = append(all, w)
 	}
 	return all
 }
+
+func countLeft(left map[drtest.Status]int) string {
+	var parts []string
+	for _, s := range []drtest.Status{drtest.Fail, drtest.Inconclusive} {
+		if n := left[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d more %s %s", n, plural(n, "verdict"), map[drtest.Status]string{drtest.Fail: "failed", drtest.Inconclusive: "inconclusive"}[s]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// listed matches the ids that a verdict lists. The drill's own part of the page has them.
+var listed = regexp.MustCompile(` \((\S+ )+and \d+ more\)`)
+
+func withoutIDs(why string) string { return listed.ReplaceAllString(why, "") }
 
 // shorten cuts a text between words.
 func shorten(text string, limit int) string {

@@ -53,6 +53,7 @@ type drawing struct {
 	injected bool
 	end      time.Duration // of all that was seen
 	moments  []moment
+	lost     map[string]bool
 	t        *timeline
 }
 
@@ -65,7 +66,10 @@ type moment struct {
 func newTimeline(r *drtest.Report) *timeline {
 	d := drawing{Ledger: r.Ledger, figures: r.Figures, t: &timeline{Has: map[string]bool{}}}
 	d.fault, d.injected = d.Event(drtest.FaultInjected)
-	d.end = lastOf(d.Ledger)
+	d.end, d.lost = lastOf(d.Ledger), map[string]bool{}
+	for _, id := range d.figures.Lost {
+		d.lost[id] = true
+	}
 	for i, m := range d.Recovery() {
 		if i > 0 { // the fault has a lane of its own
 			d.moments = append(d.moments, moment{since(d.fault, m.Since), m.Name, m.Source})
@@ -99,12 +103,17 @@ func (d *drawing) add(lanes ...*lane) {
 		if l == nil {
 			continue
 		}
-		if d.injected && d.holds(d.fault.Lo) {
-			zero := &shape{Class: "zero"}
-			zero.rule(d.x(d.fault.Lo), float64(l.Height))
-			l.Shapes = append(l.Shapes, zero)
-		}
+		d.zero(l, d.scale)
 		d.t.Lanes = append(d.t.Lanes, l)
+	}
+}
+
+// zero draws when the fault began.
+func (d *drawing) zero(l *lane, s scale) {
+	if d.injected && s.holds(d.fault.Lo) {
+		zero := &shape{Class: "zero"}
+		zero.rule(s.x(d.fault.Lo), float64(l.Height))
+		l.Shapes = append(l.Shapes, zero)
 	}
 }
 
@@ -173,7 +182,8 @@ func (d *drawing) overview(whole scale) *lane {
 	frame := &shape{Class: "frame"}
 	frame.box(whole.x(d.from), whole.x(d.to), 0.5, 19.5)
 	l.Shapes = append(l.Shapes, frame)
-	l.Note = fmt.Sprintf("%s; the lines below show what is framed, from %s to %s", l.Note, offset(d.from-d.fault.Lo), offset(d.to-d.fault.Lo))
+	d.zero(l, whole)
+	l.Note += "; below is what is framed"
 	return l
 }
 
@@ -182,6 +192,7 @@ type answer int
 
 const (
 	served answer = iota
+	gone          // acked, and lost
 	late
 	rejected
 	unknown
@@ -190,6 +201,8 @@ const (
 
 func (d *drawing) answerOf(op drtest.Op) answer {
 	switch {
+	case op.Outcome == drtest.Acked && d.lost[op.ID]:
+		return gone
 	case op.Outcome == drtest.Acked && d.Drill.Timeout > 0 && op.End-op.Start > d.Drill.Timeout:
 		return late
 	case op.Outcome == drtest.Acked:
@@ -200,57 +213,71 @@ func (d *drawing) answerOf(op drtest.Op) answer {
 	return unknown
 }
 
-var answerNames = [answers]string{"acked", "acked too late", "rejected", "unknown"}
+var answerNames = [answers]string{"acked", "acked and lost", "acked too late", "rejected", "unknown"}
 
-// columns is how wide a column of requests is: no less than the time between two of them, so that
-// the load has no gaps that are none.
-func (d *drawing) columns(s scale) (width time.Duration, n int) {
-	width = max((s.to-s.from)/bins, d.Drill.Every, 1)
-	return width, int((s.to-s.from)/width) + 1
+// columns are those of a lane of many requests.
+type columns struct {
+	from  time.Duration // of the first one
+	width time.Duration
+	n     int
 }
+
+// columns are no narrower than the time between two requests, so that the load has no gaps that are
+// none. One begins with the fault.
+func (d *drawing) columns(s scale) columns {
+	c := columns{width: max((s.to-s.from)/bins, d.Drill.Every, 1)}
+	c.from = d.fault.Lo - c.width*((d.fault.Lo-s.from+c.width-1)/c.width)
+	c.n = int((s.to-c.from)/c.width) + 1
+	return c
+}
+
+func (c columns) of(at time.Duration) int { return int((at - c.from) / c.width) }
+
+func (c columns) start(i int) time.Duration { return c.from + time.Duration(i)*c.width }
 
 // requests draws what clients saw: what was served above the middle, what was not below it, each as
 // its share of the requests that were sent in a column.
 func (d *drawing) requests(s scale, height int) *lane {
-	width, n := d.columns(s)
-	columns := make([][answers]int, n)
+	cut := d.columns(s)
+	columns := make([][answers]int, cut.n)
 	var all [answers]int
 	for _, op := range d.Ops {
 		if s.holds(op.Start) {
 			a := d.answerOf(op)
-			columns[int((op.Start-s.from)/width)][a]++
+			columns[cut.of(op.Start)][a]++
 			all[a]++
 		}
 	}
 	l := &lane{Name: "requests", Height: height, Note: "no request was sent"}
 	shapes := [answers]*shape{}
 	for a := range answers {
-		shapes[a] = &shape{Class: [answers]string{"acked", "late", "rejected", "unknown"}[a]}
+		shapes[a] = &shape{Class: [answers]string{"acked", "lost", "late", "rejected", "unknown"}[a]}
 		l.Shapes = append(l.Shapes, shapes[a])
 		if all[a] > 0 {
 			d.t.Has[shapes[a].Class] = true
 		}
 	}
 	middle := float64(height) / 2
-	for i := 0; i < n; {
+	for i := 0; i < cut.n; {
 		next := i + 1
-		for next < n && sameShares(columns[i], columns[next]) {
+		for next < cut.n && sameShares(columns[i], columns[next]) {
 			next++
 		}
-		x0, x1 := s.x(s.from+time.Duration(i)*width), s.x(s.from+time.Duration(next)*width)
+		x0, x1 := s.x(cut.start(i)), s.x(cut.start(next))
 		sum := 0
 		for _, count := range columns[i] {
 			sum += count
 		}
-		y := middle + 1
+		up, down := middle, middle+1
 		for a, count := range columns[i] {
 			switch share := (middle - 1) * float64(count) / float64(sum); {
 			case count == 0:
-			case answer(a) == served:
-				shapes[a].box(x0, x1, middle-share, middle)
+			case answer(a) == served, answer(a) == gone:
+				shapes[a].box(x0, x1, up-share, up)
+				up -= share
 			default:
-				shapes[a].box(x0, x1, y, y+share)
-				y += share
+				shapes[a].box(x0, x1, down, down+share)
+				down += share
 			}
 		}
 		i = next
@@ -289,14 +316,14 @@ func tell(all [answers]int) string {
 // latency draws how long clients waited for what was acked: the slowest and the median of each
 // column, on a logarithmic scale.
 func (d *drawing) latency() *lane {
-	width, n := d.columns(d.scale)
-	columns := make([][]time.Duration, n)
+	cut := d.columns(d.scale)
+	columns := make([][]time.Duration, cut.n)
 	slowest := time.Duration(0)
 	var all []time.Duration
 	for _, op := range d.Ops {
 		if op.Outcome == drtest.Acked && d.holds(op.Start) {
 			took := op.End - op.Start
-			i := int((op.Start - d.from) / width)
+			i := cut.of(op.Start)
 			columns[i] = append(columns[i], took)
 			all, slowest = append(all, took), max(slowest, took)
 		}
@@ -306,7 +333,7 @@ func (d *drawing) latency() *lane {
 	}
 	slices.Sort(all)
 	const height, least = 44, time.Millisecond
-	top := max(10*least, slowest*3/2)
+	top := max(30*least, slowest*2)
 	y := func(took time.Duration) float64 {
 		return height * (1 - math.Log(max(1, float64(took)/float64(least)))/math.Log(float64(top)/float64(least)))
 	}
@@ -316,7 +343,7 @@ func (d *drawing) latency() *lane {
 			continue
 		}
 		slices.Sort(took)
-		x0, x1 := d.x(d.from+time.Duration(i)*width), d.x(d.from+time.Duration(i+1)*width)
+		x0, x1 := d.x(cut.start(i)), d.x(cut.start(i+1))
 		worst.box(x0, x1, y(took[len(took)-1]), height)
 		if n := len(took); n > 1 {
 			usual.box(x0, x1, y(took[n/2])-1, y(took[n/2])+1)
@@ -394,8 +421,8 @@ func (d *drawing) held() *lane {
 	}
 	const height = 14
 	certain, either := &shape{Class: "bad"}, &shape{Class: "either"}
-	note := "stays"
-	until := d.end
+	note := "injected; nothing heals it"
+	until := d.fault.Hi
 	for _, e := range d.Events {
 		if e.Kind == drtest.FaultHealed {
 			until = e.Lo
@@ -405,6 +432,9 @@ func (d *drawing) held() *lane {
 		}
 	}
 	either.box(d.x(d.fault.Lo), d.x(d.fault.Hi), 1, height-1)
+	if until == d.fault.Hi { // for how long it is felt is the system's affair
+		until, certain.Class = d.end, "bad never"
+	}
 	if until > d.fault.Hi {
 		certain.box(d.x(d.fault.Hi), d.x(until), 1, height-1)
 	}
@@ -434,7 +464,7 @@ func (d *drawing) recovery() (lanes []*lane) {
 			hi, l.Note = d.end, "never, as far as the drill went"
 			p.Class += " never"
 		case m.source == "runbook":
-			l.Note = fmt.Sprintf("from %s, for %s", offset(m.Lo-d.fault.Lo), seconds(m.Hi-m.Lo))
+			l.Note = fmt.Sprintf("%s, took %s", offset(m.Lo-d.fault.Lo), seconds(m.Hi-m.Lo))
 		default:
 			l.Note = offset(m.Hi - d.fault.Lo)
 		}
@@ -572,7 +602,7 @@ func (d *drawing) machine() *lane {
 		}
 	}
 	if len(d.Readings) > 0 && begun.Waited > 0 {
-		said = append(said, fmt.Sprintf("kept from its work for at most %.0f %% of the time", 100*worst))
+		said = append(said, fmt.Sprintf("kept from its work up to %.0f %% of the time", 100*worst))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(n)) {
 		what := "the test process stood still " + times(n[kind])
