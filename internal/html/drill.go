@@ -62,7 +62,7 @@ func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 	d.Verdicts, d.Figures = verdicts(journal), unjudged(journal)
 	d.Failures, d.Units = failures(l, f), unitLists(l, f)
 	d.Events = strings.Split(strings.TrimRight(l.Timeline(), "\n"), "\n")
-	d.Logs = logs(dir, path.Dir(string(r.Journal)), l)
+	d.Logs = logs(dir, path.Dir(string(r.Journal)), journal)
 	for _, e := range l.Events {
 		m, is := map[drtest.EventKind]mark{drtest.Proved: passes, drtest.Refuted: fails, drtest.NotProved: inconclusive}[e.Kind]
 		if is {
@@ -357,7 +357,8 @@ func commands(r *report.Result, run *report.Run) (all []command) {
 	if r.Journal != "" {
 		all = append(all, command{"judge it again, beside this report", "go tool drreport check " + foreign.Word(string(r.Journal))})
 	}
-	return all
+	// A command that cannot be shown as it is would do something else.
+	return slices.DeleteFunc(all, func(c command) bool { return foreign.Text(c.Line) != c.Line })
 }
 
 // A worst is the measured figure that comes closest to its limit, or misses it most, of all drills.

@@ -32,7 +32,7 @@ const (
 )
 
 // logs reads the logs that lie beside the journal of a drill, as they do where it failed.
-func logs(dir, beside string, l *drtest.Ledger) (all []excerpt) {
+func logs(dir, beside string, r *drtest.Report) (all []excerpt) {
 	in := filepath.FromSlash(beside)
 	if !filepath.IsLocal(in) {
 		return nil
@@ -42,7 +42,7 @@ func logs(dir, beside string, l *drtest.Ledger) (all []excerpt) {
 		return nil
 	}
 	for _, name := range names {
-		if x, ok := excerptOf(filepath.Join(dir, in, name), l); ok {
+		if x, ok := excerptOf(filepath.Join(dir, in, name), r); ok {
 			x.Name = strings.TrimSuffix(name, ".log")
 			all = append(all, x)
 		}
@@ -52,7 +52,7 @@ func logs(dir, beside string, l *drtest.Ledger) (all []excerpt) {
 
 // excerptOf keeps what was logged from shortly before the fault until service was back, or the end.
 // Of a log without times it is the end.
-func excerptOf(path string, l *drtest.Ledger) (x excerpt, ok bool) {
+func excerptOf(path string, r *drtest.Report) (x excerpt, ok bool) {
 	file, err := os.Open(path)
 	if err != nil {
 		return x, false
@@ -61,9 +61,10 @@ func excerptOf(path string, l *drtest.Ledger) (x excerpt, ok bool) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return x, false
 	}
+	l := r.Ledger
 	fault, injected := l.Event(drtest.FaultInjected)
 	from, to := fault.Lo-500*time.Millisecond, fault.Lo+time.Minute
-	if f := drtest.Measure(l).RTO; f.Known && f.Hi != drtest.Forever {
+	if f := r.Figures.RTO; f.Known && f.Hi != drtest.Forever {
 		to = fault.Lo + f.Hi + 500*time.Millisecond
 	}
 	type dated struct {

@@ -242,7 +242,7 @@ func (d *drawing) requests(s scale, height int) *lane {
 	columns := make([][answers]int, cut.n)
 	var all [answers]int
 	for _, op := range d.Ops {
-		if s.holds(op.Start) {
+		if op.Start >= cut.from && op.Start <= s.to {
 			a := d.answerOf(op)
 			columns[cut.of(op.Start)][a]++
 			all[a]++
@@ -321,7 +321,7 @@ func (d *drawing) latency() *lane {
 	slowest := time.Duration(0)
 	var all []time.Duration
 	for _, op := range d.Ops {
-		if op.Outcome == drtest.Acked && d.holds(op.Start) {
+		if op.Outcome == drtest.Acked && op.Start >= cut.from && op.Start <= d.to {
 			took := op.End - op.Start
 			i := cut.of(op.Start)
 			columns[i] = append(columns[i], took)
