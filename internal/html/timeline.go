@@ -215,36 +215,54 @@ func (d *drawing) answerOf(op drtest.Op) answer {
 
 var answerNames = [answers]string{"acked", "acked and lost", "acked too late", "rejected", "unknown"}
 
-// columns are those of a lane of many requests.
-type columns struct {
-	from  time.Duration // of the first one
-	width time.Duration
-	n     int
+// A column is a part of a lane of many requests, with those that were sent in it.
+type column struct {
+	from, to time.Duration
+	ops      []int
 }
 
-// columns are no narrower than the time between two requests, so that the load has no gaps that are
-// none. One begins with the fault.
-func (d *drawing) columns(s scale) columns {
-	c := columns{width: max((s.to-s.from)/bins, d.Drill.Every, 1)}
-	c.from = d.fault.Lo - c.width*((d.fault.Lo-s.from+c.width-1)/c.width)
-	c.n = int((s.to-c.from)/c.width) + 1
-	return c
+// columns cuts a lane into no more columns than can be seen, one of which begins with the fault.
+// Where there are fewer requests, each has its own, up to the next one.
+func (d *drawing) columns(s scale) (all []column) {
+	width := max((s.to-s.from)/bins, 1)
+	if width < d.Drill.Every {
+		for i, op := range d.Ops {
+			if op.Start > s.to {
+				break
+			}
+			to := op.Start + 2*d.Drill.Every // after that there is a gap
+			if i+1 < len(d.Ops) {
+				to = max(op.Start, min(to, d.Ops[i+1].Start))
+			} else {
+				to = op.Start + d.Drill.Every
+			}
+			if to > s.from {
+				all = append(all, column{op.Start, to, []int{i}})
+			}
+		}
+		return all
+	}
+	for from := d.fault.Lo - width*((d.fault.Lo-s.from+width-1)/width); from <= s.to; from += width {
+		all = append(all, column{from: from, to: from + width})
+	}
+	for i, op := range d.Ops {
+		if n := int((op.Start - all[0].from) / width); op.Start >= all[0].from && n < len(all) {
+			all[n].ops = append(all[n].ops, i)
+		}
+	}
+	return slices.DeleteFunc(all, func(c column) bool { return len(c.ops) == 0 })
 }
-
-func (c columns) of(at time.Duration) int { return int((at - c.from) / c.width) }
-
-func (c columns) start(i int) time.Duration { return c.from + time.Duration(i)*c.width }
 
 // requests draws what clients saw: what was served above the middle, what was not below it, each as
 // its share of the requests that were sent in a column.
 func (d *drawing) requests(s scale, height int) *lane {
-	cut := d.columns(s)
-	columns := make([][answers]int, cut.n)
+	columns := d.columns(s)
+	counts := make([][answers]int, len(columns))
 	var all [answers]int
-	for _, op := range d.Ops {
-		if op.Start >= cut.from && op.Start <= s.to {
-			a := d.answerOf(op)
-			columns[cut.of(op.Start)][a]++
+	for i, c := range columns {
+		for _, n := range c.ops {
+			a := d.answerOf(d.Ops[n])
+			counts[i][a]++
 			all[a]++
 		}
 	}
@@ -258,18 +276,18 @@ func (d *drawing) requests(s scale, height int) *lane {
 		}
 	}
 	middle := float64(height) / 2
-	for i := 0; i < cut.n; {
+	for i := 0; i < len(columns); {
 		next := i + 1
-		for next < cut.n && sameShares(columns[i], columns[next]) {
+		for next < len(columns) && columns[next].from == columns[next-1].to && sameShares(counts[i], counts[next]) {
 			next++
 		}
-		x0, x1 := s.x(cut.start(i)), s.x(cut.start(next))
+		x0, x1 := s.x(columns[i].from), s.x(columns[next-1].to)
 		sum := 0
-		for _, count := range columns[i] {
+		for _, count := range counts[i] {
 			sum += count
 		}
 		up, down := middle, middle+1
-		for a, count := range columns[i] {
+		for a, count := range counts[i] {
 			switch share := (middle - 1) * float64(count) / float64(sum); {
 			case count == 0:
 			case answer(a) == served, answer(a) == gone:
@@ -299,7 +317,7 @@ func sameShares(a, b [answers]int) bool {
 			return false
 		}
 	}
-	return (sumA == 0) == (sumB == 0)
+	return true
 }
 
 // tell counts requests in words.
@@ -316,16 +334,16 @@ func tell(all [answers]int) string {
 // latency draws how long clients waited for what was acked: the slowest and the median of each
 // column, on a logarithmic scale.
 func (d *drawing) latency() *lane {
-	cut := d.columns(d.scale)
-	columns := make([][]time.Duration, cut.n)
+	columns := d.columns(d.scale)
+	took := make([][]time.Duration, len(columns))
 	slowest := time.Duration(0)
 	var all []time.Duration
-	for _, op := range d.Ops {
-		if op.Outcome == drtest.Acked && op.Start >= cut.from && op.Start <= d.to {
-			took := op.End - op.Start
-			i := cut.of(op.Start)
-			columns[i] = append(columns[i], took)
-			all, slowest = append(all, took), max(slowest, took)
+	for i, c := range columns {
+		for _, n := range c.ops {
+			if op := d.Ops[n]; op.Outcome == drtest.Acked {
+				t := op.End - op.Start
+				took[i], all, slowest = append(took[i], t), append(all, t), max(slowest, t)
+			}
 		}
 	}
 	if len(all) == 0 {
@@ -338,12 +356,12 @@ func (d *drawing) latency() *lane {
 		return height * (1 - math.Log(max(1, float64(took)/float64(least)))/math.Log(float64(top)/float64(least)))
 	}
 	worst, usual, lines := &shape{Class: "slowest"}, &shape{Class: "median"}, &shape{Class: "grid"}
-	for i, took := range columns {
+	for i, took := range took {
 		if len(took) == 0 {
 			continue
 		}
 		slices.Sort(took)
-		x0, x1 := d.x(cut.start(i)), d.x(cut.start(i+1))
+		x0, x1 := d.x(columns[i].from), d.x(columns[i].to)
 		worst.box(x0, x1, y(took[len(took)-1]), height)
 		if n := len(took); n > 1 {
 			usual.box(x0, x1, y(took[n/2])-1, y(took[n/2])+1)
