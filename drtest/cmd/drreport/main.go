@@ -35,11 +35,16 @@ usage:
 	drreport schema
 		print the JSON Schema of report.json
 
-Exit status: 0 when everything passed, or, for write and schema, was written;
-1 when something did not pass, or, for write, a part of the run is missing, is
-damaged or did not come to its end; 2 for wrong usage, and for files that cannot be
-read or written; 3 when all that did not pass is untrusted, even alone: the
-machine did not keep up, and another one may show it. "drreport <command> -h" lists the flags of a command.
+Exit status:
+	0  passed: everything did, or, for write and schema, it was written
+	1  not passed: something failed, or is inconclusive
+	2  wrong usage, or a file that cannot be read or written
+	3  untrusted: nothing failed, and all that did not pass is untrusted, even
+	   alone: the machine did not keep up, and another one may show it
+	4  incomplete: nothing failed, and a part of the run is missing, is damaged or
+	   did not come to its end
+
+"drreport <command> -h" lists the flags of a command.
 `
 
 // Exit statuses.
@@ -47,7 +52,8 @@ const (
 	passed = iota
 	notPassed
 	trouble
-	untrusted // nothing failed, but the machine did not keep up
+	untrusted  // nothing failed, but the machine did not keep up
+	incomplete // nothing failed, but a part of the run is missing
 )
 
 func main() {
@@ -164,7 +170,7 @@ func (c command) write(args []string) (int, error) {
 	}
 	fmt.Fprintf(c.stdout, "wrote %s\n", strings.Join(out, ", "))
 	if !r.Complete {
-		return notPassed, nil
+		return incomplete, nil
 	}
 	return passed, nil
 }

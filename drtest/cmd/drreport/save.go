@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/drtest/suite/internal/formats"
 	"github.com/drtest/suite/internal/html"
 	"github.com/drtest/suite/internal/report"
 )
@@ -17,6 +18,8 @@ var forms = []struct {
 }{
 	{".html", html.Render},
 	{".md", func(r *report.Report, _ string) ([]byte, error) { return r.Markdown() }},
+	{".xml", func(r *report.Report, _ string) ([]byte, error) { return formats.JUnit(r) }},
+	{".prom", func(r *report.Report, _ string) ([]byte, error) { return formats.Prometheus(r) }},
 	{".json", func(r *report.Report, _ string) ([]byte, error) { return r.JSON() }},
 }
 
