@@ -34,7 +34,7 @@ func number(f float64) string {
 	return strconv.FormatFloat(math.Round(f*100)/100, 'f', -1, 64)
 }
 
-// A shape is what is drawn in one colour: rectangles and lines.
+// A shape is what is drawn in one colour: rectangles and rules.
 type shape struct {
 	Class string
 	d     strings.Builder
@@ -51,15 +51,6 @@ func (p *shape) box(x0, x1, y0, y1 float64) {
 		x1 = x0 + least
 	}
 	fmt.Fprintf(&p.d, "M%s %sH%sV%sH%sz", number(x0), number(y0), number(x1), number(y1), number(x0))
-}
-
-// line adds a line of points, or goes on with it.
-func (p *shape) line(x, y float64) {
-	to := "L"
-	if p.d.Len() == 0 {
-		to = "M"
-	}
-	fmt.Fprintf(&p.d, "%s%s %s", to, number(x), number(y))
 }
 
 // rule adds a vertical line.
