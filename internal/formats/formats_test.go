@@ -188,6 +188,9 @@ func TestJUnit(t *testing.T) {
 		if (failures+errors == 0) != r.Passed() {
 			t.Errorf("%s: %d failures and %d errors, and passed is %v", reason, failures, errors, r.Passed())
 		}
+		if cut := strings.Contains(string(text), `type="incomplete"`); cut == (r.Complete && len(r.Results) > 0) {
+			t.Errorf("%s: it says incomplete: %v", reason, cut)
+		}
 		t.Run(reason, func(t *testing.T) { consume(t, text) })
 	}
 	t.Run("a broken one is refused", func(t *testing.T) {

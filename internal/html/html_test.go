@@ -186,6 +186,12 @@ func TestShares(t *testing.T) {
 	unwatched.Events = slices.DeleteFunc(unwatched.Events, func(e drtest.Event) bool {
 		return !slices.Contains([]drtest.EventKind{drtest.SteadyReached, drtest.FaultInjected, drtest.SteadyAgain}, e.Kind)
 	})
+	early := failover()
+	for i := range early.Events {
+		if e := &early.Events[i]; e.Kind == drtest.StepDone || e.Kind == drtest.StageReached {
+			e.Hi = 2500 * ms // when service has long been back
+		}
+	}
 	for _, c := range []struct {
 		reason string
 		ledger *drtest.Ledger
@@ -195,6 +201,8 @@ func TestShares(t *testing.T) {
 		{"a runbook and a stage", failover(), []part{
 			{"until the failure was detected", "0.130s"}, {"until the runbook began", "0.070s"}, {"until the stage: promoted", "0.400s"},
 			{"step: promote replica", "0.100s"}, {"until clients were served again", "0.310s"}}, "1.010s"},
+		{"a step and a stage that end when service is back", early, []part{
+			{"until the failure was detected", "0.130s"}, {"until the runbook began", "0.070s"}, {"until clients were served again", "0.810s"}}, "1.010s"},
 		{"nothing but clients", unwatched, []part{{"until clients were served again", "1.010s"}}, "1.010s"},
 		{"never served again", never, []part{
 			{"until the failure was detected", "0.130s"}, {"until the runbook began", "0.070s"}, {"until the stage: promoted", "0.400s"},
@@ -226,16 +234,24 @@ const markup = "</td></style></title><script>alert(1)</script><img src=x onerror
 // TestHostile: no text from outside becomes a part of the page's form, or turns the direction of
 // what stands beside it.
 func TestHostile(t *testing.T) {
-	page := func(text string) []byte {
+	page := func(said string) []byte {
+		text := strings.ToValidUTF8(said, "")              // anything else is no journal
+		name := text[max(0, strings.Index(text, markup)):] // nor is one with names that cannot be printed
 		l := failover()
 		d := &l.Drill
 		d.ID, d.Title, d.Category, d.Fault, d.Durability = "DR "+text, text, text, text, text
-		d.Stages, d.Sources, d.Proofs = []string{text}, map[string]string{text: text}, []string{text}
+		d.Stages, d.Sources, d.Proofs = []string{name}, map[string]string{name: text}, []string{name + "."}
 		d.Model = drtest.Model{{Name: text, Worst: time.Second, Source: text}}
 		for i := range l.Events {
 			e := &l.Events[i]
 			if e.Note != "" {
 				e.Note = text
+			}
+			switch e.Kind {
+			case drtest.StageReached, drtest.StepBegun, drtest.StepDone:
+				e.Note = name
+			case drtest.Refuted: // the name of a proof is no stage's
+				e.Note = name + "."
 			}
 			if e.Receipt != "" {
 				e.Receipt = drtest.Receipt(text)
@@ -249,14 +265,14 @@ func TestHostile(t *testing.T) {
 				l.Ops[i].Err = text
 			}
 		}
-		l.Ops[8].ID = text
-		r := drtest.Judge(l, drtest.RPO(0), drtest.AllRecovered(1), drtest.Check(text, func(*drtest.Ledger, drtest.Figures) error { return errors.New(text) }))
+		l.Ops[8].ID = name
+		r := drtest.Judge(l, drtest.RPO(0), drtest.AllRecovered(1), drtest.Check(name, func(*drtest.Ledger, drtest.Figures) error { return errors.New(text) }))
 		for i := range r.Verdicts {
 			r.Verdicts[i].Why = text
 		}
 		dir := t.TempDir()
 		save(t, dir, r)
-		log := fmt.Sprintf("time=2025-11-14T09:30:01.005Z msg=%q %s\n", text, strings.ReplaceAll(text, "\n", " "))
+		log := fmt.Sprintf("time=2025-11-14T09:30:01.005Z msg=%q %s\n", said, strings.ReplaceAll(said, "\n", " "))
 		if err := os.WriteFile(filepath.Join(dir, "drill0", "app.log"), []byte(log), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -265,8 +281,11 @@ func TestHostile(t *testing.T) {
 			t.Fatal(err)
 		}
 		x := &all.Results[0]
-		name := report.Text(text[max(0, strings.Index(text, markup)):]) // of what cannot be printed no command is made
-		x.Reason, x.Test, x.Package, x.GaveUp, x.First = report.Text(text), name, name, report.Text(text), &report.First{Why: report.Text(text), Journal: report.Text(text)}
+		if x.Reason != "" {
+			t.Fatal(x.Reason)
+		}
+		// Of a name that cannot be printed no command is made.
+		x.Reason, x.Test, x.Package, x.GaveUp, x.First = report.Text(text), report.Text(name), report.Text(name), report.Text(text), &report.First{Why: report.Text(text), Journal: report.Text(text)}
 		all.Notes, all.Incomplete, all.Complete = []report.Text{report.Text(text)}, report.Text(text), false
 		all.Run = &report.Run{When: began, Go: text, OS: text, Arch: text, Command: foreign.Text(text), Commit: report.Text(text), Systems: []report.Text{report.Text(text)}, Exit: new(1)}
 		return render(t, all, dir)
@@ -280,7 +299,7 @@ func TestHostile(t *testing.T) {
 	if diff := cmp.Diff(elements(t, page("plain")), elements(t, got)); diff != "" {
 		t.Errorf("the form of the page depends on what a system says (-plain +nasty):\n%s", diff)
 	}
-	if n := strings.Count(string(got), "alert(1)"); n < 30 {
+	if n := strings.Count(string(got), "alert(1)"); n < 60 || !strings.Contains(string(got), "Log of app") {
 		t.Errorf("only %d texts from outside are on the page: the test shows nothing", n)
 	}
 }
@@ -370,4 +389,44 @@ func BenchmarkMillion(b *testing.B) {
 		b.Errorf("got %d bytes in %v, want at most %d in %v", size, took, largest, slowest)
 	}
 	b.ReportMetric(float64(size), "bytes")
+}
+
+// TestCommands: a command does what it says, in a shell, whatever a test is called.
+func TestCommands(t *testing.T) {
+	for _, c := range []struct {
+		test, run string
+		want      string // the command that plays it again
+	}{
+		{"TestLoss", "go test -json ./...", "go test -count=1 -v -run '^TestLoss$' example.org/p"},
+		{"TestLoss/it's_(cut)", "DRTEST_PROFILE=production GOFLAGS='-tags=a b' go test -json", `DRTEST_PROFILE=production GOFLAGS='-tags=a b' go test -count=1 -v -run '^TestLoss$/^it'\''s_\(cut\)$' example.org/p`},
+		{"TestLoss", "X=$(id) go test", "go test -count=1 -v -run '^TestLoss$' example.org/p"}, // no setting as a run writes one
+		{"TestLoss\x1b", "go test", ""},
+		{"", "go test", ""},
+	} {
+		got := ""
+		for _, x := range commands(&report.Result{Test: report.Text(c.test), Package: "example.org/p"}, &report.Run{Command: c.run}) {
+			got += x.Line
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", c.test, diff)
+		}
+	}
+}
+
+// TestTimeOf: the times of logs, as programs write them.
+func TestTimeOf(t *testing.T) {
+	const want = "2026-11-29T11:05:08.123Z"
+	for _, line := range []string{
+		"2026-11-29 11:05:08.123 UTC [6] LOG:  starting", "time=2026-11-29T11:05:08.123Z level=INFO", `{"level":"warn","ts":"2026-11-29T11:05:08.123+00:00"}`,
+		"2026-11-29 12:05:08.123 +0100 x", "2026-11-29 11:05:08,123 INFO: patroni",
+	} {
+		if got, known := timeOf(line); !known || got.UTC().Format(time.RFC3339Nano) != want {
+			t.Errorf("%s: got %v", line, got)
+		}
+	}
+	for _, line := range []string{"", "a line", "2026-13-29 11:05:08 UTC", strings.Repeat("x", 200) + want} {
+		if got, known := timeOf(line); known {
+			t.Errorf("%s: got %v", line, got)
+		}
+	}
 }
