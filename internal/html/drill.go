@@ -49,10 +49,8 @@ type command struct{ What, Line string }
 func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 	d := &drill{Result: r, Anchor: fmt.Sprintf("drill-%d", n+1), Mark: markOf(r.Status, r.Untrusted), Again: commands(r, run)}
 	d.Cells = cells{"–", "–", "–", "–", "–"}
-	journal, err := readJournal(dir, r.Journal)
-	if err != nil {
-		d.NoData = err.Error()
-	}
+	journal, wrong := readJournal(dir, r.Journal)
+	d.NoData = wrong
 	if journal == nil || journal.Ledger.Drill.ID == "" {
 		return d
 	}

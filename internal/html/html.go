@@ -5,7 +5,6 @@ package html
 import (
 	"bytes"
 	_ "embed" // for the form of the page
-	"errors"
 	"fmt"
 	"html/template"
 	"os"
@@ -70,7 +69,6 @@ func Render(r *report.Report, dir string) ([]byte, error) {
 	t, err := template.New("report.html").Funcs(template.FuncMap{
 		"text": clean,
 		"date": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
-		"dict": dict,
 	}).Parse(form)
 	if err != nil {
 		return nil, fmt.Errorf("read the form of the page: %w", err)
@@ -84,18 +82,6 @@ func Render(r *report.Report, dir string) ([]byte, error) {
 
 // clean makes any text harmless to show. That it is no HTML is the template's work.
 func clean(v any) string { return foreign.Text(fmt.Sprint(v)) }
-
-// dict names several values for a part of the form.
-func dict(pairs ...any) (map[string]any, error) {
-	if len(pairs)%2 != 0 {
-		return nil, errors.New("a name without a value")
-	}
-	d := map[string]any{}
-	for i := 0; i < len(pairs); i += 2 {
-		d[fmt.Sprint(pairs[i])] = pairs[i+1]
-	}
-	return d, nil
-}
 
 // headline says in a few words how the run ended.
 func headline(r *report.Report) (mark, string) {
@@ -209,23 +195,23 @@ func shorten(text string, limit int) string {
 	return strings.TrimRight(kept, " ,;:") + " …"
 }
 
-// readJournal reads what a result names. Its error is for people.
-func readJournal(dir string, name report.Text) (*drtest.Report, error) {
+// readJournal reads what a result names, and says what is wrong with it.
+func readJournal(dir string, name report.Text) (r *drtest.Report, wrong string) {
 	if name == "" {
-		return nil, errors.New("it left no journal")
+		return nil, "It left no journal, so nothing is drawn."
 	}
 	path := filepath.FromSlash(string(name))
 	if !filepath.IsLocal(path) {
-		return nil, errors.New("its journal does not lie below the directory of the report")
+		return nil, "Its journal does not lie below the directory of the report, so nothing is drawn."
 	}
 	file, err := os.Open(filepath.Join(dir, path))
 	if err != nil {
-		return nil, errors.New("its journal cannot be opened")
+		return nil, "Its journal cannot be opened, so nothing is drawn."
 	}
 	defer file.Close()
-	r, damage := drtest.ReadReport(file)
-	if damage != nil {
-		return r, fmt.Errorf("its journal is damaged, so this is what stands before that: %w", damage)
+	r, err = drtest.ReadReport(file)
+	if err != nil {
+		return r, "Its journal is damaged, and what is drawn is what stands before that: " + err.Error()
 	}
-	return r, nil
+	return r, ""
 }

@@ -226,6 +226,39 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestLedgers: pages of real drills, whose shares add up to the RTO.
+func TestLedgers(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "..", "drtest", "testdata", "ledgers"))); err != nil {
+		t.Fatal(err)
+	}
+	r, err := report.Collect(dir)
+	if err != nil || len(r.Results) < 8 {
+		t.Fatal(err, len(r.Results))
+	}
+	elements(t, render(t, r, dir))
+	for i := range r.Results {
+		d := newDrill(i, &r.Results[i], nil, dir)
+		if d.NoData != "" || d.Timeline == nil || len(d.Timeline.Lanes) < 5 {
+			t.Errorf("%s: %s", d.ID, d.NoData)
+		}
+		if d.Budget == nil {
+			continue
+		}
+		var sum float64
+		for _, s := range d.Budget.Shares {
+			took, err := time.ParseDuration(s.Took)
+			if err != nil || took <= 0 {
+				t.Errorf("%s: %s took %s", d.ID, s.Name, s.Took)
+			}
+			sum += took.Seconds()
+		}
+		if rto := d.Journal.Figures.RTO.Hi.Seconds(); sum < rto-0.005 || sum > rto+0.005 {
+			t.Errorf("%s: the shares are %.3fs, and the RTO is %.3fs", d.ID, sum, rto)
+		}
+	}
+}
+
 // nasty is what a system under test may say to be taken for something else.
 const nasty = "\x1b[2J\a\u202e\n\u2028\u0085\xff" + markup
 

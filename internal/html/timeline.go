@@ -19,7 +19,6 @@ type timeline struct {
 	Whole *lane // the whole drill, where the lanes show only a part of it
 	From  string
 	To    string
-	Has   map[string]bool // what the key is to explain
 }
 
 // A lane is one line of it.
@@ -64,7 +63,7 @@ type moment struct {
 }
 
 func newTimeline(r *drtest.Report) *timeline {
-	d := drawing{Ledger: r.Ledger, figures: r.Figures, t: &timeline{Has: map[string]bool{}}}
+	d := drawing{Ledger: r.Ledger, figures: r.Figures, t: new(timeline)}
 	d.fault, d.injected = d.Event(drtest.FaultInjected)
 	d.end, d.lost = lastOf(d.Ledger), map[string]bool{}
 	for _, id := range d.figures.Lost {
@@ -271,9 +270,6 @@ func (d *drawing) requests(s scale, height int) *lane {
 	for a := range answers {
 		shapes[a] = &shape{Class: [answers]string{"acked", "lost", "late", "rejected", "unknown"}[a]}
 		l.Shapes = append(l.Shapes, shapes[a])
-		if all[a] > 0 {
-			d.t.Has[shapes[a].Class] = true
-		}
 	}
 	middle := float64(height) / 2
 	for i := 0; i < len(columns); {
@@ -615,7 +611,6 @@ func (d *drawing) machine() *lane {
 		}
 		if e.Hi > d.from && e.Lo < d.to {
 			n[e.Kind]++
-			d.t.Has[p.Class] = true
 			p.box(d.x(e.Lo), d.x(e.Hi), 0, 4)
 		}
 	}
