@@ -410,6 +410,28 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// TestRareFailure: one failure among many requests can be seen, and heard.
+func TestRareFailure(t *testing.T) {
+	r := long(50_000)
+	for i := range r.Ledger.Ops {
+		r.Ledger.Ops[i].Outcome = drtest.Acked
+	}
+	r.Ledger.Ops[30_000].Outcome = drtest.Rejected
+	for _, l := range newTimeline(drtest.Judge(r.Ledger, drtest.RTO(time.Second))).Lanes {
+		if l.Name != "requests" {
+			continue
+		}
+		i := slices.IndexFunc(l.Shapes, func(s *shape) bool { return s.Class == "rejected" })
+		if i < 0 || !strings.Contains(l.Note, ", 1 rejected") {
+			t.Fatalf("it is not drawn: %s", l.Note)
+		}
+		var x0, y0, x1, y1, back float64
+		if _, err := fmt.Sscanf(l.Shapes[i].D(), "M%f %fH%fV%fH%fz", &x0, &y0, &x1, &y1, &back); err != nil || x1-x0 < 1 || y1-y0 < 2 {
+			t.Errorf("%v: it is drawn from %v,%v to %v,%v", err, x0, y0, x1, y1)
+		}
+	}
+}
+
 // BenchmarkMillion: go test -run - -bench Million -benchtime 3x ./internal/html
 func BenchmarkMillion(b *testing.B) {
 	dir := b.TempDir()

@@ -31,13 +31,8 @@ type lane struct {
 	Thin   bool // one of a group that stands close together
 }
 
-// A label is text beside what is drawn.
-type label struct {
-	At   string // in per cent
-	Text string
-	Side string // of the point: "start" is right of it, "end" is left of it
-	Row  string // "top" or "bottom", where there are several
-}
+// A label is text in a drawing, above a line.
+type label struct{ Y, Text string }
 
 // bins is the most columns that a lane of many requests has. A screen shows about as many, and a
 // file of a million requests is no larger than one of a thousand.
@@ -290,6 +285,7 @@ func (d *drawing) requests(s scale, height int) *lane {
 				shapes[a].box(x0, x1, up-share, up)
 				up -= share
 			default:
+				share = max(share, 2) // one of a thousand can be seen as well
 				shapes[a].box(x0, x1, down, down+share)
 				down += share
 			}
@@ -367,14 +363,15 @@ func (d *drawing) latency() *lane {
 		Note: fmt.Sprintf("median %s, slowest %s", millis(all[len(all)/2]), millis(slowest))}
 	for took := 10 * least; took < top; took *= 10 {
 		fmt.Fprintf(&lines.d, "M0 %sH%d", number(y(took)), wide)
-		l.Texts = append(l.Texts, label{At: "0", Text: short(took), Side: "start", Row: number(y(took))})
+		l.Texts = append(l.Texts, label{number(y(took)), short(took)})
 	}
 	return l
 }
 
 func millis(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
 
-// health draws what the system said of itself. Where nobody knows, between two polls, it is pale.
+// health draws what the system said of itself. Between two polls that differ it is pale, and before
+// the first one that the journal tells of there is nothing.
 func (d *drawing) health() *lane {
 	if !d.Drill.Watched {
 		return nil
@@ -396,20 +393,14 @@ func (d *drawing) health() *lane {
 		case drtest.HealthLost:
 			next = bad
 			times = append(times, "bad at "+offset(e.Hi-d.fault.Lo))
-			if now == nil {
-				now = good
-			}
 		case drtest.HealthRestored:
 			next = good
 			times = append(times, "good at "+offset(e.Hi-d.fault.Lo))
-			if now == nil {
-				now = bad
-			}
 		default:
 			continue
 		}
 		until(e.Lo)
-		if now != nil && e.Hi > d.from && e.Lo < d.to {
+		if e.Kind != drtest.HealthGood && e.Hi > d.from && e.Lo < d.to {
 			either.box(d.x(e.Lo), d.x(e.Hi), 1, height-1)
 		}
 		now, from = next, e.Hi

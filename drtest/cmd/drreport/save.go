@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,16 +51,18 @@ func reports(dir string) (files []string) {
 	return files
 }
 
-// save writes the report of a directory to files in the forms that their endings ask for.
+// save writes the report of a directory to files in the forms that their endings ask for: as many
+// of them as it can.
 func save(r *report.Report, dir string, files ...string) error {
+	var errs []error
 	for _, file := range files {
 		data, err := formOf(file)(r, dir)
 		if err == nil {
 			err = os.WriteFile(file, data, 0o644)
 		}
 		if err != nil {
-			return fmt.Errorf("write report: %w", err)
+			errs = append(errs, fmt.Errorf("write report: %w", err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
