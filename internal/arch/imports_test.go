@@ -27,9 +27,13 @@ var rules = []struct {
 	testLibraries []string
 	reason        string
 }{
+	{"internal/html", []string{"drtest", "internal/foreign", "internal/report"}, []string{}, []string{"github.com/google/go-cmp"},
+		"a report is made of journals, on any machine, without an engine"},
+	{"internal/formats", []string{"drtest", "internal/foreign", "internal/report"}, []string{}, []string{"github.com/google/go-cmp", "github.com/prometheus/client_golang"},
+		"a report is made of journals, on any machine, without an engine"},
 	{"internal/report", []string{"drtest", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
 		"a report is made of journals, on any machine, without an engine"},
-	{"drtest/cmd", []string{"drtest", "internal/report", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
+	{"drtest/cmd", []string{"drtest", "internal/formats", "internal/html", "internal/report", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
 		"a report is made of journals, on any machine, without an engine"},
 	{"drtest/containertest", []string{"drtest", "internal/..."}, nil, nil,
 		"a service as a container knows nothing of what runs in it"},

@@ -35,6 +35,7 @@ func (r *Report) Markdown() ([]byte, error) {
 		"lo":         func(i drtest.Interval) Seconds { return Seconds(i.Lo) },
 		"hi":         end,
 		"share":      share, "mark": mark, "in": in, "rows": rows, "averages": averages, "compliance": compliance,
+		"metByAll": metByAll,
 	}).Parse(form)
 	if err != nil {
 		return nil, fmt.Errorf("read the form of the report: %w", err)
@@ -227,6 +228,16 @@ func compliance(results []Result) (all []verdicts) {
 		}
 	}
 	return all
+}
+
+// metByAll counts those that every result meets that asserts them.
+func metByAll(all []verdicts) (n int) {
+	for _, v := range all {
+		if v.Status == drtest.Pass {
+			n++
+		}
+	}
+	return n
 }
 
 // averages lists the average of each figure under its label.

@@ -91,7 +91,7 @@ TestLoss  TestLoss  inconclusive  -          -    -    -          -
 TestLoss: inconclusive: no journal, and the test failed: a_test.go:9: \x1b[32mPASS\x1b[0m \u202e
 note: go test said beside its protocol: not \x1b[31mJSON\a
 1 results: 0 passed, 0 failed, 1 inconclusive
-report: OUT/RUN/report.md
+report: OUT/RUN/report.html
 `
 	if diff := cmp.Diff(want, stdout); diff != "" || status != notPassed {
 		t.Errorf("exit status %d, standard output (-want +got):\n%s", status, diff)

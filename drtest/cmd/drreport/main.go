@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/drtest/suite/internal/foreign"
@@ -21,13 +20,14 @@ const usage = `Drreport runs disaster-recovery drills and reports on them.
 usage:
 	drreport run [-out dir] [-drill name] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...
 		run go test on the packages, show the phases of each drill as they
-		happen, and write report.json and report.md to a new directory below
-		dir, which dir/latest then leads to; a drill that is untrusted, since
+		happen, and write report.html, for people, and the other forms of the
+		report to a new directory below dir, which dir/latest then leads to; a drill that is untrusted, since
 		the machine did not keep up, is played again, alone, and that decides;
 		-drill DR-DB-003 plays what is in the file of that scenario;
 		GOFLAGS may change how the tests are built, and is refused otherwise
-	drreport write [-out file.json|file.md]... dir
-		make the report of the journals below dir again
+	drreport write [-out file]... dir
+		make the report of the journals below dir again, in the form that each
+		file's ending asks for: .html, .md, .json, .xml (JUnit), .prom (Prometheus)
 	drreport check journal.ndjson [objectives]
 		show what a journal holds and judge it as its test did; objectives
 		that are given, such as -rto 45s -rpo 0s, take the place of those of
@@ -35,11 +35,16 @@ usage:
 	drreport schema
 		print the JSON Schema of report.json
 
-Exit status: 0 when everything passed, or, for write and schema, was written;
-1 when something did not pass, or, for write, a part of the run is missing, is
-damaged or did not come to its end; 2 for wrong usage, and for files that cannot be
-read or written; 3 when all that did not pass is untrusted, even alone: the
-machine did not keep up, and another one may show it. "drreport <command> -h" lists the flags of a command.
+Exit status:
+	0  passed: everything did, or, for write and schema, it was written
+	1  not passed: something failed, or is inconclusive
+	2  wrong usage, or a file that cannot be read or written
+	3  untrusted: nothing failed, and all that did not pass is untrusted, even
+	   alone: the machine did not keep up, and another one may show it
+	4  incomplete: nothing failed, and a part of the run is missing, is damaged or
+	   did not come to its end
+
+"drreport <command> -h" lists the flags of a command.
 `
 
 // Exit statuses.
@@ -47,7 +52,8 @@ const (
 	passed = iota
 	notPassed
 	trouble
-	untrusted // nothing failed, but the machine did not keep up
+	untrusted  // nothing failed, but the machine did not keep up
+	incomplete // nothing failed, but a part of the run is missing
 )
 
 func main() {
@@ -139,10 +145,10 @@ func parse(fs *flag.FlagSet, args []string, most int) (operands []string, err er
 // write makes the report of a directory again.
 func (c command) write(args []string) (int, error) {
 	var out []string
-	fs := c.flags("write", "[-out file.json|file.md]... dir")
-	fs.Func("out", "a `file` to write, JSON or Markdown after its ending; may be repeated\n(default report.json and report.md in dir)", func(s string) error {
-		if ext := filepath.Ext(s); ext != ".json" && ext != ".md" {
-			return errors.New("ends neither in .json nor in .md")
+	fs := c.flags("write", "[-out file]... dir")
+	fs.Func("out", "a `file` to write, whose ending says in which form: "+endings()+"; may be repeated\n(default a file report of each form in dir)", func(s string) error {
+		if formOf(s) == nil {
+			return fmt.Errorf("ends in none of %s", endings())
 		}
 		out = append(out, s)
 		return nil
@@ -156,33 +162,15 @@ func (c command) write(args []string) (int, error) {
 		return trouble, err
 	}
 	if len(out) == 0 {
-		out = []string{filepath.Join(dirs[0], "report.json"), filepath.Join(dirs[0], "report.md")}
+		out = reports(dirs[0])
 	}
 	fmt.Fprintf(c.stdout, "%s", r.Table())
-	if err := save(r, out...); err != nil {
+	if err := save(r, dirs[0], out...); err != nil {
 		return trouble, err
 	}
-	fmt.Fprintf(c.stdout, "wrote %s\n", strings.Join(out, " and "))
+	fmt.Fprintf(c.stdout, "wrote %s\n", strings.Join(out, ", "))
 	if !r.Complete {
-		return notPassed, nil
+		return incomplete, nil
 	}
 	return passed, nil
-}
-
-// save writes the report to files in the forms that their endings ask for.
-func save(r *report.Report, files ...string) error {
-	for _, file := range files {
-		form := r.Markdown
-		if filepath.Ext(file) == ".json" {
-			form = r.JSON
-		}
-		data, err := form()
-		if err == nil {
-			err = os.WriteFile(file, data, 0o644)
-		}
-		if err != nil {
-			return fmt.Errorf("write report: %w", err)
-		}
-	}
-	return nil
 }

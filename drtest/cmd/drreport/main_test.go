@@ -42,6 +42,10 @@ func fakeGo(how string, args []string) int {
 		return 0
 	case "status":
 		return 0
+	case "list":
+		dir := filepath.Join(os.Getenv("GITHUB_WORKSPACE"), "scenarios")
+		fmt.Printf("{\"ImportPath\":\"p\",\"Dir\":%q,\"TestGoFiles\":[\"loss_test.go\"]}\n", dir)
+		return 0
 	}
 	out := args[slices.Index(args, "-outputdir")+1]
 	dir := filepath.Join(out, "_artifacts", "1")
@@ -162,9 +166,15 @@ func drill(edits ...func(*drtest.Ledger)) *drtest.Report {
 // call runs the program with the go command faked, and gives a signal once it has shown the fault.
 func call(t *testing.T, how string, s os.Signal, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	return callIn(t, nil, how, s, args...)
+}
+
+// callIn does so in an environment that has more.
+func callIn(t *testing.T, more []string, how string, s os.Signal, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
 	signals := make(chan os.Signal, 1)
 	var out, errs bytes.Buffer
-	c := command{stderr: &errs, environ: []string{"HOME=elsewhere", "DRTEST_PROFILE=production"}, signals: signals, stdout: writer(func(p []byte) (int, error) {
+	c := command{stderr: &errs, environ: append([]string{"HOME=elsewhere", "DRTEST_PROFILE=production"}, more...), signals: signals, stdout: writer(func(p []byte) (int, error) {
 		if s != nil && bytes.Contains(p, []byte("drill ")) {
 			signals <- s
 		}
@@ -207,18 +217,18 @@ played again, alone, since the machine did not keep up: ^TestLoss$
 	}{
 		{how: "pass", status: passed, stdout: fault + head + `DR-DB-001  Connection loss  pass    0.130s     0.610s  0.000s  -          ok
 1 results: 1 passed, 0 failed, 0 inconclusive
-report: OUT/RUN/report.md
+report: OUT/RUN/report.html
 `},
 		{how: "fail", status: notPassed, stdout: fault + "    a_test.go:9: breaker never opened\n" + head +
 			`DR-DB-001  Connection loss  fail    0.130s     0.610s  0.000s  -          ok
 DR-DB-001: fail: the verdicts pass, but the test failed: a_test.go:9: breaker never opened
 1 results: 0 passed, 1 failed, 0 inconclusive
-report: OUT/RUN/report.md
+report: OUT/RUN/report.html
 `},
 		{how: "busy", status: passed, stdout: fault + "    a_test.go:9: RTO: untrusted\n" + busy + fault + head + `DR-DB-001  Connection loss  pass    0.130s     0.610s  0.000s  -          ok
 DR-DB-001: played again, alone, since the first run was untrusted: ` + why + `
 1 results: 1 passed, 0 failed, 0 inconclusive; 1 played again, alone
-report: OUT/RUN/report.md
+report: OUT/RUN/report.html
 `},
 		{how: "always busy", status: untrusted, stdout: fault + "    a_test.go:9: RTO: untrusted\n" + busy + fault + "    a_test.go:9: RTO: untrusted\n" + `
 ID         TITLE            STATUS     DETECTION  RTO     RPO     RECOVERED  MACHINE
@@ -226,22 +236,22 @@ DR-DB-001  Connection loss  untrusted  0.130s     0.610s  0.000s  -          OVE
 DR-DB-001: played again, alone, since the first run was untrusted: ` + why + `
 DR-DB-001: ` + why + `
 1 results: 0 passed, 0 failed, 1 inconclusive, 1 of them untrusted: the machine did not keep up; 1 played again, alone
-report: OUT/RUN/report.md
+report: OUT/RUN/report.html
 `},
-		{how: "hang", signal: syscall.SIGTERM, status: notPassed, stdout: fault + `
+		{how: "hang", signal: syscall.SIGTERM, status: incomplete, stdout: fault + `
 ID         TITLE            STATUS        DETECTION  RTO  RPO  RECOVERED  MACHINE
 DR-DB-001  Connection loss  inconclusive  -          -    -    -          ok
 DR-DB-001: inconclusive: journal line LINE: cut off in mid-line: the test process died while it wrote; the test did not end
 1 results: 0 passed, 0 failed, 1 inconclusive
 incomplete: DR-DB-001 did not come to its end; the journal _artifacts/1/DR-DB-001.ndjson is damaged; go test did not come to its end: interrupted: terminated
-report: OUT/RUN/report.md
+report: OUT/RUN/report.html
 `},
 		{how: "refuse", status: notPassed, stderr: "go: no such tool\n", stdout: `
 ID       TITLE    STATUS        DETECTION  RTO  RPO  RECOVERED  MACHINE
 go test  go test  inconclusive  -          -    -    -          -
 go test: inconclusive: go test failed with exit status 2: go: no such tool
 1 results: 0 passed, 0 failed, 1 inconclusive
-report: OUT/RUN/report.md
+report: OUT/RUN/report.html
 `},
 	} {
 		t.Run(c.how, func(t *testing.T) {
@@ -268,7 +278,7 @@ report: OUT/RUN/report.md
 			}
 			status, _, stderr = call(t, "", nil, "write", "-out", filepath.Join(dir, "again.json"), filepath.Join(dir, "latest"))
 			again, err := os.ReadFile(filepath.Join(dir, "again.json"))
-			written := map[bool]int{true: passed, false: notPassed}[c.signal == nil] // what was cut off is damaged
+			written := map[bool]int{true: passed, false: incomplete}[c.signal == nil] // what was cut off is damaged
 			if err != nil || status != written {
 				t.Fatal(status, stderr, err)
 			}
@@ -443,7 +453,7 @@ func TestUsage(t *testing.T) {
 		{"run -parallel -1 ./...", trouble, "", "invalid value \"-1\" for flag -parallel"},
 		{"run -nosuch ./...", trouble, "", "flag provided but not defined: -nosuch"},
 		{"write", trouble, "", "usage: drreport write"},
-		{"write -out report.html .", trouble, "", "invalid value"},
+		{"write -out report.pdf .", trouble, "", "invalid value"},
 		{"write nosuch", trouble, "", "drreport: lstat nosuch"},
 		{"write " + dir, passed, "ID", ""},
 	} {
@@ -452,7 +462,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("drreport %s: exit status %d, want %d\n%s%s", c.args, status, c.status, stdout, stderr)
 		}
 	}
-	for _, name := range []string{"report.json", "report.md"} {
+	for _, name := range []string{"report.html", "report.json", "report.md", "report.prom", "report.xml"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}

@@ -79,6 +79,7 @@ func (c command) run(args []string) (int, error) {
 	if *parallel != 0 {
 		test = append(test, "-parallel", strconv.FormatUint(uint64(*parallel), 10))
 	}
+	unmute := c.mute()
 	r, err := c.play(dir, ".", *out, append(test, packages...))
 	if err != nil {
 		return trouble, err
@@ -94,20 +95,33 @@ func (c command) run(args []string) (int, error) {
 		}
 	}
 	fmt.Fprintf(c.stdout, "\n%s", r.Table()) // first: the disk may be full
-	if err := save(r, filepath.Join(dir, "report.json"), filepath.Join(dir, "report.md")); err != nil {
+	if err := save(r, dir, reports(dir)...); err != nil {
 		return trouble, err
 	}
-	fmt.Fprintf(c.stdout, "report: %s\n", filepath.Join(*out, name, "report.md"))
+	fmt.Fprintf(c.stdout, "report: %s\n", filepath.Join(*out, name, "report.html"))
 	if err := pointLatest(*out, name); err != nil {
 		return trouble, err
 	}
+	unmute()
+	if err := c.tellGitHub(r, packages); err != nil {
+		return trouble, err
+	}
+	return statusOf(r), nil
+}
+
+// statusOf is the exit status of a run. A failure is one also where a part of the run is missing.
+func statusOf(r *report.Report) int {
 	switch {
 	case r.Passed():
-		return passed, nil
+		return passed
+	case r.Summary.Failed > 0:
+		return notPassed
+	case !r.Complete:
+		return incomplete
 	case r.Untrusted():
-		return untrusted, nil
+		return untrusted
 	}
-	return notPassed, nil
+	return notPassed
 }
 
 // play runs go test once, keeps what it leaves in a part of the directory of the run, and returns
