@@ -13,35 +13,23 @@ import (
 	"github.com/drtest/suite/internal/report"
 )
 
-// A figure is a measured time of a result, by its name in report.json.
+// A figure is one of a result that is known, by its name in report.json.
 type figure struct {
 	name string
-	*report.Span
+	drtest.NamedFigure
 }
 
-// figures are those of a result that were measured.
-func figures(r *report.Result) (all []figure) {
-	for _, f := range []figure{
-		{"detection", r.Detection}, {"rto", r.RTO}, {"outage", r.Outage}, {"heal_lag", r.HealLag},
-		{"rpo", r.RPO}, {"work_rto", r.WorkRTO}, {"lost_work", r.LostWork},
-	} {
-		if f.Span != nil {
-			all = append(all, f)
-		}
-	}
-	return all
+// times are the figures of a result that are measured times, and counts those that are numbers of
+// units.
+func times(r *report.Result) []figure { return figures(r, drtest.NamedFigure.IsTime) }
+func counts(r *report.Result) []figure {
+	return figures(r, func(f drtest.NamedFigure) bool { return f.Unit == "units" })
 }
 
-// A count is a number of units of a result, likewise.
-type count struct {
-	name string
-	n    *int
-}
-
-func counts(r *report.Result) (all []count) {
-	for _, c := range []count{{"affected", r.Affected}, {"recovered", r.Recovered}, {"duplicates", r.Duplicates}, {"lost", r.Lost}} {
-		if c.n != nil {
-			all = append(all, c)
+func figures(r *report.Result, such func(drtest.NamedFigure) bool) (all []figure) {
+	for _, f := range r.Figures.Named() {
+		if f.Known && such(f) {
+			all = append(all, figure{report.Key(f.Name), f})
 		}
 	}
 	return all

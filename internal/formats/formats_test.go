@@ -25,14 +25,20 @@ const ms = time.Millisecond
 // outcomes is a report with a result of each kind.
 func outcomes() *report.Report {
 	began := time.Date(2025, 11, 14, 9, 30, 0, 0, time.UTC)
-	span := func(lo, hi time.Duration) *report.Span { return &report.Span{Lo: lo, Hi: hi} }
+	span := func(lo, hi time.Duration) drtest.Figure {
+		return drtest.Figure{Interval: drtest.Interval{Lo: lo, Hi: hi}, Known: true}
+	}
+	units := make([]string, 25)
 	drill := func(id string, s drtest.Status, untrusted bool, verdicts ...report.Verdict) report.Result {
 		return report.Result{
 			ID: id, Title: "Connection loss", Category: "Database Failures", Status: s, Untrusted: untrusted, Began: &began,
 			Test: report.Text("Test" + id + "/sync"), Package: "example.org/scenarios", Journal: report.Text("_artifacts/1/" + id + ".ndjson"),
-			Figures:  report.Figures{Detection: span(0, 130*ms), RTO: span(484*ms, 760*ms), RPO: span(0, 0)},
+			Figures: report.Figures{Figures: drtest.Figures{
+				Detection: span(0, 130*ms), RTO: span(484*ms, 760*ms), RPO: span(0, 0),
+				WorkKnown: true, Affected: units, Recovered: units,
+			}},
 			Limits:   map[string]report.Seconds{"rto": report.Seconds(5 * time.Second), "rpo": 0},
-			Affected: new(25), Recovered: new(25), Lost: new(0), Verdicts: verdicts,
+			Verdicts: verdicts,
 		}
 	}
 	const want = "got 0.760s (0.484s..0.760s), want at most "
@@ -40,7 +46,7 @@ func outcomes() *report.Report {
 		report.Verdict{Objective: "RTO", Status: drtest.Fail, Why: "got more than 27.761s, want at most 5s: never served again"},
 		report.Verdict{Objective: "RPO", Status: drtest.Inconclusive, Why: "survivors are not known"},
 		report.Verdict{Objective: "RTO", Status: drtest.Fail, Why: "got more than 27.761s, want at most 10s", Target: true})
-	never.RTO, never.Lost = span(27761*ms, drtest.Forever), nil
+	never.Figures.RTO, never.Figures.RPO = span(27761*ms, drtest.Forever), drtest.Figure{}
 	broken := report.Result{ID: "TestPanic", Title: "TestPanic", Category: "Not Measured", Reason: "no journal, and the test failed: no such image", Test: "TestPanic", Package: "example.org/scenarios"}
 	r := &report.Report{
 		Run:      &report.Run{When: began, Go: "go1.26.8", OS: "linux", Arch: "amd64", CPUs: 2, Exit: new(1), Commit: "0123456789ab", Systems: []report.Text{"PostgreSQL 17.6"}},

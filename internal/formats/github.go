@@ -83,14 +83,14 @@ var summary = template.Must(template.New("summary").Funcs(template.FuncMap{
 	"text":   func(v any) string { return foreign.Text(fmt.Sprint(v)) },
 	"status": func(r report.Result) string { return status(r.Status, r.Untrusted) },
 	"why":    func(r report.Result) string { return why(&r) },
-	"strict": func(s *report.Span) string {
+	"strict": func(f drtest.Figure) string {
 		switch {
-		case s == nil:
+		case !f.Known:
 			return "–"
-		case s.Hi == drtest.Forever:
-			return "> " + report.Seconds(s.Lo).String()
+		case f.Hi == drtest.Forever:
+			return "> " + report.Seconds(f.Lo).String()
 		}
-		return report.Seconds(s.Hi).String()
+		return report.Seconds(f.Hi).String()
 	},
 }).Parse(`<h2>Disaster recovery drills: {{.Verdict}}</h2>
 <p>{{.Summary.Passed}} of {{.Summary.Results}} passed, {{.Summary.Failed}} failed, {{.Summary.Inconclusive}} inconclusive{{with .Summary.Untrusted}}, {{.}} of them untrusted: the machine did not keep up{{end}}
@@ -98,7 +98,7 @@ var summary = template.Must(template.New("summary").Funcs(template.FuncMap{
 <table>
 <tr><th>drill</th><th>status</th><th>detection</th><th>RTO</th><th>RPO</th><th>why it did not pass</th></tr>
 {{- range .Rows}}
-<tr><td>{{text .Label}}<br>{{text .Title}}</td><td>{{status .}}</td><td>{{strict .Detection}}</td><td>{{strict .RTO}}</td><td>{{strict .RPO}}</td><td>{{if ne .Status.String "pass"}}{{why .}}{{end}}</td></tr>
+<tr><td>{{text .Label}}<br>{{text .Title}}</td><td>{{status .}}</td><td>{{strict .Figures.Detection}}</td><td>{{strict .Figures.RTO}}</td><td>{{strict .Figures.RPO}}</td><td>{{if ne .Status.String "pass"}}{{why .}}{{end}}</td></tr>
 {{- end}}
 {{- with .More}}
 <tr><td colspan="6">… and {{.}} more, which report.html has</td></tr>

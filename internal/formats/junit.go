@@ -150,12 +150,12 @@ func resultProperties(r *report.Result) *properties {
 	p.add("title", r.Title)
 	p.add("category", r.Category)
 	p.add("status", status(r.Status, r.Untrusted))
-	for _, f := range figures(r) {
-		p.add(f.name+"_seconds_at_least", number(f.Lo))
-		p.add(f.name+"_seconds_at_most", number(f.Hi))
+	for _, f := range times(r) {
+		p.add(f.name+"_seconds_at_least", number(f.Interval.Lo))
+		p.add(f.name+"_seconds_at_most", number(f.Interval.Hi))
 	}
 	for _, c := range counts(r) {
-		p.add(c.name, fmt.Sprint(*c.n))
+		p.add(c.name, fmt.Sprint(c.Number))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Limits)) {
 		p.add(name+"_seconds_limit", number(time.Duration(r.Limits[name])))

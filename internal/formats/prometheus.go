@@ -36,9 +36,9 @@ func Prometheus(r *report.Report) ([]byte, error) {
 	}
 	m.family("drtest_drill_figure_seconds", "A measured time, which lies between its two ends.")
 	m.each(r, func(drill string, x *report.Result) {
-		for _, f := range figures(x) {
-			m.sample(number(f.Lo), "drill", drill, "figure", f.name, "end", "lo")
-			m.sample(number(f.Hi), "drill", drill, "figure", f.name, "end", "hi")
+		for _, f := range times(x) {
+			m.sample(number(f.Interval.Lo), "drill", drill, "figure", f.name, "end", "lo")
+			m.sample(number(f.Interval.Hi), "drill", drill, "figure", f.name, "end", "hi")
 		}
 	})
 	m.family("drtest_drill_limit_seconds", "The limit of a figure or of a stage.")
@@ -50,7 +50,7 @@ func Prometheus(r *report.Report) ([]byte, error) {
 	m.family("drtest_drill_units", "Units of work: affected by the fault, recovered, lost, or there more than once.")
 	m.each(r, func(drill string, x *report.Result) {
 		for _, c := range counts(x) {
-			m.sample(fmt.Sprint(*c.n), "drill", drill, "kind", c.name)
+			m.sample(fmt.Sprint(c.Number), "drill", drill, "kind", c.name)
 		}
 	})
 	return m.Bytes(), nil

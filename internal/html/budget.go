@@ -99,7 +99,7 @@ func newBudget(r *drtest.Report) *budget {
 		})
 		from = next.at
 	}
-	b.Machine = machinePart(r.Strained())
+	b.Machine = machinePart(r.Strain())
 	b.Note = rto.Why
 	return b
 }

@@ -75,7 +75,7 @@ func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 	if f.WorkKnown {
 		c.Recovered = fmt.Sprintf("%d of %d", len(f.Recovered), len(f.Affected))
 	}
-	switch strain := journal.Strained(); {
+	switch strain := journal.Strain(); {
 	case !strain.KeptUp():
 		c.Machine = "did not keep up"
 	default:
@@ -189,16 +189,18 @@ func (b *bar) draw() {
 // A figure is what was measured and not judged.
 type figure struct{ Name, Text string }
 
-// named are the figures of a drill. The name of one is that of its objective.
-func named(f drtest.Figures) []drtest.StageFigure {
-	return append([]drtest.StageFigure{
-		{Name: "detection", Figure: f.Detection}, {Name: "RTO", Figure: f.RTO}, {Name: "outage", Figure: f.Outage}, {Name: "heal lag", Figure: f.HealLag},
-		{Name: "RPO", Figure: f.RPO}, {Name: "work RTO", Figure: f.WorkRTO}, {Name: "lost work", Figure: f.LostWork},
-	}, f.Stages...)
+// timed are those figures of a drill that are times. The name of one is that of its objective.
+func timed(f drtest.Figures) (all []drtest.StageFigure) {
+	for _, n := range f.Named() {
+		if n.IsTime() {
+			all = append(all, drtest.StageFigure{Name: n.Name, Figure: n.Figure})
+		}
+	}
+	return append(all, f.Stages...)
 }
 
 func unjudged(r *drtest.Report) (all []figure) {
-	for _, f := range named(r.Figures) {
+	for _, f := range timed(r.Figures) {
 		if slices.ContainsFunc(r.Verdicts, func(v drtest.Verdict) bool { return v.Objective == f.Name }) {
 			continue
 		}
@@ -375,7 +377,7 @@ func worsts(drills []*drill) (all []worst) {
 		if d.Journal == nil {
 			continue
 		}
-		figures := named(drtest.Figures{})
+		figures := timed(drtest.Figures{})
 		for _, v := range d.Verdicts {
 			if v.Bar == nil || v.Bar.limit == nil || v.Mark == untrusted {
 				continue

@@ -318,7 +318,7 @@ func TestHostile(t *testing.T) {
 			t.Fatal(x.Reason)
 		}
 		// Of a name that cannot be printed no command is made.
-		x.Reason, x.Test, x.Package, x.GaveUp, x.First = report.Text(text), report.Text(name), report.Text(name), report.Text(text), &report.First{Why: report.Text(text), Journal: report.Text(text)}
+		x.Reason, x.Test, x.Package, x.GaveUp, x.FirstRun = report.Text(text), report.Text(name), report.Text(name), report.Text(text), &report.FirstRun{Why: report.Text(text), Journal: report.Text(text)}
 		all.Notes, all.Incomplete, all.Complete = []report.Text{report.Text(text)}, report.Text(text), false
 		all.Run = &report.Run{When: began, Go: text, OS: text, Arch: text, Command: foreign.Text(text), Commit: report.Text(text), Systems: []report.Text{report.Text(text)}, Exit: new(1)}
 		return render(t, all, dir)

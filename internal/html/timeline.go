@@ -131,7 +131,7 @@ func lastOf(l *drtest.Ledger) (last time.Duration) {
 }
 
 // examined are the events after the load.
-var examined = []drtest.EventKind{drtest.SurvivorsRead, drtest.BillRead, drtest.Proved, drtest.Refuted, drtest.NotProved, drtest.FaultConfirmed}
+var examined = []drtest.EventKind{drtest.SurvivorsRead, drtest.CounterRead, drtest.Proved, drtest.Refuted, drtest.NotProved, drtest.FaultConfirmed}
 
 // window is the part of the drill in which something happened: from before the fault until after
 // the last thing that it brought about. It is all of it where that is not much more.

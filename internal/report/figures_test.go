@@ -22,7 +22,7 @@ func schemaOfFigures() string {
 	var all, timed, properties []string
 	for _, fig := range named {
 		kind := map[string]string{"s": `"$ref": "#/$defs/span"`, "units": `"$ref": "#/$defs/count"`, "": `"$ref": "#/$defs/share"`}[fig.Unit]
-		name := fmt.Sprintf("%q", key(fig.Name))
+		name := fmt.Sprintf("%q", Key(fig.Name))
 		all = append(all, name)
 		if fig.IsTime() {
 			timed = append(timed, name)
@@ -73,7 +73,7 @@ func TestEveryFigureIsShown(t *testing.T) {
 		}
 		shown, averaged := rows(result), averages(tally([]Result{result}))
 		for _, fig := range named {
-			if _, ok := got[key(fig.Name)]; !ok {
+			if _, ok := got[Key(fig.Name)]; !ok {
 				t.Errorf("%s: the JSON has no figure %q", result.ID, fig.Name)
 			}
 			if !slices.ContainsFunc(shown, func(r row) bool { return r.Metric == fig.Title }) {

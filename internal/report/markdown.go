@@ -28,8 +28,8 @@ func (r *Report) Markdown() ([]byte, error) {
 		"sub":        func(a, b int) int { return a - b },
 		"percent":    func(f *float64) string { return fmt.Sprintf("%.0f%%", 100**f) },
 		"bold":       func(s drtest.Status) string { return strings.Replace(mark(s), " ", " **", 1) + "**" },
-		"average":    func(c Category, objective string) string { return c.Averages[key(objective)].mean() },
-		"worst":      func(c Category, objective string) string { return orNone(c.Averages[key(objective)].Worst) },
+		"average":    func(c Category, objective string) string { return c.Averages[Key(objective)].mean() },
+		"worst":      func(c Category, objective string) string { return orNone(c.Averages[Key(objective)].Worst) },
 		"met":        func(r []Result, objective string, target bool) string { return meet(r, objective, target).String() },
 		"statistics": statistics,
 		"lo":         func(i drtest.Interval) Seconds { return Seconds(i.Lo) },
@@ -153,7 +153,7 @@ func rows(r Result) []row {
 
 // bound prints what was allowed: the limit of a figure, or what an objective without one demands.
 func bound(limits map[string]Seconds, objective, demand string) string {
-	limit, ok := limits[key(objective)]
+	limit, ok := limits[Key(objective)]
 	switch {
 	case !ok:
 		return demand
@@ -243,7 +243,7 @@ func metByAll(all []verdicts) (n int) {
 // averages lists the average of each figure under its label.
 func averages(t Tally) (all []struct{ Label, Average string }) {
 	for _, fig := range times() {
-		all = append(all, struct{ Label, Average string }{fig.Title, t.Averages[key(fig.Name)].mean()})
+		all = append(all, struct{ Label, Average string }{fig.Title, t.Averages[Key(fig.Name)].mean()})
 	}
 	return all
 }

@@ -246,7 +246,7 @@ func tally(results []Result) Tally {
 		if a.Over > 0 {
 			a.Mean, a.Worst = new(sum/Seconds(a.Over)), &worst
 		}
-		t.Averages[key(fig.Name)] = a
+		t.Averages[Key(fig.Name)] = a
 	}
 	return t
 }

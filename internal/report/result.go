@@ -74,7 +74,7 @@ type FirstRun struct {
 // notMeasured is the category of what has no journal that names one.
 const notMeasured = "Not Measured"
 
-// Figures are those of a drill. In JSON each stands under its [key]: a time as a [Span], any other
+// Figures are those of a drill. In JSON each stands under its [Key]: a time as a [Span], any other
 // as a number, and null where it is not known.
 type Figures struct{ drtest.Figures }
 
@@ -93,14 +93,14 @@ func (f Figures) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, "%c%q:%s", "{,"[min(b.Len(), 1)], key(fig.Name), data)
+		fmt.Fprintf(&b, "%c%q:%s", "{,"[min(b.Len(), 1)], Key(fig.Name), data)
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }
 
-// key is the name of a figure or of an objective in JSON.
-func key(name string) string { return strings.ReplaceAll(strings.ToLower(name), " ", "_") }
+// Key is the name of a figure or of an objective in JSON: "heal_lag" for "heal lag".
+func Key(name string) string { return strings.ReplaceAll(strings.ToLower(name), " ", "_") }
 
 // A Verdict is the judgement of one objective, or of one target.
 type Verdict struct {
@@ -277,7 +277,7 @@ func resultOf(r *drtest.Report, damage error) Result {
 	res.Figures = Figures{f}
 	for _, fig := range f.Named() {
 		if fig.Why != "" {
-			res.Why[key(fig.Name)] = fig.Why
+			res.Why[Key(fig.Name)] = fig.Why
 		}
 	}
 	for _, v := range r.Verdicts {
@@ -383,7 +383,7 @@ func (r *Result) verdict(objective string, target bool) (worst *Verdict) {
 
 // strictest adds a limit, unless there is a stricter one of the same name.
 func strictest(limits map[string]Seconds, objective string, limit time.Duration) {
-	if known, ok := limits[key(objective)]; !ok || Seconds(limit) < known {
-		limits[key(objective)] = Seconds(limit)
+	if known, ok := limits[Key(objective)]; !ok || Seconds(limit) < known {
+		limits[Key(objective)] = Seconds(limit)
 	}
 }
