@@ -1,5 +1,6 @@
-// Package docker connects to the container engine, through testcontainers, and names what this
-// process makes there.
+// Package docker connects to the container engine, and names what this process makes there. It
+// changes nothing that belongs to the process: neither its environment nor the settings of
+// testcontainers, which the user's own tests may use.
 package docker
 
 import (
@@ -8,19 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/log"
 )
 
-// connectTimeout bounds the search for an engine, so that its absence is told at once.
-const connectTimeout = 4 * time.Second
+// connectTimeout bounds the first talk with the engine.
+const connectTimeout = 20 * time.Second
 
 // cgroupParent names the control group of all containers of drills, such as one with a quota.
 // Empty: the engine's choice.
@@ -29,9 +27,6 @@ const cgroupParent = "DRTEST_CGROUP_PARENT"
 // An Engine is a container engine that has answered.
 type Engine struct {
 	*client.Client
-	// Provider makes containers. It is one for all: testcontainers' functions make one for each,
-	// which asks the engine what it is, and the engine runs three programs to answer.
-	Provider *testcontainers.DockerProvider
 	// Version is what the engine calls itself, such as
 	// "container engine 28.2.2 on Debian GNU/Linux 12, cgroup v2".
 	Version string
@@ -40,8 +35,9 @@ type Engine struct {
 	// PublishIP is the address of the engine's machine on which ports are published: loopback where
 	// the engine is local, so that nothing outside this machine can reach a container.
 	PublishIP netip.Addr
-	// Socket is the path of the engine's socket on the engine's machine.
-	Socket string
+	// Sockets are the paths that the engine's socket may have on the engine's machine, the likeliest
+	// first.
+	Sockets []string
 	// UsualShares is the weight of a container's processors that nobody has set. 0: not known, as
 	// with cgroup v2, where it depends on the version of the runtime what a weight stands for.
 	UsualShares int64
@@ -50,83 +46,103 @@ type Engine struct {
 	CgroupParent string
 }
 
-// Connect returns the process's connection to the container engine. The first call makes it; all
-// calls share its outcome. The error says what was tried and what to do about it.
+// Connect returns the process's connection to the container engine. The first call makes it, and
+// says which engine it is; all calls share its outcome. The error says what was tried and what to
+// do about it.
 func Connect() (*Engine, error) { return connect() }
 
 var connect = sync.OnceValues(func() (*Engine, error) {
-	// testcontainers reads its configuration once, so these come first. The reaper of this module
-	// replaces Ryuk, whose image would have to be pulled.
-	os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-	os.Unsetenv("TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX") // the images of drills are local
-	log.SetDefault(log.NewNoopLogger())
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
-
-	// testcontainers falls back to the default socket when the engine that DOCKER_HOST names is
-	// away. A drill on another engine than the one asked for is worse than none.
-	tried := os.Getenv("DOCKER_HOST")
-	if tried != "" {
-		if err := ping(ctx, tried); err != nil {
-			return nil, noEngine("DOCKER_HOST="+tried, err)
-		}
-	}
-	cli, err := testcontainers.NewDockerClientWithOpts(ctx)
+	chosen, others, err := userSettings().choose()
 	if err != nil {
-		return nil, noEngine("DOCKER_HOST is not set, the default sockets", err)
+		return nil, noEngine("", err)
 	}
-	e := &Engine{Client: cli.Client, Host: "127.0.0.1", PublishIP: netip.MustParseAddr("127.0.0.1"), Socket: "/var/run/docker.sock"}
-	u, err := url.Parse(cli.DaemonHost())
+	e, err := chosen.connect(Progress)
 	if err != nil {
-		return nil, fmt.Errorf("address of the container engine: %w", err)
+		return nil, err
 	}
-	info, err := cli.Info(ctx, client.InfoOptions{})
-	if err != nil {
-		return nil, noEngine(cli.DaemonHost(), err)
-	}
-	e.Version = fmt.Sprintf("container engine %s on %s, cgroup v%s", info.Info.ServerVersion, info.Info.OperatingSystem, info.Info.CgroupVersion)
-	if info.Info.CgroupVersion == "1" {
-		e.UsualShares = 1024
-	}
-	desktop := info.Info.OperatingSystem == "Docker Desktop" // in a virtual machine, where the socket has the usual path
-	if u.Scheme == "unix" && !desktop {
-		e.Socket = u.Path
-		if info.Info.CgroupDriver == "cgroupfs" {
-			// Such an engine puts all containers into one group, which gets as much of a busy
-			// processor as a single process outside: the systems of a drill would starve beside the
-			// engine and the test. Here each counts as one.
-			e.CgroupParent = "/"
-		}
-	} else if u.Scheme != "unix" && u.Scheme != "npipe" {
-		e.Host, e.PublishIP = u.Hostname(), netip.IPv4Unspecified()
-	}
-	if parent, set := os.LookupEnv(cgroupParent); set {
-		e.CgroupParent = parent
-	}
-	// Without this, testcontainers takes a test machine with a /.dockerenv for a container.
-	os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", e.Host)
-	if e.Provider, err = testcontainers.NewDockerProvider(); err != nil {
-		return nil, noEngine(cli.DaemonHost(), err)
-	}
+	Progress("%s at %v%s, session %s", e.Version, chosen, instead(others), Session())
 	return e, nil
 })
 
-func ping(ctx context.Context, host string) error {
-	cli, err := client.New(client.FromEnv)
+// instead names the engines that are not used, though somebody names them.
+func instead(others []endpoint) string {
+	var b strings.Builder
+	for _, o := range others {
+		fmt.Fprintf(&b, ", not %v", o)
+	}
+	return b.String()
+}
+
+// connect talks to this engine and no other.
+func (e endpoint) connect(say func(string, ...any)) (*Engine, error) {
+	l := &listener{engine: e.address, limit: patienceLimit, long: longLimit, every: sayEvery, say: say}
+	l.network, l.addr = split(e.address)
+	opts := append(append([]client.Opt{}, e.opts...), client.WithAPIVersionFromEnv(), client.WithHost(e.address))
+	if l.network != "npipe" {
+		opts = append(opts, client.WithDialContext(l.dial))
+	}
+	cli, err := client.New(opts...)
 	if err != nil {
-		return err
+		return nil, noEngine(e.named(), err)
 	}
-	defer cli.Close()
-	_, err = cli.Ping(ctx, client.PingOptions{})
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer from %s within %v", host, connectTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	engine, err := e.ask(ctx, cli)
+	if err != nil {
+		cli.Close()
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer to %s within %v", l.last(), connectTimeout)
+		}
+		return nil, noEngine(e.named(), err)
 	}
-	return err
+	return engine, nil
+}
+
+// named says which engine it is, as whoever has named it would write it.
+func (e endpoint) named() string {
+	if e.source == "DOCKER_HOST" {
+		return "DOCKER_HOST=" + e.address
+	}
+	return e.String()
+}
+
+// ask finds out what the engine is, and how it and its containers are reached.
+func (e endpoint) ask(ctx context.Context, cli *client.Client) (*Engine, error) {
+	info, err := cli.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, err
+	}
+	engine := &Engine{Client: cli}
+	engine.Version = fmt.Sprintf("container engine %s on %s, cgroup v%s", info.Info.ServerVersion, info.Info.OperatingSystem, info.Info.CgroupVersion)
+	if info.Info.CgroupVersion == "1" {
+		engine.UsualShares = 1024
+	}
+	desktop := info.Info.OperatingSystem == "Docker Desktop" // in a virtual machine, where the socket has the usual path
+	local := strings.HasPrefix(e.address, "unix://")
+	if local && !desktop && info.Info.CgroupDriver == "cgroupfs" {
+		// Such an engine puts all containers into one group, which gets as much of a busy processor
+		// as a single process outside: the systems of a drill would starve beside the engine and
+		// the test. Here each counts as one.
+		engine.CgroupParent = "/"
+	}
+	if parent, set := os.LookupEnv(cgroupParent); set {
+		engine.CgroupParent = parent
+	}
+	us, err := engine.ownContainer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	engine.Host, engine.PublishIP = e.published(us)
+	engine.Sockets = e.sockets(us, desktop)
+	return engine, nil
 }
 
 func noEngine(tried string, cause error) error {
+	if tried != "" {
+		tried = " (" + tried + ")"
+	}
 	reason := strings.Join(strings.Fields(cause.Error()), " ")
-	return fmt.Errorf("no container engine (%s): %s: start Docker or set DOCKER_HOST to an engine that answers; "+
+	return fmt.Errorf("no container engine%s: %s: start Docker or set DOCKER_HOST to an engine that answers; "+
 		"go test -short ./... runs everything that needs none", tried, reason)
 }
 
@@ -136,6 +152,9 @@ const (
 	LabelKind    = "drtest"
 	LabelSession = "drtest.session"
 )
+
+// KindReaper is the kind of the container that lives as long as its test process does.
+const KindReaper = "reaper"
 
 var session = sync.OnceValue(rand.Text)
 

@@ -13,7 +13,7 @@ import (
 // meant to kill.
 func TestKillSparesOtherProcesses(t *testing.T) {
 	r := Use(t)
-	err := r.Kill(t.Context(), 1, r.helper.ID)
+	err := r.Kill(t.Context(), 1, r.current().ID)
 	require.EqualError(t, err, "kill process 1: process does not belong to the container")
 }
 
@@ -22,14 +22,14 @@ func TestReaperOutlivesNoUser(t *testing.T) {
 	needsEngine(t)
 	var first, second, third string
 	t.Run("users at the same time", func(t *testing.T) {
-		first = Use(t).helper.ID
-		second = Use(t).helper.ID
+		first = Use(t).current().ID
+		second = Use(t).current().ID
 	})
 	engine, err := docker.Connect()
 	require.NoError(t, err)
 	_, err = engine.ContainerInspect(t.Context(), first, client.ContainerInspectOptions{})
 	require.ErrorContains(t, err, "No such container")
-	t.Run("later user", func(t *testing.T) { third = Use(t).helper.ID })
+	t.Run("later user", func(t *testing.T) { third = Use(t).current().ID })
 	require.Equal(t, first, second)
 	require.NotEqual(t, first, third)
 }
@@ -62,7 +62,7 @@ func needsEngine(t *testing.T) {
 // self returns the reference of an image that is there: the reaper's own.
 func self(t *testing.T, r *Reaper) string {
 	t.Helper()
-	c, err := r.ContainerInspect(t.Context(), r.helper.ID, client.ContainerInspectOptions{})
+	c, err := r.ContainerInspect(t.Context(), r.current().ID, client.ContainerInspectOptions{})
 	require.NoError(t, err)
 	return c.Container.Config.Image
 }

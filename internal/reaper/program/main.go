@@ -40,7 +40,7 @@ func run(label string) error {
 	}
 	r := reaper{engine, make(client.Filters).Add("label", label)}
 	ctx := context.Background()
-	if _, err := r.sweep(ctx); err != nil {
+	if err := r.knowsItself(ctx); err != nil {
 		return err
 	}
 	// The test process waits for the first answer: from there on it may die at any time.
@@ -98,6 +98,24 @@ func kill(order string) error {
 type reaper struct {
 	engine *client.Client
 	filter client.Filters
+}
+
+// knowsItself returns an error unless the engine has a reaper of the session, which is this program:
+// behind the socket there may be another engine than the one that runs it.
+func (r reaper) knowsItself(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	// All: one that has just begun may not count as running yet.
+	containers, err := r.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: r.filter})
+	if err != nil {
+		return err
+	}
+	for _, c := range containers.Items {
+		if c.Labels["drtest"] == "reaper" {
+			return nil
+		}
+	}
+	return errors.New("the socket leads to an engine that does not run the reaper")
 }
 
 // sweep removes what it finds, containers first, since they hold the rest, and returns how many
