@@ -59,6 +59,38 @@ func voice(say func(string, ...any), every time.Duration, what string) (stop fun
 	}
 }
 
+// Watch is for work that tells what it does, and that nobody can tell how long it takes: its context
+// ends when there has been no word for as long as limit, with that as the cause, and every few
+// seconds without one it is said what is waited for. Stop ends the watch.
+func Watch(ctx context.Context, limit time.Duration, what string) (watched context.Context, word func(string), stop func()) {
+	watched, cancel := context.WithCancelCause(ctx)
+	var mu sync.Mutex
+	last, quiet := "", voice(Progress, sayEvery, what)
+	end := time.AfterFunc(limit, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		cancel(fmt.Errorf("%s: no word for %v%s", what, limit, last))
+	})
+	word = func(said string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if said = strings.TrimSpace(said); said != "" {
+			last = ", the last one was: " + said
+		}
+		quiet()
+		quiet = voice(Progress, sayEvery, what+last)
+		end.Reset(limit)
+	}
+	stop = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		quiet()
+		end.Stop()
+		cancel(nil)
+	}
+	return watched, word, stop
+}
+
 // A Silence is the error of a request that the engine has not answered.
 type Silence struct {
 	Engine, Request string
