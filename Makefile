@@ -14,6 +14,7 @@ PARALLEL ?= $(if $(filter production,$(PROFILE)),1,16)
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
 DRREPORT := go run ./drtest/cmd/drreport
+DRENGINE := go run ./drtest/cmd/drengine
 
 # Plants of each class that make calibrate plays, and drills whose process make stopped stops.
 N     ?= 1000
@@ -43,11 +44,10 @@ stopped: ## play STOPS= of them over HTTP, by a process that is stopped for a wh
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -vet=off -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
 
-# Without an image registry the base image is made with mmdebstrap. The engine's own answer is left to the
-# tests, which say what to do when there is none.
+# Without an image registry the base image is made with mmdebstrap. The engine is asked by drengine, since the docker command may follow
+# another one than drills do; its own answer is left to the tests, which say what to do when there is none.
 engine:
-	@if docker image inspect debian:trixie-slim >/dev/null 2>&1 || docker image inspect drtest/debian:trixie >/dev/null 2>&1 \
-		|| command -v mmdebstrap >/dev/null || ! docker version >/dev/null 2>&1 || docker pull -q debian:trixie-slim >/dev/null 2>&1; then :; \
+	@if command -v mmdebstrap >/dev/null || [ "$$($(DRENGINE) base 2>/dev/null)" != missing ]; then :; \
 	elif [ "$$(id -u)" = 0 ]; then \
 		echo "drtest: no image registry answers, installing mmdebstrap to make the base image"; \
 		apt-get update -qq && apt-get install -y -qq mmdebstrap >/dev/null; \
@@ -64,11 +64,9 @@ lint: ## check the form of the code
 		|| { echo "wait for a condition with internal/wait instead"; exit 1; }
 	@go mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
 
-clean: ## remove results, and whatever an engine still has of drtest, but its images
+clean: ## remove results, and what runs whose processes are gone have left in the engine, but its images
 	rm -rf $(OUT)
-	@docker ps -aq --filter label=drtest | xargs -r docker rm -f >/dev/null
-	@docker network ls -q --filter label=drtest | xargs -r docker network rm >/dev/null
-	@docker volume ls -q --filter label=drtest | xargs -r docker volume rm >/dev/null
+	@$(DRENGINE) clean
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drtest/suite/internal/sessions"
 	"github.com/moby/moby/client"
 )
 
@@ -30,6 +31,9 @@ type Engine struct {
 	// Version is what the engine calls itself, such as
 	// "container engine 28.2.2 on Debian GNU/Linux 12, cgroup v2".
 	Version string
+	// Where is its address and who names it, such as "unix:///var/run/docker.sock (DOCKER_HOST)", and
+	// other engines that are named and not used.
+	Where string
 	// Host is where the test process reaches ports that containers publish.
 	Host string
 	// PublishIP is the address of the engine's machine on which ports are published: loopback where
@@ -52,17 +56,26 @@ type Engine struct {
 func Connect() (*Engine, error) { return connect() }
 
 var connect = sync.OnceValues(func() (*Engine, error) {
+	e, err := Choose(Progress)
+	if err == nil {
+		Progress("%s at %s, session %s", e.Version, e.Where, Session())
+	}
+	return e, err
+})
+
+// Choose connects to the engine that drills use. What it waits for is told to say.
+func Choose(say func(string, ...any)) (*Engine, error) {
 	chosen, others, err := userSettings().choose()
 	if err != nil {
 		return nil, noEngine("", err)
 	}
-	e, err := chosen.connect(Progress)
+	e, err := chosen.connect(say)
 	if err != nil {
 		return nil, err
 	}
-	Progress("%s at %v%s, session %s", e.Version, chosen, instead(others), Session())
+	e.Where = chosen.String() + instead(others)
 	return e, nil
-})
+}
 
 // instead names the engines that are not used, though somebody names them.
 func instead(others []endpoint) string {
@@ -149,12 +162,9 @@ func noEngine(tried string, cause error) error {
 // LabelKind and LabelSession mark everything that this module makes in an engine. The first says
 // what the thing is, the second which test process it belongs to.
 const (
-	LabelKind    = "drtest"
-	LabelSession = "drtest.session"
+	LabelKind    = sessions.LabelKind
+	LabelSession = sessions.LabelSession
 )
-
-// KindReaper is the kind of the container that lives as long as its test process does.
-const KindReaper = "reaper"
 
 var session = sync.OnceValue(rand.Text)
 

@@ -29,6 +29,17 @@ const (
 	stepLimit = 15 * time.Minute
 )
 
+// HasBase says whether the base image of all others is in the engine, or in a registry that answers,
+// which it is then pulled from.
+func HasBase(ctx context.Context, engine *docker.Engine) (bool, error) {
+	for _, ref := range []string{trixie.registry, trixie.made} {
+		if found, err := exists(ctx, engine, ref); found || err != nil {
+			return found, err
+		}
+	}
+	return pull(ctx, engine, trixie.registry, pullSilence) == nil, nil
+}
+
 // find returns the reference of a form that is there, and sees to it that one is.
 func (d debian) find(ctx context.Context, engine *docker.Engine, logf func(string, ...any)) (string, error) {
 	unlock, err := lock(ctx, d.made)

@@ -16,6 +16,7 @@ import (
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/images"
+	"github.com/drtest/suite/internal/sessions"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
@@ -151,7 +152,7 @@ func (r *Reaper) launch() (*docker.Helper, error) {
 		Config: &container.Config{
 			Image:  r.image,
 			Env:    []string{"DRTEST_LABEL=" + docker.LabelSession + "=" + docker.Session()},
-			Labels: docker.Labels(docker.KindReaper),
+			Labels: docker.Labels(sessions.KindReaper),
 		},
 		HostConfig: &container.HostConfig{
 			AutoRemove:  true,
