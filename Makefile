@@ -16,11 +16,14 @@ CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 DRREPORT := go run ./drtest/cmd/drreport
 DRENGINE := go run ./drtest/cmd/drengine
 
-# Plants of each class that make calibrate plays, and drills whose process make stopped stops.
+# Plants of each class that make calibrate plays, drills whose process make stopped stops, and drills that make killed kills: by
+# themselves, and with their reapers.
 N     ?= 1000
 STOPS ?= 200
+KILLS ?= 50
+PAIRS ?= 10
 
-.PHONY: dr drill test calibrate stopped images engine lint clean help
+.PHONY: dr drill test calibrate stopped killed images engine lint clean help
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios and write the report to dr-results/latest
@@ -40,6 +43,9 @@ calibrate: ## play services whose truth is known, N= of each kind, and write how
 
 stopped: ## play STOPS= of them over HTTP, by a process that is stopped for a while
 	go test -v -count=1 -timeout $(TIMEOUT) -run '^TestStopped$$' ./internal/calibrate -stops $(STOPS)
+
+killed: images ## kill KILLS= drills, PAIRS= of them with their reapers, and end others in all ways: what do they leave?
+	go test -v -count=1 -timeout $(TIMEOUT) -run '^TestKilled$$' ./drtest/cmd/drengine -kills $(KILLS) -pairs $(PAIRS)
 
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -vet=off -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test

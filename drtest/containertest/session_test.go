@@ -27,8 +27,12 @@ func TestChild(t *testing.T) {
 		t.Skip("is run by other tests")
 	}
 	fmt.Println("session", docker.Session())
-	if role == "partitions" {
+	switch role {
+	case "partitions":
 		partitionForEver(t)
+		return
+	case "neighbour":
+		besideOthers(t)
 		return
 	}
 	c := echoService(t, "server", "")
@@ -121,7 +125,7 @@ func TestNoEngine(t *testing.T) {
 	}{
 		{"unix:///nonexistent.sock", 5 * time.Second, ""},
 		{"tcp://127.0.0.1:1", 5 * time.Second, ""},
-		{"tcp://" + silent.Addr().String(), 30 * time.Second, "drtest: waiting for the container engine at tcp://" + silent.Addr().String() + " to answer HEAD /_ping, 8s so far\n"},
+		{"tcp://" + silent.Addr().String(), 30 * time.Second, "drtest: waiting for the container engine at tcp://" + silent.Addr().String() + " to answer HEAD /_ping, 5s so far\n"},
 	} {
 		t.Run(c.host, func(t *testing.T) {
 			t.Parallel()

@@ -14,7 +14,7 @@ import (
 
 const (
 	// sayEvery is the time between two lines that say what is waited for.
-	sayEvery = 8 * time.Second
+	sayEvery = 5 * time.Second
 	// patienceLimit is how long the engine may take for the first word of an answer, once it has
 	// the request.
 	patienceLimit = 40 * time.Second
@@ -44,7 +44,7 @@ func voice(say func(string, ...any), every time.Duration, what string) (stop fun
 		mu.Lock()
 		defer mu.Unlock()
 		if !stopped {
-			say("waiting for %s, %v so far", what, time.Since(begin).Round(every/8))
+			say("waiting for %s, %v so far", what, time.Since(begin).Round(every/10))
 			timer.Reset(every)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
 	"github.com/drtest/suite/internal/docker"
@@ -21,10 +22,10 @@ usage:
 	drengine
 		say which engine drills use, who names it, and what test
 		processes have there
-	drengine clean
+	drengine clean [session]...
 		remove what test processes have left there whose own reaper is
-		gone as well; nothing of a process that lives is touched, on
-		whichever machine that runs; images stay
+		gone as well, or of these sessions only; nothing of a process
+		that lives is touched, on whichever machine that runs; images stay
 	drengine base
 		print "there" if the base image of all images is in the engine, or
 		can be pulled, and "missing" if it has to be made
@@ -57,13 +58,13 @@ func main() {
 
 // run returns the exit status.
 func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
-	do := map[string]func(context.Context, io.Writer, *docker.Engine) (int, error){"": show, "clean": clean, "base": base}
+	do := map[string]func(context.Context, io.Writer, *docker.Engine, []string) (int, error){"": show, "clean": clean, "base": base}
 	name := ""
 	if len(args) > 0 {
 		name = args[0]
 	}
 	command, known := do[name]
-	if !known || len(args) > 1 {
+	if !known || len(args) > 1 && name != "clean" {
 		fmt.Fprint(stderr, usage)
 		if name == "help" || name == "-h" || name == "-help" || name == "--help" {
 			return done
@@ -74,7 +75,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	if err == nil {
 		defer engine.Close()
 		var status int
-		if status, err = command(ctx, stdout, engine); err == nil {
+		if status, err = command(ctx, stdout, engine, args[min(1, len(args)):]); err == nil {
 			return status
 		}
 	}
@@ -82,7 +83,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	return trouble
 }
 
-func show(ctx context.Context, stdout io.Writer, engine *docker.Engine) (int, error) {
+func show(ctx context.Context, stdout io.Writer, engine *docker.Engine, _ []string) (int, error) {
 	list, err := sessions.List(ctx, engine.Client)
 	if err != nil {
 		return trouble, err
@@ -91,11 +92,14 @@ func show(ctx context.Context, stdout io.Writer, engine *docker.Engine) (int, er
 	return done, nil
 }
 
-func clean(ctx context.Context, stdout io.Writer, engine *docker.Engine) (int, error) {
+func clean(ctx context.Context, stdout io.Writer, engine *docker.Engine, only []string) (int, error) {
 	fmt.Fprintf(stdout, "%s at %s\n", engine.Version, engine.Where)
 	dead, err := sessions.Dead(ctx, engine.Client, grace)
 	if err != nil {
 		return trouble, err
+	}
+	if len(only) > 0 {
+		dead = slices.DeleteFunc(dead, func(s sessions.Session) bool { return !slices.Contains(only, s.ID) })
 	}
 	status := done
 	for _, s := range dead {
@@ -112,7 +116,7 @@ func clean(ctx context.Context, stdout io.Writer, engine *docker.Engine) (int, e
 	return status, nil
 }
 
-func base(ctx context.Context, stdout io.Writer, engine *docker.Engine) (int, error) {
+func base(ctx context.Context, stdout io.Writer, engine *docker.Engine, _ []string) (int, error) {
 	there, err := images.HasBase(ctx, engine)
 	if err != nil {
 		return trouble, err
