@@ -4,11 +4,13 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -36,8 +38,8 @@ type Engine struct {
 	Where string
 	// Host is where the test process reaches ports that containers publish.
 	Host string
-	// PublishIP is the address of the engine's machine on which ports are published: loopback where
-	// the engine is local, so that nothing outside this machine can reach a container.
+	// PublishIP is the address of the engine's machine on which ports are published: loopback, so
+	// that nothing outside of that machine reaches a container, unless the user wishes another one.
 	PublishIP netip.Addr
 	// Sockets are the paths that the engine's socket may have on the engine's machine, the likeliest
 	// first.
@@ -88,6 +90,14 @@ func instead(others []endpoint) string {
 
 // connect talks to this engine and no other.
 func (e endpoint) connect(say func(string, ...any)) (*Engine, error) {
+	u, err := url.Parse(e.address)
+	if err != nil {
+		return nil, noEngine(e.named(), err)
+	}
+	on, host, err := published(u, os.Getenv(publish))
+	if err != nil {
+		return nil, err
+	}
 	l := &listener{engine: e.address, limit: patienceLimit, long: longLimit, every: sayEvery, say: say}
 	l.network, l.addr = split(e.address)
 	opts := append(append([]client.Opt{}, e.opts...), client.WithAPIVersionFromEnv(), client.WithHost(e.address))
@@ -100,8 +110,8 @@ func (e endpoint) connect(say func(string, ...any)) (*Engine, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
-	engine, err := e.ask(ctx, cli)
-	if err != nil {
+	engine := &Engine{Client: cli, Host: host, PublishIP: on}
+	if err := e.ask(ctx, engine); err != nil {
 		cli.Close()
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer to %s within %v", l.last(), connectTimeout)
@@ -120,12 +130,11 @@ func (e endpoint) named() string {
 }
 
 // ask finds out what the engine is, and how it and its containers are reached.
-func (e endpoint) ask(ctx context.Context, cli *client.Client) (*Engine, error) {
-	info, err := cli.Info(ctx, client.InfoOptions{})
+func (e endpoint) ask(ctx context.Context, engine *Engine) error {
+	info, err := engine.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	engine := &Engine{Client: cli}
 	engine.Version = fmt.Sprintf("container engine %s on %s, cgroup v%s", info.Info.ServerVersion, info.Info.OperatingSystem, info.Info.CgroupVersion)
 	if info.Info.CgroupVersion == "1" {
 		engine.UsualShares = 1024
@@ -143,11 +152,14 @@ func (e endpoint) ask(ctx context.Context, cli *client.Client) (*Engine, error) 
 	}
 	us, err := engine.ownContainer(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	engine.Host, engine.PublishIP = e.published(us)
+	if addr, within := gateway(us); within && local && os.Getenv(publish) == "" {
+		engine.Host, engine.PublishIP = addr.String(), addr
+	}
+	engine.Host = cmp.Or(os.Getenv("TESTCONTAINERS_HOST_OVERRIDE"), engine.Host)
 	engine.Sockets = e.sockets(us, desktop)
-	return engine, nil
+	return nil
 }
 
 func noEngine(tried string, cause error) error {

@@ -1,11 +1,9 @@
 package docker
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"net/netip"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -16,11 +14,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-var (
-	loopback = netip.MustParseAddr("127.0.0.1")
-	// hostsFile is the mount of a file that the engine makes for each container.
-	hostsFile = regexp.MustCompile(`containers/([0-9a-f]{64})/\S+ /etc/(?:hosts|hostname|resolv\.conf) `)
-)
+// hostsFile is the mount of a file that the engine makes for each container.
+var hostsFile = regexp.MustCompile(`containers/([0-9a-f]{64})/\S+ /etc/(?:hosts|hostname|resolv\.conf) `)
 
 // ownContainer returns the engine's container that this process runs in, or nil. What a machine has
 // of containers, such as a /.dockerenv, does not tell: it may be another engine's.
@@ -40,32 +35,18 @@ func (e *Engine) ownContainer(ctx context.Context) (*container.InspectResponse, 
 	return &found.Container, err
 }
 
-// published returns where published ports are reached, and the address of the engine's machine
-// that they are published on. us is the container that this process runs in, or nil.
-func (e endpoint) published(us *container.InspectResponse) (host string, on netip.Addr) {
-	u, err := url.Parse(e.address)
-	remote := err == nil && u.Scheme != "unix" && u.Scheme != "npipe"
-	switch {
-	case remote && !isLoopback(u.Hostname()):
-		host, on = u.Hostname(), netip.IPv4Unspecified()
-	case us != nil && !us.HostConfig.NetworkMode.IsHost():
-		// The engine's machine as its containers see it.
-		for _, name := range slices.Sorted(maps.Keys(us.NetworkSettings.Networks)) {
-			if gateway := us.NetworkSettings.Networks[name].Gateway; gateway.IsValid() {
-				host, on = gateway.String(), gateway
-				break
-			}
+// gateway returns the address of the engine's machine as this process sees it from its container us,
+// if that has a network of its own.
+func gateway(us *container.InspectResponse) (addr netip.Addr, ok bool) {
+	if us == nil || us.HostConfig.NetworkMode.IsHost() {
+		return addr, false
+	}
+	for _, name := range slices.Sorted(maps.Keys(us.NetworkSettings.Networks)) {
+		if addr := us.NetworkSettings.Networks[name].Gateway; addr.IsValid() {
+			return addr, true
 		}
 	}
-	if host == "" {
-		host, on = loopback.String(), loopback
-	}
-	return cmp.Or(os.Getenv("TESTCONTAINERS_HOST_OVERRIDE"), host), on
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return addr, false
 }
 
 // sockets returns the paths that the engine's socket may have on the engine's machine.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -38,7 +39,7 @@ type Image struct {
 
 // Progress tells on standard error what a build does: it may take minutes, and the log of a test is
 // shown only at its end.
-func Progress(format string, args ...any) { docker.Progress(format, args...) }
+func Progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "drtest: "+format+"\n", args...) }
 
 // Build returns the reference of the image, name and tag, and builds it first if the engine does
 // not have it. Processes that want the same image at the same time build it once. Progress goes to
