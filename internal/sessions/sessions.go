@@ -30,13 +30,15 @@ const (
 // other machines as well.
 const KindReaper = "reaper"
 
-// startTime is how long a reaper may take from being made to its start.
+// startTime is how long a reaper may take from being made to its start: as long as its process waits
+// for that.
 const startTime = time.Minute
 
 // A Session is what a test process has in an engine.
 type Session struct {
 	ID                            string
 	Living                        bool // its reaper runs
+	Starting                      bool // its reaper was made lately, and is to run, or its process is gone
 	Containers, Networks, Volumes int  // without the reaper
 }
 
@@ -46,6 +48,10 @@ func (s Session) String() string {
 
 // List returns the sessions that have anything in an engine, ordered by their ids.
 func List(ctx context.Context, engine *client.Client) ([]Session, error) {
+	return list(ctx, engine, startTime)
+}
+
+func list(ctx context.Context, engine *client.Client, startTime time.Duration) ([]Session, error) {
 	all := map[string]*Session{}
 	of := func(labels map[string]string) *Session {
 		id := labels[LabelSession]
@@ -88,14 +94,14 @@ func List(ctx context.Context, engine *client.Client) ([]Session, error) {
 		case container.StateRunning, container.StatePaused:
 			s.Living = true
 		case container.StateCreated:
-			s.Living = s.Living || now.Sub(time.Unix(c.Created, 0)) < startTime
+			s.Starting = s.Starting || now.Sub(time.Unix(c.Created, 0)) < startTime
 		}
 	}
-	var list []Session
+	var sorted []Session
 	for _, id := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, *all[id])
+		sorted = append(sorted, *all[id])
 	}
-	return list, nil
+	return sorted, nil
 }
 
 // clock returns the engine's time, which need not be this machine's.
@@ -108,29 +114,34 @@ func clock(ctx context.Context, engine *client.Client) (time.Time, error) {
 }
 
 // Dead returns the sessions whose process is gone, as well as its reaper. It looks twice, grace
-// apart: a process whose reaper is gone starts another at once.
+// apart: a process whose reaper is gone starts another at once. It waits until it is clear of those
+// that are starting whether they live.
 func Dead(ctx context.Context, engine *client.Client, grace time.Duration) ([]Session, error) {
-	first, err := dead(ctx, engine)
-	if err != nil || len(first) == 0 {
-		return nil, err
-	}
-	select {
-	case <-time.After(grace):
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	second, err := dead(ctx, engine)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(second, func(s Session) bool {
-		return !slices.ContainsFunc(first, func(f Session) bool { return f.ID == s.ID })
-	}), nil
+	return dead(ctx, engine, grace, startTime)
 }
 
-func dead(ctx context.Context, engine *client.Client) ([]Session, error) {
-	all, err := List(ctx, engine)
-	return slices.DeleteFunc(all, func(s Session) bool { return s.Living }), err
+func dead(ctx context.Context, engine *client.Client, grace, startTime time.Duration) ([]Session, error) {
+	begin := time.Now()
+	before, err := list(ctx, engine, startTime)
+	for err == nil && slices.ContainsFunc(before, func(s Session) bool { return !s.Living }) {
+		select {
+		case <-time.After(grace):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		var now []Session
+		if now, err = list(ctx, engine, startTime); err != nil {
+			break
+		}
+		unclear := slices.ContainsFunc(now, func(s Session) bool { return s.Starting && !s.Living })
+		if !unclear || time.Since(begin) > startTime+2*grace { // others may be starting all the time
+			return slices.DeleteFunc(now, func(s Session) bool {
+				return s.Living || s.Starting || !slices.ContainsFunc(before, func(b Session) bool { return b.ID == s.ID && !b.Living })
+			}), nil
+		}
+		before = now
+	}
+	return nil, err
 }
 
 const (
@@ -199,9 +210,11 @@ func Sweep(ctx context.Context, engine *client.Client, label, spare string) (fou
 func Table(list []Session) string {
 	var b strings.Builder
 	for _, s := range list {
-		state := "lives"
-		if !s.Living {
-			state = "is dead, and so is its reaper"
+		state := "is dead, and so is its reaper"
+		if s.Living {
+			state = "lives"
+		} else if s.Starting {
+			state = "is starting, or dead"
 		}
 		fmt.Fprintf(&b, "%v, which %s\n", s, state)
 	}
