@@ -152,7 +152,7 @@ func (b *bench) kill(name string, withReaper bool) {
 		require.NotEmpty(b.t, session, "%s says no session", name)
 		after := rand.N(drillTime)
 		<-time.After(after)
-		if withReaper {
+		if withReaper && cmd.Process.Signal(syscall.SIGSTOP) == nil { // or it would start another one
 			b.killReaper(session)
 		}
 		require.NoError(b.t, cmd.Process.Signal(syscall.SIGKILL))
