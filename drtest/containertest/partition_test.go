@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -337,7 +336,7 @@ func TestPartitionEndsWithTheProcess(t *testing.T) {
 		}
 		require.NoError(t, nothingLeft(ctx, id))
 	})
-	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP)) // or it would start another reaper
+	require.NoError(t, halt(cmd.Process)) // or it would start another reaper
 	_, err = engine.ContainerKill(t.Context(), byKind["reaper"], client.ContainerKillOptions{Signal: "KILL"})
 	require.NoError(t, err)
 	require.ErrorContains(t, execIn(t.Context(), engine, byKind["peer"], "/echo", "ask", "target:7777", "hello"), "exit code 1")
