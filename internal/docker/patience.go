@@ -59,8 +59,8 @@ func voice(say func(string, ...any), every time.Duration, what string) (stop fun
 	}
 }
 
-// Watch is for work that tells what it does, and that nobody can tell how long it takes: its context
-// ends when there has been no word for as long as limit, with that as the cause, and every few
+// Watch is for work that tells what it does, and that nobody can tell how long it takes: its
+// context ends when there has been no word for as long as limit, with that as the cause, and every few
 // seconds without one it is said what is waited for. Stop ends the watch.
 func Watch(ctx context.Context, limit time.Duration, what string) (watched context.Context, word func(string), stop func()) {
 	watched, cancel := context.WithCancelCause(ctx)
@@ -159,6 +159,7 @@ type heard struct {
 	stop     func()    // of the voice
 	watch    *time.Timer
 	silence  *Silence // for which it was closed
+	late     bool     // the limit is over
 	finished bool
 }
 
@@ -195,6 +196,7 @@ func (c *heard) asks(p []byte) error {
 	if err := c.listener.begin(request); err != nil {
 		return err
 	}
+	c.late = false
 	c.request, c.stop = request, voice(c.listener.say, c.listener.every, "the container engine at "+c.listener.engine+" to answer "+request)
 	c.watch = time.AfterFunc(c.limit(), c.look)
 	return nil
@@ -216,6 +218,11 @@ func (c *heard) look() {
 	}
 	if left := c.limit() - time.Since(c.written); left > 0 {
 		c.watch.Reset(left)
+		return
+	}
+	if !c.late { // a process that was stopped reads first what came meanwhile
+		c.late = true
+		c.watch.Reset(c.limit() / 10)
 		return
 	}
 	c.silence = &Silence{c.listener.engine, c.request, c.limit()}

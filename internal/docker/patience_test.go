@@ -36,6 +36,9 @@ func (l *lines) String() string {
 	return strings.Join(l.said, "\n")
 }
 
+// How long the engine may be silent.
+const limit, longer = time.Second, 2500 * time.Millisecond
+
 // silentAt starts an engine that does not answer requests whose path ends in one of these, and
 // returns an impatient client of it, and what is said meanwhile.
 func silentAt(t *testing.T, ends ...string) (*client.Client, *lines) {
@@ -62,7 +65,7 @@ func silentAt(t *testing.T, ends ...string) (*client.Client, *lines) {
 	go server.Serve(in)
 	t.Cleanup(func() { server.Close() })
 	said := &lines{}
-	l := &listener{engine: "unix://SOCKET", network: "unix", addr: socket, limit: 400 * time.Millisecond, long: time.Second, every: 80 * time.Millisecond, say: said.say}
+	l := &listener{engine: "unix://SOCKET", network: "unix", addr: socket, limit: limit, long: longer, every: limit / 5, say: said.say}
 	cli, err := client.New(client.WithHost("unix://"+socket), client.WithDialContext(l.dial))
 	require.NoError(t, err)
 	t.Cleanup(func() { cli.Close() })
@@ -79,27 +82,27 @@ func TestSilence(t *testing.T) {
 		{"/version", "GET /version", func(ctx context.Context, cli *client.Client) error {
 			_, err := cli.ServerVersion(ctx, client.ServerVersionOptions{})
 			return err
-		}, 400 * time.Millisecond},
+		}, limit},
 		{"/info", "GET /info", func(ctx context.Context, cli *client.Client) error {
 			_, err := cli.Info(ctx, client.InfoOptions{})
 			return err
-		}, 400 * time.Millisecond},
+		}, limit},
 		{"/images/x/json", "GET /images/x/json", func(ctx context.Context, cli *client.Client) error {
 			_, err := cli.ImageInspect(ctx, "x")
 			return err
-		}, 400 * time.Millisecond},
+		}, limit},
 		{"/containers/create", "POST /containers/create", func(ctx context.Context, cli *client.Client) error {
 			_, err := cli.ContainerCreate(ctx, client.ContainerCreateOptions{Config: &container.Config{Image: "x"}})
 			return err
-		}, 400 * time.Millisecond},
+		}, limit},
 		{"/attach", "POST /containers/x/attach", func(ctx context.Context, cli *client.Client) error {
 			_, err := cli.ContainerAttach(ctx, "x", client.ContainerAttachOptions{Stream: true})
 			return err
-		}, 400 * time.Millisecond},
+		}, limit},
 		{"/build", "POST /build", func(ctx context.Context, cli *client.Client) error {
 			_, err := cli.ImageBuild(ctx, strings.NewReader("a context"), client.ImageBuildOptions{})
 			return err
-		}, time.Second},
+		}, longer},
 	} {
 		t.Run(c.request, func(t *testing.T) {
 			cli, said := silentAt(t, c.path)
@@ -111,7 +114,7 @@ func TestSilence(t *testing.T) {
 			require.ErrorContains(t, err, fmt.Sprintf("the container engine at unix://SOCKET has not answered %s for %v: see whether docker ps answers, "+
 				"and restart the engine if it does not", c.request, c.limit))
 			require.Less(t, time.Since(begin), c.limit*7/4, "it was tried again")
-			require.Contains(t, said.String(), "waiting for the container engine at unix://SOCKET to answer "+c.request+", 80ms so far")
+			require.Contains(t, said.String(), "waiting for the container engine at unix://SOCKET to answer "+c.request+", ")
 			silence := new(Silence)
 			require.True(t, errors.As(err, &silence), "%#v", err)
 		})
@@ -125,13 +128,13 @@ func TestPatience(t *testing.T) {
 	for range 3 { // connections are used again
 		_, err := cli.ContainerList(t.Context(), client.ContainerListOptions{})
 		require.NoError(t, err)
-		<-time.After(600 * time.Millisecond) // longer than the patience: nothing is asked
+		<-time.After(limit * 5 / 4) // longer than the patience: nothing is asked
 	}
 	require.Empty(t, said.String())
 	slow, w := io.Pipe()
 	go func() {
 		for range 8 {
-			<-time.After(200 * time.Millisecond)
+			<-time.After(limit * 2 / 5)
 			fmt.Fprint(w, "a part")
 		}
 		w.Close()
