@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -53,10 +54,10 @@ func TestKilled(t *testing.T) {
 	b := newBench(t)
 	b.bystand()
 	for i := range *kills {
-		b.kill(victims[i%len(victims)], false)
+		b.kill(victims[i%len(victims)], i/len(victims)%2 == 1, false)
 	}
 	for i := range *pairs {
-		b.kill(victims[i%len(victims)], true)
+		b.kill(victims[i%len(victims)], i/len(victims)%2 == 1, true)
 	}
 	for _, way := range []string{"hang up", "interrupt", "interrupt twice", "head of the report", "head of the test"} {
 		t.Run(way, func(t *testing.T) { b.end(t, way) })
@@ -135,8 +136,9 @@ func (b *bench) drill(ctx context.Context, name, dir string) *exec.Cmd {
 
 var sessionLine = regexp.MustCompile(`, session ([A-Z0-9]+)`)
 
-// kill kills a drill at a random moment after it has its session, and its reaper with it.
-func (b *bench) kill(name string, withReaper bool) {
+// kill kills a drill at a random moment after it has its session, or after it has its journal, and
+// its reaper with it.
+func (b *bench) kill(name string, hasJournal, withReaper bool) {
 	for {
 		dir, err := os.MkdirTemp(b.bin, "drill-")
 		require.NoError(b.t, err)
@@ -153,6 +155,18 @@ func (b *bench) kill(name string, withReaper bool) {
 		}
 		require.NotEmpty(b.t, session, "%s says no session", name)
 		after := rand.N(drillTime)
+		if hasJournal {
+			ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+			// One that has ended before is late.
+			_ = wait.For(ctx, 100*time.Millisecond, func(context.Context) error {
+				if len(find(b.t, dir, ".ndjson")) == 0 {
+					return errors.New("it has no journal yet")
+				}
+				return nil
+			})
+			cancel()
+			after = rand.N(drillTime / 3)
+		}
 		<-time.After(after)
 		if withReaper && cmd.Process.Signal(syscall.SIGSTOP) == nil { // or it would start another one
 			b.killReaper(session)
