@@ -14,12 +14,16 @@ PARALLEL ?= $(if $(filter production,$(PROFILE)),1,16)
 CHECKS  := Sabotaged$$|Control$$|^TestImages$$
 
 DRREPORT := go run ./drtest/cmd/drreport
+DRENGINE := go run ./drtest/cmd/drengine
 
-# Plants of each class that make calibrate plays, and drills whose process make stopped stops.
+# Plants of each class that make calibrate plays, drills whose process make stopped stops, and drills that make killed kills: by
+# themselves, and with their reapers.
 N     ?= 1000
 STOPS ?= 200
+KILLS ?= 50
+PAIRS ?= 10
 
-.PHONY: dr drill test calibrate stopped images engine lint clean help
+.PHONY: dr drill test calibrate stopped killed images engine lint clean help
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios and write the report to dr-results/latest
@@ -40,14 +44,16 @@ calibrate: ## play services whose truth is known, N= of each kind, and write how
 stopped: ## play STOPS= of them over HTTP, by a process that is stopped for a while
 	go test -v -count=1 -timeout $(TIMEOUT) -run '^TestStopped$$' ./internal/calibrate -stops $(STOPS)
 
+killed: images ## kill KILLS= drills, PAIRS= of them with their reapers, and end others in all ways: what do they leave?
+	go test -v -count=1 -timeout $(TIMEOUT) -run '^TestKilled$$' ./drtest/cmd/drengine -kills $(KILLS) -pairs $(PAIRS)
+
 images: engine ## build the container images, where they are missing
 	@go test -v -count=1 -vet=off -timeout $(TIMEOUT) -run '^TestImages$$$$' ./scenarios_test
 
-# Without an image registry the base image is made with mmdebstrap. The engine's own answer is left to the
-# tests, which say what to do when there is none.
+# Without an image registry the base image is made with mmdebstrap. The engine is asked by drengine, since the docker command may follow
+# another one than drills do; its own answer is left to the tests, which say what to do when there is none.
 engine:
-	@if docker image inspect debian:trixie-slim >/dev/null 2>&1 || docker image inspect drtest/debian:trixie >/dev/null 2>&1 \
-		|| command -v mmdebstrap >/dev/null || ! docker version >/dev/null 2>&1 || docker pull -q debian:trixie-slim >/dev/null 2>&1; then :; \
+	@if command -v mmdebstrap >/dev/null || [ "$$($(DRENGINE) base 2>/dev/null)" != missing ]; then :; \
 	elif [ "$$(id -u)" = 0 ]; then \
 		echo "drtest: no image registry answers, installing mmdebstrap to make the base image"; \
 		apt-get update -qq && apt-get install -y -qq mmdebstrap >/dev/null; \
@@ -64,11 +70,9 @@ lint: ## check the form of the code
 		|| { echo "wait for a condition with internal/wait instead"; exit 1; }
 	@go mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
 
-clean: ## remove results, and whatever an engine still has of drtest, but its images
+clean: ## remove results, and what runs whose processes are gone have left in the engine, but its images
 	rm -rf $(OUT)
-	@docker ps -aq --filter label=drtest | xargs -r docker rm -f >/dev/null
-	@docker network ls -q --filter label=drtest | xargs -r docker network rm >/dev/null
-	@docker volume ls -q --filter label=drtest | xargs -r docker volume rm >/dev/null
+	@$(DRENGINE) clean
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20

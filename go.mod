@@ -2,7 +2,10 @@ module github.com/drtest/suite
 
 go 1.26.0
 
-tool github.com/drtest/suite/drtest/cmd/drreport
+tool (
+	github.com/drtest/suite/drtest/cmd/drengine
+	github.com/drtest/suite/drtest/cmd/drreport
+)
 
 require (
 	github.com/Shopify/toxiproxy/v2 v2.12.0

@@ -3,7 +3,6 @@ package containertest
 import (
 	"context"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/drtest/suite/internal/docker"
@@ -12,7 +11,6 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
 )
 
 // StartTimeout bounds the time from the start of a service until it is ready. Starting is no drill:
@@ -81,62 +79,50 @@ const (
 	RestartOnFailure
 )
 
-// request translates c for testcontainers.
-func (c Config) request(engine *docker.Engine, f *firewall.Firewall) testcontainers.ContainerRequest {
-	r := testcontainers.ContainerRequest{
-		Image:  c.Image,
-		Env:    c.Env,
-		Cmd:    c.Cmd,
-		Labels: docker.Labels(c.Name),
+// container describes the container of the service, which lives in the namespace of f unless that is
+// nil.
+func (c Config) container(engine *docker.Engine, f *firewall.Firewall) client.ContainerCreateOptions {
+	init := true // reaps orphans
+	h := &container.HostConfig{Init: &init, Resources: container.Resources{CgroupParent: engine.CgroupParent}}
+	o := client.ContainerCreateOptions{
+		Config:     &container.Config{Image: c.Image, Cmd: c.Cmd, Labels: docker.Labels(c.Name)},
+		HostConfig: h,
 	}
-	if f == nil {
-		r.Networks, r.NetworkAliases = append([]string{c.Network}, c.Networks...), map[string][]string{c.Network: c.names()}
-		for _, n := range c.Networks {
-			r.NetworkAliases[n] = []string{c.Name}
-		}
-		for _, p := range c.ports() {
-			r.ExposedPorts = append(r.ExposedPorts, strconv.Itoa(p))
-		}
+	for name, value := range c.Env {
+		o.Config.Env = append(o.Config.Env, name+"="+value)
 	}
-	r.HostConfigModifier = func(h *container.HostConfig) {
-		init := true // reaps orphans
-		h.Init, h.CgroupParent = &init, engine.CgroupParent
-		for path, volume := range c.Volumes {
-			h.Mounts = append(h.Mounts, mount.Mount{
-				Type: mount.TypeVolume, Source: volume, Target: path,
-				VolumeOptions: &mount.VolumeOptions{Labels: docker.Labels(c.Name)},
-			})
-		}
-		if c.Restart == RestartOnFailure {
-			h.RestartPolicy.Name = container.RestartPolicyOnFailure
-		}
-		if c.Memory != 0 {
-			swappiness := int64(0)
-			h.Memory, h.MemorySwap, h.MemorySwappiness = c.Memory, c.Memory, &swappiness
-		}
-		if f != nil {
-			h.NetworkMode = container.NetworkMode("container:" + f.ID)
-			return
-		}
-		c.connect(h, engine)
+	for path, volume := range c.Volumes {
+		h.Mounts = append(h.Mounts, mount.Mount{
+			Type: mount.TypeVolume, Source: volume, Target: path,
+			VolumeOptions: &mount.VolumeOptions{Labels: docker.Labels(c.Name)},
+		})
 	}
-	return r
+	if c.Restart == RestartOnFailure {
+		h.RestartPolicy.Name = container.RestartPolicyOnFailure
+	}
+	if c.Memory != 0 {
+		swappiness := int64(0)
+		h.Memory, h.MemorySwap, h.MemorySwappiness = c.Memory, c.Memory, &swappiness
+	}
+	if f != nil {
+		h.NetworkMode = container.NetworkMode("container:" + f.ID)
+		return o
+	}
+	c.connect(&o, engine)
+	for _, n := range c.Networks {
+		o.NetworkingConfig.EndpointsConfig[n] = &network.EndpointSettings{Aliases: []string{c.Name}}
+	}
+	return o
 }
 
-// firewall describes the container whose namespace the service joins: it takes the service's place
-// on the network.
-func (c Config) firewall(engine *docker.Engine, image string) client.ContainerCreateOptions {
+// node describes the container whose namespace the service joins: it takes the service's place on
+// the network.
+func (c Config) node(engine *docker.Engine, image string) client.ContainerCreateOptions {
 	o := client.ContainerCreateOptions{
-		Config:     &container.Config{Image: image, Labels: docker.Labels(c.Name + "-firewall"), ExposedPorts: network.PortSet{}},
-		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(c.Network)},
-		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			c.Network: {Aliases: c.names()},
-		}},
+		Config:     &container.Config{Image: image, Labels: docker.Labels(c.Name + "-firewall")},
+		HostConfig: &container.HostConfig{},
 	}
-	for _, p := range c.ports() {
-		o.Config.ExposedPorts[tcp(p)] = struct{}{}
-	}
-	c.connect(o.HostConfig, engine)
+	c.connect(&o, engine)
 	return o
 }
 
@@ -145,11 +131,17 @@ func (c Config) names() []string {
 	return append([]string{c.Name, c.Name + "." + c.Network}, c.Aliases...)
 }
 
-// connect publishes the ports and sets up the DNS of the container that holds the service's
-// network.
-func (c Config) connect(h *container.HostConfig, engine *docker.Engine) {
-	h.PortBindings = network.PortMap{}
+// connect joins the container that holds the service's network to it, publishes the ports and sets
+// up the DNS.
+func (c Config) connect(o *client.ContainerCreateOptions, engine *docker.Engine) {
+	h := o.HostConfig
+	h.NetworkMode = container.NetworkMode(c.Network)
+	o.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+		c.Network: {Aliases: c.names()},
+	}}
+	o.Config.ExposedPorts, h.PortBindings = network.PortSet{}, network.PortMap{}
 	for _, p := range c.ports() {
+		o.Config.ExposedPorts[tcp(p)] = struct{}{}
 		h.PortBindings[tcp(p)] = []network.PortBinding{{HostIP: engine.PublishIP}}
 	}
 	// The engine's DNS would ask the outside world for the name of a container that is dead, and

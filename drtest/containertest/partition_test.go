@@ -336,6 +336,7 @@ func TestPartitionEndsWithTheProcess(t *testing.T) {
 		}
 		require.NoError(t, nothingLeft(ctx, id))
 	})
+	require.NoError(t, halt(cmd.Process)) // or it would start another reaper
 	_, err = engine.ContainerKill(t.Context(), byKind["reaper"], client.ContainerKillOptions{Signal: "KILL"})
 	require.NoError(t, err)
 	require.ErrorContains(t, execIn(t.Context(), engine, byKind["peer"], "/echo", "ask", "target:7777", "hello"), "exit code 1")

@@ -27,8 +27,12 @@ func TestChild(t *testing.T) {
 		t.Skip("is run by other tests")
 	}
 	fmt.Println("session", docker.Session())
-	if role == "partitions" {
+	switch role {
+	case "partitions":
 		partitionForEver(t)
+		return
+	case "neighbour":
+		besideOthers(t)
 		return
 	}
 	c := echoService(t, "server", "")
@@ -108,21 +112,32 @@ func TestStartOfServiceThatEnds(t *testing.T) {
 	require.Equal(t, "echo starts\necho was told to exit\n", string(log))
 }
 
-// Without an engine there is one error within five seconds, which says what to do.
+// Without an engine there is an error at once, and with one that is silent half a minute later,
+// after a line that says what is waited for. It says what to do.
 func TestNoEngine(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // opens connections, answers nothing
 	require.NoError(t, err)
-	defer silent.Close()
-	for _, host := range []string{"unix:///nonexistent.sock", "tcp://127.0.0.1:1", "tcp://" + silent.Addr().String()} {
-		t.Run(host, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	t.Cleanup(func() { silent.Close() })
+	for _, c := range []struct {
+		host  string
+		most  time.Duration
+		waits string
+	}{
+		{"unix:///nonexistent.sock", 5 * time.Second, ""},
+		{"tcp://127.0.0.1:1", 5 * time.Second, ""},
+		{"tcp://" + silent.Addr().String(), 30 * time.Second, "drtest: waiting for the container engine at tcp://" + silent.Addr().String() + " to answer HEAD /_ping, 5s so far\n"},
+	} {
+		t.Run(c.host, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), c.most)
 			defer cancel()
 			cmd := child(ctx, t.TempDir(), "passes")
-			cmd.Env = append(cmd.Env, "DOCKER_HOST="+host)
+			cmd.Env = append(cmd.Env, "DOCKER_HOST="+c.host)
 			out, err := cmd.CombinedOutput()
 			require.Error(t, err)
 			require.NoError(t, ctx.Err())
-			require.Contains(t, string(out), "no container engine (DOCKER_HOST="+host+"): ")
+			require.Contains(t, string(out), c.waits)
+			require.Contains(t, string(out), "no container engine (DOCKER_HOST="+c.host+"): ")
 			require.Contains(t, string(out), "start Docker or set DOCKER_HOST to an engine that answers; go test -short ./... runs everything that needs none\n")
 		})
 	}

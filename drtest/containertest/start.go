@@ -140,28 +140,23 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 		err = machine.Blame(ctx, err)
 	}()
 	if s.config.Firewall {
-		if s.firewall, err = firewall.Create(ctx, s.engine.Engine, s.config.firewall(s.engine.Engine, firewallImage)); err != nil {
+		if s.firewall, err = firewall.Create(ctx, s.engine.Engine, s.config.node(s.engine.Engine, firewallImage)); err != nil {
 			return fmt.Errorf("make the firewall: %w", err)
 		}
 		if err := s.firewall.Start(ctx); err != nil {
 			return fmt.Errorf("start the firewall: %w", err)
 		}
 	}
-	request := s.config.request(s.engine.Engine, s.firewall)
+	o := s.config.container(s.engine.Engine, s.firewall)
 	yields := measured.Drills.Any() && s.engine.UsualShares > 0
 	if yields {
-		usual := request.HostConfigModifier
-		request.HostConfigModifier = func(h *container.HostConfig) { usual(h); h.CPUShares = s.engine.UsualShares / lighter }
+		o.HostConfig.CPUShares = s.engine.UsualShares / lighter
 	}
 	begin := time.Now()
-	ctr, err := s.engine.Provider.CreateContainer(ctx, request)
-	if ctr != nil {
-		s.id = ctr.GetContainerID() // also beside an error
+	if s.id, err = s.engine.Create(ctx, o); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("create container: %w", err)
-	}
-	if err := ctr.Start(ctx); err != nil {
+	if _, err := s.engine.ContainerStart(ctx, s.id, client.ContainerStartOptions{}); err != nil {
 		return fmt.Errorf("start container: %w", err)
 	}
 	took = time.Since(begin)

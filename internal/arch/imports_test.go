@@ -33,6 +33,8 @@ var rules = []struct {
 		"a report is made of journals, on any machine, without an engine"},
 	{"internal/report", []string{"drtest", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
 		"a report is made of journals, on any machine, without an engine"},
+	{"drtest/cmd/drengine", []string{"internal/..."}, nil, nil,
+		"it looks after the engine, and knows nothing of drills and reports"},
 	{"drtest/cmd", []string{"drtest", "internal/formats", "internal/html", "internal/report", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify"},
 		"a report is made of journals, on any machine, without an engine"},
 	{"drtest/containertest", []string{"drtest", "internal/..."}, nil, nil,

@@ -1,8 +1,10 @@
-// Package docker connects to the container engine, through testcontainers, and names what this
-// process makes there.
+// Package docker connects to the container engine, and names what this process makes there. It
+// changes nothing that belongs to the process: neither its environment nor the settings of
+// testcontainers, which the user's own tests may use.
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,13 +16,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drtest/suite/internal/sessions"
 	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/log"
 )
 
-// connectTimeout bounds the search for an engine, so that its absence is told at once.
-const connectTimeout = 4 * time.Second
+// connectTimeout bounds the first talk with the engine.
+const connectTimeout = 20 * time.Second
 
 // cgroupParent names the control group of all containers of drills, such as one with a quota.
 // Empty: the engine's choice.
@@ -29,19 +30,20 @@ const cgroupParent = "DRTEST_CGROUP_PARENT"
 // An Engine is a container engine that has answered.
 type Engine struct {
 	*client.Client
-	// Provider makes containers. It is one for all: testcontainers' functions make one for each,
-	// which asks the engine what it is, and the engine runs three programs to answer.
-	Provider *testcontainers.DockerProvider
 	// Version is what the engine calls itself, such as
 	// "container engine 28.2.2 on Debian GNU/Linux 12, cgroup v2".
 	Version string
+	// Where is its address and who names it, such as "unix:///var/run/docker.sock (DOCKER_HOST)", and
+	// other engines that are named and not used.
+	Where string
 	// Host is where the test process reaches ports that containers publish.
 	Host string
-	// PublishIP is the address of the engine's machine on which ports are published: loopback where
-	// the engine is local, so that nothing outside this machine can reach a container.
+	// PublishIP is the address of the engine's machine on which ports are published: loopback, so
+	// that nothing outside of that machine reaches a container, unless the user wishes another one.
 	PublishIP netip.Addr
-	// Socket is the path of the engine's socket on the engine's machine.
-	Socket string
+	// Sockets are the paths that the engine's socket may have on the engine's machine, the likeliest
+	// first.
+	Sockets []string
 	// UsualShares is the weight of a container's processors that nobody has set. 0: not known, as
 	// with cgroup v2, where it depends on the version of the runtime what a weight stands for.
 	UsualShares int64
@@ -50,91 +52,130 @@ type Engine struct {
 	CgroupParent string
 }
 
-// Connect returns the process's connection to the container engine. The first call makes it; all
-// calls share its outcome. The error says what was tried and what to do about it.
+// Connect returns the process's connection to the container engine. The first call makes it, and
+// says which engine it is; all calls share its outcome. The error says what was tried and what to
+// do about it.
 func Connect() (*Engine, error) { return connect() }
 
 var connect = sync.OnceValues(func() (*Engine, error) {
-	// testcontainers reads its configuration once, so these come first. The reaper of this module
-	// replaces Ryuk, whose image would have to be pulled.
-	os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-	os.Unsetenv("TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX") // the images of drills are local
-	log.SetDefault(log.NewNoopLogger())
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
-
-	// testcontainers falls back to the default socket when the engine that DOCKER_HOST names is
-	// away. A drill on another engine than the one asked for is worse than none.
-	tried := os.Getenv("DOCKER_HOST")
-	if tried != "" {
-		if err := ping(ctx, tried); err != nil {
-			return nil, noEngine("DOCKER_HOST="+tried, err)
-		}
+	e, err := Choose(Progress)
+	if err == nil {
+		Progress("%s at %s, session %s", e.Version, e.Where, Session())
 	}
-	cli, err := testcontainers.NewDockerClientWithOpts(ctx)
-	if err != nil {
-		return nil, noEngine("DOCKER_HOST is not set, the default sockets", err)
-	}
-	e := &Engine{Client: cli.Client, Host: "127.0.0.1", PublishIP: netip.MustParseAddr("127.0.0.1"), Socket: "/var/run/docker.sock"}
-	u, err := url.Parse(cli.DaemonHost())
-	if err != nil {
-		return nil, fmt.Errorf("address of the container engine: %w", err)
-	}
-	info, err := cli.Info(ctx, client.InfoOptions{})
-	if err != nil {
-		return nil, noEngine(cli.DaemonHost(), err)
-	}
-	e.Version = fmt.Sprintf("container engine %s on %s, cgroup v%s", info.Info.ServerVersion, info.Info.OperatingSystem, info.Info.CgroupVersion)
-	if info.Info.CgroupVersion == "1" {
-		e.UsualShares = 1024
-	}
-	desktop := info.Info.OperatingSystem == "Docker Desktop" // in a virtual machine, where the socket has the usual path
-	if u.Scheme == "unix" && !desktop {
-		e.Socket = u.Path
-		if info.Info.CgroupDriver == "cgroupfs" {
-			// Such an engine puts all containers into one group, which gets as much of a busy
-			// processor as a single process outside: the systems of a drill would starve beside the
-			// engine and the test. Here each counts as one.
-			e.CgroupParent = "/"
-		}
-	} else if u.Scheme != "unix" && u.Scheme != "npipe" {
-		e.Host, e.PublishIP = u.Hostname(), netip.IPv4Unspecified()
-	}
-	if parent, set := os.LookupEnv(cgroupParent); set {
-		e.CgroupParent = parent
-	}
-	// Without this, testcontainers takes a test machine with a /.dockerenv for a container.
-	os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", e.Host)
-	if e.Provider, err = testcontainers.NewDockerProvider(); err != nil {
-		return nil, noEngine(cli.DaemonHost(), err)
-	}
-	return e, nil
+	return e, err
 })
 
-func ping(ctx context.Context, host string) error {
-	cli, err := client.New(client.FromEnv)
+// Choose connects to the engine that drills use. What it waits for is told to say.
+func Choose(say func(string, ...any)) (*Engine, error) {
+	chosen, others, err := userSettings().choose()
+	if err != nil {
+		return nil, noEngine("", err)
+	}
+	e, err := chosen.connect(say)
+	if err != nil {
+		return nil, err
+	}
+	e.Where = chosen.String() + instead(others)
+	return e, nil
+}
+
+// instead names the engines that are not used, though somebody names them.
+func instead(others []endpoint) string {
+	var b strings.Builder
+	for _, o := range others {
+		fmt.Fprintf(&b, ", not %v", o)
+	}
+	return b.String()
+}
+
+// connect talks to this engine and no other.
+func (e endpoint) connect(say func(string, ...any)) (*Engine, error) {
+	u, err := url.Parse(e.address)
+	if err != nil {
+		return nil, noEngine(e.named(), err)
+	}
+	on, host, err := published(u, os.Getenv(publish))
+	if err != nil {
+		return nil, err
+	}
+	l := &listener{engine: e.address, limit: patienceLimit, long: longLimit, every: sayEvery, say: say}
+	l.network, l.addr = split(e.address)
+	opts := append(append([]client.Opt{}, e.opts...), client.WithAPIVersionFromEnv(), client.WithHost(e.address))
+	if l.network != "npipe" {
+		opts = append(opts, client.WithDialContext(l.dial))
+	}
+	cli, err := client.New(opts...)
+	if err != nil {
+		return nil, noEngine(e.named(), err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	engine := &Engine{Client: cli, Host: host, PublishIP: on}
+	if err := e.ask(ctx, engine); err != nil {
+		cli.Close()
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer to %s within %v", l.last(), connectTimeout)
+		}
+		return nil, noEngine(e.named(), err)
+	}
+	return engine, nil
+}
+
+// named says which engine it is, as whoever has named it would write it.
+func (e endpoint) named() string {
+	if e.source == "DOCKER_HOST" {
+		return "DOCKER_HOST=" + e.address
+	}
+	return e.String()
+}
+
+// ask finds out what the engine is, and how it and its containers are reached.
+func (e endpoint) ask(ctx context.Context, engine *Engine) error {
+	info, err := engine.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return err
 	}
-	defer cli.Close()
-	_, err = cli.Ping(ctx, client.PingOptions{})
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer from %s within %v", host, connectTimeout)
+	engine.Version = fmt.Sprintf("container engine %s on %s, cgroup v%s", info.Info.ServerVersion, info.Info.OperatingSystem, info.Info.CgroupVersion)
+	if info.Info.CgroupVersion == "1" {
+		engine.UsualShares = 1024
 	}
-	return err
+	desktop := info.Info.OperatingSystem == "Docker Desktop" // in a virtual machine, where the socket has the usual path
+	local := strings.HasPrefix(e.address, "unix://")
+	if local && !desktop && info.Info.CgroupDriver == "cgroupfs" {
+		// Such an engine puts all containers into one group, which gets as much of a busy processor
+		// as a single process outside: the systems of a drill would starve beside the engine and
+		// the test. Here each counts as one.
+		engine.CgroupParent = "/"
+	}
+	if parent, set := os.LookupEnv(cgroupParent); set {
+		engine.CgroupParent = parent
+	}
+	us, err := engine.ownContainer(ctx)
+	if err != nil {
+		return err
+	}
+	if addr, within := gateway(us); within && local && os.Getenv(publish) == "" {
+		engine.Host, engine.PublishIP = addr.String(), addr
+	}
+	engine.Host = cmp.Or(os.Getenv("TESTCONTAINERS_HOST_OVERRIDE"), engine.Host)
+	engine.Sockets = e.sockets(us, desktop)
+	return nil
 }
 
 func noEngine(tried string, cause error) error {
+	if tried != "" {
+		tried = " (" + tried + ")"
+	}
 	reason := strings.Join(strings.Fields(cause.Error()), " ")
-	return fmt.Errorf("no container engine (%s): %s: start Docker or set DOCKER_HOST to an engine that answers; "+
+	return fmt.Errorf("no container engine%s: %s: start Docker or set DOCKER_HOST to an engine that answers; "+
 		"go test -short ./... runs everything that needs none", tried, reason)
 }
 
 // LabelKind and LabelSession mark everything that this module makes in an engine. The first says
 // what the thing is, the second which test process it belongs to.
 const (
-	LabelKind    = "drtest"
-	LabelSession = "drtest.session"
+	LabelKind    = sessions.LabelKind
+	LabelSession = sessions.LabelSession
 )
 
 var session = sync.OnceValue(rand.Text)

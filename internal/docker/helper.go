@@ -23,11 +23,11 @@ type Helper struct {
 func (e *Engine) CreateHelper(ctx context.Context, o client.ContainerCreateOptions) (*Helper, error) {
 	o.Config.OpenStdin = true
 	o.Config.StdinOnce = true // the process's end of the stream is the only one
-	created, err := e.ContainerCreate(ctx, o)
+	id, err := e.Create(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	return &Helper{ID: created.ID, engine: e}, nil
+	return &Helper{ID: id, engine: e}, nil
 }
 
 // Start starts the helper, for the first time or again, and returns when it is ready for orders.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/drtest/suite/internal/docker"
 	"github.com/moby/moby/client"
@@ -18,6 +19,26 @@ type debian struct {
 }
 
 var trixie = debian{registry: "debian:trixie-slim", made: "drtest/debian:trixie"}
+
+const (
+	// pullSilence is how long an engine that pulls may tell of no progress: a registry that hangs.
+	pullSilence = 50 * time.Second
+	// makeLimit bounds the work of mmdebstrap, which fetches some 60 MB.
+	makeLimit = 15 * time.Minute
+	// stepLimit bounds each step of a build.
+	stepLimit = 15 * time.Minute
+)
+
+// HasBase says whether the base image of all others is in the engine, or in a registry that answers,
+// which it is then pulled from.
+func HasBase(ctx context.Context, engine *docker.Engine) (bool, error) {
+	for _, ref := range []string{trixie.registry, trixie.made} {
+		if found, err := exists(ctx, engine, ref); found || err != nil {
+			return found, err
+		}
+	}
+	return pull(ctx, engine, trixie.registry, pullSilence) == nil, nil
+}
 
 // find returns the reference of a form that is there, and sees to it that one is.
 func (d debian) find(ctx context.Context, engine *docker.Engine, logf func(string, ...any)) (string, error) {
@@ -32,7 +53,7 @@ func (d debian) find(ctx context.Context, engine *docker.Engine, logf func(strin
 		}
 	}
 	logf("pulling %s", d.registry)
-	noPull := pull(ctx, engine, d.registry)
+	noPull := pull(ctx, engine, d.registry, pullSilence)
 	if noPull == nil {
 		return d.registry, nil
 	}
@@ -47,19 +68,39 @@ func (d debian) find(ctx context.Context, engine *docker.Engine, logf func(strin
 	return d.made, nil
 }
 
-func pull(ctx context.Context, engine *docker.Engine, ref string) error {
-	res, err := engine.ImagePull(ctx, ref, client.ImagePullOptions{})
-	if err != nil {
-		return err
+// pull has the engine fetch an image. However slow that is, it goes on as long as the engine tells
+// of some progress.
+func pull(ctx context.Context, engine *docker.Engine, ref string, silence time.Duration) error {
+	ctx, word, stop := docker.Watch(ctx, silence, "the engine to pull "+ref)
+	defer stop()
+	err := func() error {
+		res, err := engine.ImagePull(ctx, ref, client.ImagePullOptions{})
+		if err != nil {
+			return err
+		}
+		defer res.Close()
+		for m, err := range res.JSONMessages(ctx) {
+			if err != nil {
+				return err
+			}
+			if m.Error != nil {
+				return m.Error
+			}
+			word(m.ID + " " + m.Status)
+		}
+		return nil
+	}()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return res.Wait(ctx)
+	return err
 }
 
 // make streams a minimal Debian into the engine. When mmdebstrap fails, so does the upload, and no
 // image is left.
 func (d debian) make(ctx context.Context, engine *docker.Engine) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, _, stop := docker.Watch(ctx, makeLimit, "mmdebstrap to make "+d.made)
+	defer stop()
 	var stderr strings.Builder
 	root, stdout := io.Pipe()
 	cmd := exec.CommandContext(ctx, "mmdebstrap", "--variant=apt", "trixie", "-")
@@ -75,7 +116,11 @@ func (d debian) make(ctx context.Context, engine *docker.Engine) error {
 	}()
 	uploaded := d.upload(ctx, engine, root)
 	root.CloseWithError(uploaded) // or mmdebstrap would wait for its reader
-	if err := <-made; err != nil && uploaded == nil {
+	err := <-made
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil && uploaded == nil {
 		return err
 	}
 	return uploaded

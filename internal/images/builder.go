@@ -16,6 +16,8 @@ import (
 
 // run builds an image with the classic builder, which every engine has.
 func run(ctx context.Context, engine *docker.Engine, ref string, buildContext []byte, args map[string]*string, logf func(string, ...any)) error {
+	ctx, word, stop := docker.Watch(ctx, stepLimit, "the engine to build "+ref)
+	defer stop()
 	res, err := engine.ImageBuild(ctx, bytes.NewReader(buildContext), client.ImageBuildOptions{
 		Tags:        []string{ref},
 		BuildArgs:   args,
@@ -27,7 +29,14 @@ func run(ctx context.Context, engine *docker.Engine, ref string, buildContext []
 		return err
 	}
 	defer res.Body.Close()
-	return follow(res.Body, logf)
+	err = follow(res.Body, func(format string, args ...any) {
+		word(fmt.Sprintf(format, args...))
+		logf(format, args...)
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // follow reads the engine's account of a build or an import: each step is told to logf, and an

@@ -1,11 +1,13 @@
 package images
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,11 +92,48 @@ func (p Program) build(ctx context.Context, arch string) ([]byte, error) {
 		return nil, err
 	}
 	defer unlock()
+	if !sealed(out) {
+		// The go tool knows a program by its first bytes, and would keep one that was cut short.
+		if err := os.Remove(out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	_, err = goTool(ctx, dir, arch, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-tags="+p.Tags, "-o", out, p.Package)
 	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(out)
+	program, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	return program, seal(out, program)
+}
+
+// seal keeps the checksum of a program that is whole, beside it.
+func seal(out string, program []byte) error {
+	if sealed(out) {
+		return nil
+	}
+	making := out + ".making" // the lock is held
+	if err := os.WriteFile(making, checksum(program), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(making, out+".sha256") // whole, or not at all
+}
+
+// sealed says whether a program is there as it was sealed.
+func sealed(out string) bool {
+	sum, err := os.ReadFile(out + ".sha256")
+	if err != nil {
+		return false
+	}
+	program, err := os.ReadFile(out)
+	return err == nil && bytes.Equal(sum, checksum(program))
+}
+
+func checksum(program []byte) []byte {
+	sum := sha256.Sum256(program)
+	return []byte(hex.EncodeToString(sum[:]))
 }
 
 // dir returns the folder to build in: empty for the test's own.

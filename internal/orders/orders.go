@@ -34,7 +34,8 @@ func Serve(r io.Reader, w io.Writer, obey func(order string) (string, error)) {
 // A Client gives orders.
 type Client struct {
 	w     io.Writer
-	lines chan string // what the program prints; closed when it is gone
+	lines chan string   // what the program prints; closed when it is gone
+	gone  chan struct{} // closed as well then, whoever reads lines
 	mu    sync.Mutex
 	given int
 	words string // the last line that was no answer: why the program is gone
@@ -42,8 +43,9 @@ type Client struct {
 
 // NewClient returns a client of the program that reads from w and prints to r.
 func NewClient(r io.Reader, w io.Writer) *Client {
-	c := &Client{w: w, lines: make(chan string)}
+	c := &Client{w: w, lines: make(chan string, 16), gone: make(chan struct{})}
 	go func() {
+		defer close(c.gone)
 		defer close(c.lines)
 		for in := bufio.NewScanner(r); in.Scan(); {
 			c.lines <- in.Text()
@@ -51,6 +53,9 @@ func NewClient(r io.Reader, w io.Writer) *Client {
 	}()
 	return c
 }
+
+// Gone is closed when the program is gone.
+func (c *Client) Gone() <-chan struct{} { return c.gone }
 
 // Order gives an order and returns its answer.
 func (c *Client) Order(ctx context.Context, order string) (string, error) {

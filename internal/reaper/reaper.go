@@ -7,6 +7,7 @@ package reaper
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -15,7 +16,9 @@ import (
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/images"
+	"github.com/drtest/suite/internal/sessions"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 )
 
@@ -31,14 +34,16 @@ var image = images.Image{
 	}},
 }
 
-// timeout bounds the start and the end of the reaper.
-const timeout = 30 * time.Second
+// timeout bounds the start and the end of the reaper. It is longer than the engine may be silent, so
+// that a silence is told as such.
+const timeout = time.Minute
 
 // shared is the reaper of this process: there is one while any test uses the engine.
 var shared struct {
 	sync.Mutex
 	users  int
 	reaper *Reaper
+	silent error // that the engine did not answer, which the next test need not find out again
 }
 
 // noEngine lets only one test of this process tell at length that there is no engine.
@@ -47,7 +52,12 @@ var noEngine sync.Once
 // A Reaper is the container engine, guarded.
 type Reaper struct {
 	*docker.Engine
-	helper *docker.Helper
+	socket string // on the engine's machine
+	image  string
+
+	mu       sync.Mutex
+	helper   *docker.Helper
+	stopping bool
 }
 
 // Use returns the container engine, guarded by this process's reaper until t and its cleanups
@@ -88,8 +98,15 @@ func acquire(engine *docker.Engine) (r *Reaper, first bool, err error) {
 	defer shared.Unlock()
 	first = shared.users == 0
 	if first {
+		if shared.silent != nil {
+			return nil, false, shared.silent
+		}
 		if shared.reaper, err = start(engine); err != nil {
-			return nil, false, fmt.Errorf("start the reaper: %w", err)
+			err = fmt.Errorf("start the reaper: %w", err)
+			if silence := new(docker.Silence); errors.As(err, &silence) {
+				shared.silent = err
+			}
+			return nil, false, err
 		}
 	}
 	shared.users++
@@ -113,37 +130,85 @@ func start(engine *docker.Engine) (*Reaper, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := &Reaper{Engine: engine, image: ref}
+	var errs []error
+	for _, r.socket = range engine.Sockets {
+		if r.helper, err = r.launch(); err == nil {
+			go r.guard(r.helper)
+			return r, nil
+		}
+		errs = append(errs, fmt.Errorf("by %s: %w", r.socket, err))
+	}
+	return nil, fmt.Errorf("the engine cannot be reached from a container of its own: %w: "+
+		"set TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE to the path that the engine's socket has on the engine's machine", errors.Join(errs...))
+}
+
+// launch starts the container. It answers when it has seen that it may list the session's things,
+// and that it is one of them: behind the socket there may be another engine.
+func (r *Reaper) launch() (*docker.Helper, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	h, err := engine.CreateHelper(ctx, client.ContainerCreateOptions{
+	h, err := r.CreateHelper(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image:  ref,
+			Image:  r.image,
 			Env:    []string{"DRTEST_LABEL=" + docker.LabelSession + "=" + docker.Session()},
-			Labels: docker.Labels("reaper"),
+			Labels: docker.Labels(sessions.KindReaper),
 		},
 		HostConfig: &container.HostConfig{
 			AutoRemove:  true,
 			NetworkMode: "none",
 			PidMode:     "host", // to kill the first process of a container
 			UsernsMode:  "host",
-			Binds:       []string{engine.Socket + ":/var/run/docker.sock"},
+			SecurityOpt: []string{"label=disable"}, // or SELinux keeps the socket from it
+			// A bind of the other form would make a directory where there is no socket.
+			Mounts: []mount.Mount{{Type: mount.TypeBind, Source: r.socket, Target: "/var/run/docker.sock"}},
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	// The reaper answers when it has seen that it may list the session's things.
 	if err := h.Start(ctx); err != nil {
-		engine.ContainerRemove(context.Background(), h.ID, client.ContainerRemoveOptions{Force: true})
+		h.Close()
+		r.ContainerRemove(context.WithoutCancel(ctx), h.ID, client.ContainerRemoveOptions{Force: true})
 		return nil, err
 	}
-	return &Reaper{Engine: engine, helper: h}, nil
+	return h, nil
+}
+
+// guard starts another reaper whenever the one that runs ends before it was told to: it is what
+// others know by that this process lives, and what clears up after it.
+func (r *Reaper) guard(h *docker.Helper) {
+	for {
+		<-h.Gone()
+		r.mu.Lock()
+		if r.stopping {
+			r.mu.Unlock()
+			return
+		}
+		next, err := r.launch()
+		if err == nil {
+			h, r.helper = next, next
+		}
+		r.mu.Unlock()
+		if err != nil {
+			images.Progress("the reaper is gone, and another cannot be started: %v: run drengine clean once this test has ended", err)
+			return
+		}
+		images.Progress("the reaper was gone, and another one runs")
+	}
+}
+
+// current returns the helper that runs.
+func (r *Reaper) current() *docker.Helper {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.helper
 }
 
 // Kill sends SIGKILL to the first process of a container from outside, which the engine takes for a
 // crash. The process must belong to that container.
 func (r *Reaper) Kill(ctx context.Context, pid int, container string) error {
-	if _, err := r.helper.Order(ctx, fmt.Sprintf("kill %d %s", pid, container)); err != nil {
+	if _, err := r.current().Order(ctx, fmt.Sprintf("kill %d %s", pid, container)); err != nil {
 		return fmt.Errorf("kill process %d: %w", pid, err)
 	}
 	return nil
@@ -152,13 +217,17 @@ func (r *Reaper) Kill(ctx context.Context, pid int, container string) error {
 // stop ends the reaper, which removes what a cleanup has missed, and waits until the engine has
 // removed it.
 func (r *Reaper) stop() error {
+	r.mu.Lock()
+	r.stopping = true
+	h := r.helper
+	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	removed := r.ContainerWait(ctx, r.helper.ID, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
-	if _, err := r.helper.Order(ctx, "done"); err != nil {
+	removed := r.ContainerWait(ctx, h.ID, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+	if _, err := h.Order(ctx, "done"); err != nil {
 		return err
 	}
-	r.helper.Close()
+	h.Close()
 	select {
 	case <-removed.Result:
 		return nil

@@ -1,9 +1,13 @@
 package reaper
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/drtest/suite/internal/docker"
+	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
@@ -13,7 +17,7 @@ import (
 // meant to kill.
 func TestKillSparesOtherProcesses(t *testing.T) {
 	r := Use(t)
-	err := r.Kill(t.Context(), 1, r.helper.ID)
+	err := r.Kill(t.Context(), 1, r.current().ID)
 	require.EqualError(t, err, "kill process 1: process does not belong to the container")
 }
 
@@ -22,14 +26,14 @@ func TestReaperOutlivesNoUser(t *testing.T) {
 	needsEngine(t)
 	var first, second, third string
 	t.Run("users at the same time", func(t *testing.T) {
-		first = Use(t).helper.ID
-		second = Use(t).helper.ID
+		first = Use(t).current().ID
+		second = Use(t).current().ID
 	})
 	engine, err := docker.Connect()
 	require.NoError(t, err)
 	_, err = engine.ContainerInspect(t.Context(), first, client.ContainerInspectOptions{})
 	require.ErrorContains(t, err, "No such container")
-	t.Run("later user", func(t *testing.T) { third = Use(t).helper.ID })
+	t.Run("later user", func(t *testing.T) { third = Use(t).current().ID })
 	require.Equal(t, first, second)
 	require.NotEqual(t, first, third)
 }
@@ -62,7 +66,30 @@ func needsEngine(t *testing.T) {
 // self returns the reference of an image that is there: the reaper's own.
 func self(t *testing.T, r *Reaper) string {
 	t.Helper()
-	c, err := r.ContainerInspect(t.Context(), r.helper.ID, client.ContainerInspectOptions{})
+	c, err := r.ContainerInspect(t.Context(), r.current().ID, client.ContainerInspectOptions{})
 	require.NoError(t, err)
 	return c.Container.Config.Image
+}
+
+// A process whose reaper is gone starts another: it is by its reaper that others know that it lives.
+func TestReaperIsReplaced(t *testing.T) {
+	r := Use(t)
+	c, err := r.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Config: &container.Config{Image: self(t, r), Labels: docker.Labels("kept")},
+	})
+	require.NoError(t, err)
+	first := r.current().ID
+	_, err = r.ContainerKill(t.Context(), first, client.ContainerKillOptions{Signal: "KILL"})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	require.NoError(t, wait.For(ctx, 20*time.Millisecond, func(context.Context) error {
+		if r.current().ID == first {
+			return errors.New("it is still the first one")
+		}
+		return nil
+	}))
+	require.EqualError(t, r.Kill(t.Context(), 1, r.current().ID), "kill process 1: process does not belong to the container")
+	_, err = r.ContainerInspect(t.Context(), c.ID, client.ContainerInspectOptions{})
+	require.NoError(t, err, "it removed what is in use")
 }

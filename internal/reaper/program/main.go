@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/drtest/suite/internal/orders"
+	"github.com/drtest/suite/internal/sessions"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/client"
 )
@@ -38,9 +38,8 @@ func run(label string) error {
 	if err != nil {
 		return err
 	}
-	r := reaper{engine, make(client.Filters).Add("label", label)}
 	ctx := context.Background()
-	if _, err := r.sweep(ctx); err != nil {
+	if err := knowsItself(ctx, engine, label); err != nil {
 		return err
 	}
 	// The test process waits for the first answer: from there on it may die at any time.
@@ -56,7 +55,9 @@ func run(label string) error {
 	ctx, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
 	return wait.For(ctx, quiet/10, func(ctx context.Context) error {
-		n, err := r.sweep(ctx)
+		ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+		defer cancel()
+		n, err := sessions.Sweep(ctx, engine, label, sessions.KindReaper)
 		if n > 0 || err != nil {
 			clean = time.Time{}
 			return errors.Join(fmt.Errorf("%d things with label %s are left", n, label), err)
@@ -95,46 +96,20 @@ func kill(order string) error {
 	return p.Kill()
 }
 
-type reaper struct {
-	engine *client.Client
-	filter client.Filters
-}
-
-// sweep removes what it finds, containers first, since they hold the rest, and returns how many
-// things it found.
-func (r reaper) sweep(ctx context.Context) (found int, err error) {
+// knowsItself returns an error unless the engine has a reaper of the session, which is this program:
+// behind the socket there may be another engine than the one that runs it.
+func knowsItself(ctx context.Context, engine *client.Client, label string) error {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	containers, err := r.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: r.filter})
+	// All: one that has just begun may not count as running yet.
+	containers, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("label", label)})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var removals sync.WaitGroup
 	for _, c := range containers.Items {
-		if c.Labels["drtest"] == "reaper" {
-			continue
+		if c.Labels[sessions.LabelKind] == sessions.KindReaper {
+			return nil
 		}
-		found++
-		removals.Go(func() {
-			r.engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		})
 	}
-	removals.Wait()
-	networks, err := r.engine.NetworkList(ctx, client.NetworkListOptions{Filters: r.filter})
-	if err != nil {
-		return found, err
-	}
-	for _, n := range networks.Items {
-		found++
-		r.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
-	}
-	volumes, err := r.engine.VolumeList(ctx, client.VolumeListOptions{Filters: r.filter})
-	if err != nil {
-		return found, err
-	}
-	for _, v := range volumes.Items {
-		found++
-		r.engine.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
-	}
-	return found, nil
+	return errors.New("the socket leads to an engine that does not run the reaper")
 }

@@ -1,0 +1,106 @@
+package sessions_test
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drtest/suite/internal/docker"
+	"github.com/drtest/suite/internal/echo"
+	"github.com/drtest/suite/internal/images"
+	"github.com/drtest/suite/internal/reaper"
+	"github.com/drtest/suite/internal/sessions"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A session without a reaper is dead and is removed whole, and so is one whose reaper has not
+// started in its time; one with a reaper is not, nor is one that gets one meanwhile.
+func TestDead(t *testing.T) {
+	engine := reaper.Use(t)
+	own := docker.Session()
+	image, err := images.Image{
+		Name: "drtest/echo", Files: echo.Files, Programs: []images.Program{{Name: "echo", Package: echo.Package}},
+	}.Build(t.Context(), t.Logf)
+	require.NoError(t, err)
+	create := func(session, kind string) (id string) {
+		t.Helper()
+		c, err := engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+			Config: &container.Config{Image: image, Labels: labels(session, kind)},
+		})
+		assert.NoError(t, err)
+		t.Cleanup(func() { // those that are removed already are no matter
+			engine.ContainerRemove(context.WithoutCancel(t.Context()), c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		})
+		return c.ID
+	}
+	start := func(id string) {
+		_, err := engine.ContainerStart(t.Context(), id, client.ContainerStartOptions{})
+		assert.NoError(t, err)
+	}
+	furnish := func(session string) {
+		t.Helper()
+		create(session, "service")
+		n, err := engine.NetworkCreate(t.Context(), "drtest-"+session, client.NetworkCreateOptions{Labels: labels(session, "network")})
+		require.NoError(t, err)
+		v, err := engine.VolumeCreate(t.Context(), client.VolumeCreateOptions{Labels: labels(session, "volume")})
+		require.NoError(t, err)
+		t.Cleanup(func() {
+			engine.NetworkRemove(context.WithoutCancel(t.Context()), n.ID, client.NetworkRemoveOptions{})
+			engine.VolumeRemove(context.WithoutCancel(t.Context()), v.Volume.Name, client.VolumeRemoveOptions{})
+		})
+	}
+	gone, late, starting, restarting := rand.Text(), rand.Text(), rand.Text(), rand.Text()
+	for _, session := range []string{own, gone, late, starting, restarting} {
+		furnish(session)
+	}
+	const grace, startTime = 2 * time.Second, 8 * time.Second
+	create(late, sessions.KindReaper)
+	begun := create(starting, sessions.KindReaper)
+	var changes sync.WaitGroup
+	changes.Go(func() {
+		<-time.After(grace / 4)
+		start(create(restarting, sessions.KindReaper))
+		<-time.After(grace)
+		start(begun)
+	})
+	dead, err := sessions.DeadSince(t.Context(), engine.Client, grace, startTime)
+	changes.Wait()
+	require.NoError(t, err)
+	found := map[string]sessions.Session{}
+	for _, s := range dead { // and others, that are nothing to this test
+		found[s.ID] = s
+	}
+	require.Equal(t, sessions.Session{ID: gone, Containers: 1, Networks: 1, Volumes: 1}, found[gone])
+	require.Equal(t, sessions.Session{ID: late, Containers: 1, Networks: 1, Volumes: 1}, found[late])
+	for _, session := range []string{own, starting, restarting} {
+		require.NotContains(t, found, session)
+	}
+
+	require.NoError(t, found[gone].Remove(t.Context(), engine.Client))
+	require.NoError(t, found[late].Remove(t.Context(), engine.Client))
+	list, err := sessions.List(t.Context(), engine.Client)
+	require.NoError(t, err)
+	left := map[string]sessions.Session{}
+	for _, s := range list {
+		left[s.ID] = s
+	}
+	require.NotContains(t, left, gone)
+	require.NotContains(t, left, late)
+	for _, session := range []string{own, starting, restarting} {
+		require.Equal(t, sessions.Session{ID: session, Living: true, Containers: 1, Networks: 1, Volumes: 1}, left[session])
+	}
+}
+
+// What carries no session is nobody's to remove: the label of its kind is on everything.
+func TestRemoveWithoutSession(t *testing.T) {
+	require.EqualError(t, sessions.Session{}.Remove(t.Context(), nil), "it is not known whose it is: remove it by hand")
+}
+
+func labels(session, kind string) map[string]string {
+	return map[string]string{sessions.LabelSession: session, sessions.LabelKind: kind}
+}
