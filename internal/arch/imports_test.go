@@ -1,5 +1,4 @@
-// Package arch tests what no compiler does: who may import whom, and that the Go of the README
-// compiles.
+// Package arch tests what no compiler does: who may import whom.
 package arch
 
 import (
