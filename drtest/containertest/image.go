@@ -15,8 +15,9 @@ import (
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
-	// Files is the build context, with a Dockerfile at its root. Files arrive readable and
-	// executable for all, since go:embed keeps no modes.
+	// Files is the build context, with a Dockerfile at its root: each change of a file makes another
+	// image. A .dockerignore at its root leaves files out, as docker build has it. Files arrive
+	// readable and executable for all, since go:embed keeps no modes.
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
@@ -26,17 +27,20 @@ type Image struct {
 }
 
 // A Program is a Go command that becomes part of an [Image], built by the host's go tool as a
-// static program for the engine's machine.
+// static program for the engine's machine, so without cgo. One that needs cgo is built by a
+// Dockerfile, or by whoever makes the image that [Config] names.
 type Program struct {
 	// Name is the file's name in the build context.
 	Name string
-	// Package is the import path of the command: one of the module that the test belongs to, of
-	// this module or of a module that this one requires.
+	// Package is the command as the go tool knows it in the working directory, which go test makes
+	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built in
+	// the module that it belongs to, which need not be that of the test. Workspaces, vendor folders,
+	// replacements and GOFLAGS count as they do for go build.
 	Package string
-	// Tags is a comma-separated list of build tags.
+	// Tags is a comma-separated list of build tags. Empty: those of GOFLAGS, if any.
 	Tags string
-	// Version is that of a module which none of these requires, such as "v1.8.0": the program is
-	// then built as go install Package@Version has it, with the requirements of its own module.
+	// Version is that of a module which the test's does not require, such as "v1.8.0": the program
+	// is then built as go install Package@Version has it, with the requirements of its own module.
 	Version string
 }
 

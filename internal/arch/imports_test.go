@@ -1,5 +1,5 @@
-// Package arch tests what no compiler does: who may import whom, how scenarios are arranged in
-// files, and that the Go of the README and of CONTRIBUTING compiles.
+// Package arch tests what no compiler does: who may import whom, and how scenarios are arranged in
+// files.
 package arch
 
 import (

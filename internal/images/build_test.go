@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -126,41 +125,6 @@ func containers(t *testing.T, engine *docker.Engine) int {
 		}
 	}
 	return n
-}
-
-// A program of another module is built there, and one of this module in this module, as its go.sum
-// allows.
-func TestProgramOfOtherModule(t *testing.T) {
-	engine := mayBuild(t)
-	root, err := filepath.Abs("../..")
-	require.NoError(t, err)
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod":         "module example.org/shop\n\ngo 1.26\n\nrequire github.com/drtest/suite v0.0.0\n\nreplace github.com/drtest/suite => " + root + "\n",
-		"server/main.go": "package main\n\nfunc main() {}\n",
-	} {
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-	}
-	if os.Getenv(nonceVariable) == "" {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProgramOfOtherModule$", "-test.v")
-		cmd.Env = append(os.Environ(), nonceVariable+"=other module")
-		out, err := cmd.CombinedOutput() // the module is asked for once in a process
-		require.NoError(t, err, string(out))
-		return
-	}
-	t.Chdir(dir)
-	files := map[string][]byte{}
-	err = buildPrograms(t.Context(), engine, []Program{
-		{Name: "server", Package: "example.org/shop/server"},
-		{Name: "echo", Package: "github.com/drtest/suite/internal/echo/program"},
-	}, files)
-	require.NoError(t, err)
-	require.NotEmpty(t, files["server"])
-	require.NotEmpty(t, files["echo"])
-
-	err = buildPrograms(t.Context(), engine, []Program{{Name: "none", Package: "example.org/shop/none"}}, files)
-	require.ErrorContains(t, err, "program none: go build: ")
 }
 
 // An image upon another is built upon that one, and has another name when that one changes.

@@ -18,7 +18,7 @@ func TestProgramOfDamagedCache(t *testing.T) {
 	t.Setenv("GOCACHE", goCache(t))
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	p := Program{Name: "echo", Package: "github.com/drtest/suite/internal/echo/program"}
-	whole, err := p.build(t.Context(), runtime.GOARCH)
+	whole, err := p.build(t.Context(), "", runtime.GOARCH)
 	require.NoError(t, err)
 	files, err := filepath.Glob(filepath.Join(cacheDir(), "programs", "*", "echo"))
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func TestProgramOfDamagedCache(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, damage())
-			again, err := p.build(t.Context(), runtime.GOARCH)
+			again, err := p.build(t.Context(), "", runtime.GOARCH)
 			require.NoError(t, err)
 			require.Equal(t, len(whole), len(again))
 			require.True(t, string(whole) == string(again), "it is another program")
@@ -47,7 +47,7 @@ func TestProgramOfDamagedCache(t *testing.T) {
 // goCache is the go tool's, which it would look for elsewhere.
 func goCache(t *testing.T) string {
 	t.Helper()
-	dir, err := goTool(t.Context(), "", "", "env", "GOCACHE")
+	dir, err := place{}.goTool(t.Context(), "", "env", "GOCACHE")
 	require.NoError(t, err)
 	return dir
 }

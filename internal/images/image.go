@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -27,8 +26,9 @@ import (
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
-	// Files is the build context, with a Dockerfile at its root. Files arrive readable and
-	// executable for all, since go:embed keeps no modes.
+	// Files is the build context, with a Dockerfile at its root: each change of a file makes another
+	// image. A .dockerignore at its root leaves files out, as docker build has it. Files arrive
+	// readable and executable for all, since go:embed keeps no modes.
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
@@ -36,10 +36,6 @@ type Image struct {
 	// changes the name of this one. Nil: Debian.
 	Base *Image
 }
-
-// Progress tells on standard error what a build does: it may take minutes, and the log of a test is
-// shown only at its end.
-func Progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "drtest: "+format+"\n", args...) }
 
 // Build returns the reference of the image, name and tag, and builds it first if the engine does
 // not have it. Processes that want the same image at the same time build it once. Progress goes to
@@ -67,7 +63,11 @@ func (i Image) build(ctx context.Context, logf func(string, ...any)) (string, er
 			return "", err
 		}
 	}
-	known := fmt.Sprintf("%s %s %v %x", i.Name, base, i.Programs, sha256.Sum256(archive(files)))
+	here, err := os.Getwd() // programs may be named from there
+	if err != nil {
+		return "", err
+	}
+	known := fmt.Sprintf("%s %s %v %s %x", i.Name, base, i.Programs, here, sha256.Sum256(archive(files)))
 	if ref, ok := found.Load(known); ok {
 		return ref.(string), nil
 	}
@@ -85,7 +85,7 @@ var found sync.Map
 
 func (i Image) buildFrom(ctx context.Context, engine *docker.Engine, files map[string][]byte, base string, logf func(string, ...any)) (string, error) {
 	dockerfile := files["Dockerfile"]
-	if err := buildPrograms(ctx, engine, i.Programs, files); err != nil {
+	if err := buildPrograms(ctx, engine, i.Programs, files, logf); err != nil {
 		return "", err
 	}
 	buildContext := archive(files)
@@ -113,6 +113,9 @@ func (i Image) buildFrom(ctx context.Context, engine *docker.Engine, files map[s
 	}
 	start := time.Now()
 	logf("building image %s", ref)
+	if n, first := tests(files); n > 0 {
+		logf("  its files include tests, %d of them, such as %s: each edit of one makes another image, unless a .dockerignore leaves it out", n, first)
+	}
 	if err := run(ctx, engine, ref, buildContext, args, logf); err != nil {
 		return "", err
 	}
@@ -126,22 +129,6 @@ func exists(ctx context.Context, engine *docker.Engine, ref string) (bool, error
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// files reads the files of the image, without its programs.
-func (i Image) files() (map[string][]byte, error) {
-	files := map[string][]byte{}
-	err := fs.WalkDir(i.Files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		files[path], err = fs.ReadFile(i.Files, path)
-		return err
-	})
-	if _, ok := files["Dockerfile"]; err == nil && !ok {
-		err = errors.New("files have no Dockerfile at their root")
-	}
-	return files, err
 }
 
 // archive returns a build context as a tar archive that depends on the names and the contents of

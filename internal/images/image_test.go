@@ -1,7 +1,10 @@
 package images
 
 import (
+	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -40,10 +43,60 @@ func TestContext(t *testing.T) {
 	}
 }
 
-func TestContextWithoutDockerfile(t *testing.T) {
-	_, err := Image{Files: fstest.MapFS{"a": {}}}.files()
-	if err == nil || err.Error() != "files have no Dockerfile at their root" {
-		t.Errorf("error is %v", err)
+func TestContextRefused(t *testing.T) {
+	for _, c := range []struct {
+		files fstest.MapFS
+		want  string
+	}{
+		{fstest.MapFS{"a": {}}, "files have no Dockerfile at their root"},
+		{
+			fstest.MapFS{"Dockerfile": {}, ".git/index": {}},
+			"files hold .git, which changes with each commit: give a folder of the image's own, or leave it out by a .dockerignore",
+		},
+		{
+			fstest.MapFS{"Dockerfile": {}, ".git": {}}, // of a worktree
+			"files hold .git, which changes with each commit: give a folder of the image's own, or leave it out by a .dockerignore",
+		},
+		{fstest.MapFS{"Dockerfile": {}, "run/socket": {Mode: fs.ModeSocket}}, "run/socket is no file: leave it out by a .dockerignore"},
+		{fstest.MapFS{"Dockerfile": {}, "latest": {Data: []byte("runs/7"), Mode: fs.ModeSymlink}, "runs/7/report": {}}, "latest is no file: leave it out by a .dockerignore"},
+		{
+			fstest.MapFS{"Dockerfile": {}, "gone": {Data: []byte("nowhere"), Mode: fs.ModeSymlink}},
+			"open gone: file does not exist: leave it out by a .dockerignore",
+		},
+		{fstest.MapFS{"Dockerfile": {}, ".dockerignore": {Data: []byte("[")}}, ".dockerignore: syntax error in pattern"},
+	} {
+		_, err := Image{Files: c.files}.files()
+		if diff := cmp.Diff(c.want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// What a .dockerignore lists is no part of the image, by the rules of docker build, but for the two
+// files that the engine's builder reads.
+func TestDockerignore(t *testing.T) {
+	for _, c := range []struct {
+		reason, list string
+		want         []string
+	}{
+		{"no list", "", []string{".dockerignore", "Dockerfile", "cmd/main.go", "cmd/main_test.go", "conf/a.yml", "conf/b.yml", "drills/drill_test.go"}},
+		{"tests, at any depth", "# tests\n**/*_test.go\n", []string{".dockerignore", "Dockerfile", "cmd/main.go", "conf/a.yml", "conf/b.yml"}},
+		{"folders", "drills/\n/cmd\n", []string{".dockerignore", "Dockerfile", "conf/a.yml", "conf/b.yml"}},
+		{"all but what is listed", "*\n!conf\nconf/b.*\n", []string{".dockerignore", "Dockerfile", "conf/a.yml"}},
+		{"all", "**", []string{".dockerignore", "Dockerfile"}},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			files, err := Image{Files: fstest.MapFS{
+				"Dockerfile": {}, ".dockerignore": {Data: []byte(c.list)},
+				"cmd/main.go": {}, "cmd/main_test.go": {}, "conf/a.yml": {}, "conf/b.yml": {}, "drills/drill_test.go": {},
+			}}.files()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, slices.Sorted(maps.Keys(files))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

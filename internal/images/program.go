@@ -2,25 +2,28 @@ package images
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"go/build"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/drtest/suite/internal/docker"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 )
 
-// module is this module: programs outside the user's own module are built in it, so that its go.sum
-// counts.
+// module is this module: its own programs are built in it, so that its go.sum counts, whatever
+// module the test belongs to.
 const module = "github.com/drtest/suite"
 
 // A Program is a Go command, built by the host's go tool as a static program for the engine's
@@ -28,19 +31,24 @@ const module = "github.com/drtest/suite"
 type Program struct {
 	// Name is the file's name in the build context.
 	Name string
-	// Package is the import path of the command: one of the module that the test belongs to, of
-	// this module or of a module that this one requires.
+	// Package is the command as the go tool knows it in the working directory, which go test makes
+	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built in
+	// the module that it belongs to, which need not be that of the test. Workspaces, vendor folders,
+	// replacements and GOFLAGS count as they do for go build.
 	Package string
-	// Tags is a comma-separated list of build tags.
+	// Tags is a comma-separated list of build tags. Empty: those of GOFLAGS, if any.
 	Tags string
-	// Version is that of a module which none of these requires, such as "v1.8.0": the program is
-	// then built as go install Package@Version has it, with the requirements of its own module.
+	// Version is that of a module which the test's does not require, such as "v1.8.0": the program
+	// is then built as go install Package@Version has it, with the requirements of its own module.
 	Version string
 }
 
+// slow is how long a program may take to be built before that is told.
+const slow = 2 * time.Second
+
 // buildPrograms adds the programs' bytes to files. The go tool decides what is up to date, so a
 // changed source is never missed; programs are built at the same time.
-func buildPrograms(ctx context.Context, engine *docker.Engine, programs []Program, files map[string][]byte) error {
+func buildPrograms(ctx context.Context, engine *docker.Engine, programs []Program, files map[string][]byte, logf func(string, ...any)) error {
 	if len(programs) == 0 {
 		return nil
 	}
@@ -52,7 +60,7 @@ func buildPrograms(ctx context.Context, engine *docker.Engine, programs []Progra
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range programs {
 		g.Go(func() error {
-			program, err := p.bytes(ctx, server.Arch)
+			program, err := p.bytes(ctx, server.Arch, logf)
 			if err != nil {
 				return fmt.Errorf("program %s: %w", p.Name, err)
 			}
@@ -69,20 +77,49 @@ func buildPrograms(ctx context.Context, engine *docker.Engine, programs []Progra
 var built sync.Map
 
 // bytes builds the program, at most once in the life of this process.
-func (p Program) bytes(ctx context.Context, arch string) ([]byte, error) {
-	once, _ := built.LoadOrStore(p, sync.OnceValues(func() ([]byte, error) {
-		return p.build(context.WithoutCancel(ctx), arch)
+func (p Program) bytes(ctx context.Context, arch string, logf func(string, ...any)) ([]byte, error) {
+	here, err := os.Getwd() // the package is one of this folder, which a test may change
+	if err != nil {
+		return nil, err
+	}
+	type key struct {
+		Program
+		here string
+	}
+	once, _ := built.LoadOrStore(key{p, here}, sync.OnceValues(func() (data []byte, err error) {
+		err = aloud(logf, "program "+p.Name+" of "+p.Package, func() error {
+			data, err = p.build(context.WithoutCancel(ctx), here, arch)
+			return err
+		})
+		return data, err
 	}))
 	return once.(func() ([]byte, error))()
 }
 
-func (p Program) build(ctx context.Context, arch string) ([]byte, error) {
-	dir, err := p.dir(ctx)
+// aloud builds something, which is told if it takes long.
+func aloud(logf func(string, ...any), what string, build func() error) error {
+	begin, done := time.Now(), make(chan error, 1)
+	go func() { done <- build() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(slow):
+	}
+	logf("building %s", what)
+	err := <-done
+	if err == nil {
+		logf("built %s in %v", what, time.Since(begin).Round(100*time.Millisecond))
+	}
+	return err
+}
+
+func (p Program) build(ctx context.Context, here, arch string) ([]byte, error) {
+	at, err := p.place(ctx, here)
 	if err != nil {
 		return nil, err
 	}
 	// The output stays where it is: the go tool sees from it that there is nothing to link again.
-	key := sha256.Sum256([]byte(strings.Join([]string{dir, p.Package, p.Tags, arch}, "\x00")))
+	key := sha256.Sum256([]byte(strings.Join([]string{at.dir, at.pkg, p.Tags, arch}, "\x00")))
 	out := filepath.Join(cacheDir(), "programs", hex.EncodeToString(key[:8]), p.Name)
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return nil, err
@@ -98,11 +135,21 @@ func (p Program) build(ctx context.Context, arch string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	_, err = goTool(ctx, dir, arch, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-tags="+p.Tags, "-o", out, p.Package)
-	if err != nil {
+	// What GOFLAGS may have for tests, and no static program can have, is turned off.
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-race=false", "-msan=false", "-asan=false", "-cover=false", "-ldflags=-s -w", "-o", out}
+	if p.Tags != "" {
+		args = append(args, "-tags="+p.Tags)
+	}
+	if _, err := at.goTool(ctx, arch, append(args, at.pkg)...); err != nil {
+		if _, unknown := at.goTool(ctx, arch, "list", "-find", at.pkg); unknown != nil && !at.ours && at.pkg != "." {
+			err = fmt.Errorf("%w\nThe module of the test has to know the package, or the program be named by its folder, such as ../cmd/%s", err, p.Name)
+		}
 		return nil, err
 	}
 	program, err := os.ReadFile(out)
+	if err == nil && !bytes.HasPrefix(program, []byte("\x7fELF")) {
+		err = fmt.Errorf("go build of %s in %s makes no program: is it a package main?", at.pkg, at.dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -136,21 +183,30 @@ func checksum(program []byte) []byte {
 	return []byte(hex.EncodeToString(sum[:]))
 }
 
-// dir returns the folder to build in: empty for the test's own.
-func (p Program) dir(ctx context.Context) (string, error) {
-	if p.Version != "" {
-		return p.ownModule(ctx)
+// A place is where a program is built, and what it is called there.
+type place struct {
+	dir, pkg string
+	// ours says that the folder is of this module's making: what users have set for builds of their
+	// own modules does not count there.
+	ours bool
+}
+
+func (p Program) place(ctx context.Context, here string) (at place, err error) {
+	switch {
+	case p.Version != "":
+		at = place{pkg: p.Package, ours: true}
+		at.dir, err = p.ownModule(ctx)
+	case p.Package == module || strings.HasPrefix(p.Package, module+"/"):
+		at = place{pkg: p.Package, ours: true}
+		at.dir, err = thisModule()
+	case build.IsLocalImport(p.Package):
+		at = place{dir: filepath.Join(here, p.Package), pkg: "."}
+	case filepath.IsAbs(p.Package):
+		at = place{dir: p.Package, pkg: "."}
+	default:
+		at = place{dir: here, pkg: p.Package}
 	}
-	mains, err := mainModules()
-	if err != nil {
-		return "", err
-	}
-	for main := range strings.FieldsSeq(mains) {
-		if main == module || p.Package == main || strings.HasPrefix(p.Package, main+"/") {
-			return "", nil
-		}
-	}
-	return thisModule()
+	return at, err
 }
 
 // ownModule returns the folder of a module that requires nothing but the program. It is made once,
@@ -175,41 +231,35 @@ func (p Program) ownModule(ctx context.Context) (string, error) {
 	}
 	defer os.RemoveAll(making)
 	for _, args := range [][]string{{"mod", "init", "program"}, {"get", p.Package + "@" + p.Version}} {
-		if _, err := goTool(ctx, making, "", args...); err != nil {
+		if _, err := (place{dir: making, ours: true}).goTool(ctx, "", args...); err != nil {
 			return "", err
 		}
 	}
 	return dir, os.Rename(making, dir) // whole, or not at all
 }
 
-// mainModules returns the user's modules: one, or those of a workspace.
-var mainModules = sync.OnceValues(func() (string, error) {
-	return goTool(context.Background(), "", "", "list", "-m")
-})
-
 var thisModule = sync.OnceValues(func() (string, error) {
-	dir, err := goTool(context.Background(), "", "", "list", "-mod=readonly", "-m", "-f={{.Dir}}", module)
+	dir, err := place{}.goTool(context.Background(), "", "list", "-mod=readonly", "-m", "-f={{.Dir}}", module)
 	if err == nil && dir == "" {
 		err = errors.New("the source of " + module + " is missing: run go mod download " + module)
 	}
 	return dir, err
 })
 
-// goTool runs the go tool in dir, for a machine of that architecture or of this one, and returns
+// goTool runs the go tool there, for a machine of that architecture or of this one, and returns
 // what it prints.
-func goTool(ctx context.Context, dir, arch string, args ...string) (string, error) {
+func (at place) goTool(ctx context.Context, arch string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
+	cmd.Dir = at.dir
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
-	if dir != "" {
-		// What users have set for builds of their own module does not count in this one.
+	if at.ours {
 		cmd.Env = append(cmd.Env, "GOWORK=off", "GOFLAGS=-mod=readonly")
 	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("go %s of %s in %s: %w:\n%s", args[0], args[len(args)-1], cmp.Or(at.dir, "the working directory"), err, strings.TrimSpace(stderr.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
 }
