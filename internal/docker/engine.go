@@ -37,8 +37,8 @@ type Engine struct {
 	Version string
 	// Host is where the test process reaches ports that containers publish.
 	Host string
-	// PublishIP is the address of the engine's machine on which ports are published: loopback where
-	// the engine is local, so that nothing outside this machine can reach a container.
+	// PublishIP is the address of the engine's machine on which ports are published: loopback, so
+	// that nothing outside of that machine reaches a container, unless the user wishes another one.
 	PublishIP netip.Addr
 	// Socket is the path of the engine's socket on the engine's machine.
 	Socket string
@@ -75,10 +75,13 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 	if err != nil {
 		return nil, noEngine("DOCKER_HOST is not set, the default sockets", err)
 	}
-	e := &Engine{Client: cli.Client, Host: "127.0.0.1", PublishIP: netip.MustParseAddr("127.0.0.1"), Socket: "/var/run/docker.sock"}
+	e := &Engine{Client: cli.Client, Socket: "/var/run/docker.sock"}
 	u, err := url.Parse(cli.DaemonHost())
 	if err != nil {
 		return nil, fmt.Errorf("address of the container engine: %w", err)
+	}
+	if e.PublishIP, e.Host, err = published(u, os.Getenv(publish)); err != nil {
+		return nil, err
 	}
 	info, err := cli.Info(ctx, client.InfoOptions{})
 	if err != nil {
@@ -97,8 +100,6 @@ var connect = sync.OnceValues(func() (*Engine, error) {
 			// engine and the test. Here each counts as one.
 			e.CgroupParent = "/"
 		}
-	} else if u.Scheme != "unix" && u.Scheme != "npipe" {
-		e.Host, e.PublishIP = u.Hostname(), netip.IPv4Unspecified()
 	}
 	if parent, set := os.LookupEnv(cgroupParent); set {
 		e.CgroupParent = parent

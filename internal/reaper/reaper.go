@@ -115,19 +115,21 @@ func start(engine *docker.Engine) (*Reaper, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	host := &container.HostConfig{
+		AutoRemove:  true,
+		NetworkMode: "none",
+		PidMode:     "host", // to kill the first process of a container
+		UsernsMode:  "host",
+		Binds:       []string{engine.Socket + ":/var/run/docker.sock"},
+	}
+	docker.Confine(host, "KILL") // whoever the process belongs to
 	h, err := engine.CreateHelper(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image:  ref,
 			Env:    []string{"DRTEST_LABEL=" + docker.LabelSession + "=" + docker.Session()},
 			Labels: docker.Labels("reaper"),
 		},
-		HostConfig: &container.HostConfig{
-			AutoRemove:  true,
-			NetworkMode: "none",
-			PidMode:     "host", // to kill the first process of a container
-			UsernsMode:  "host",
-			Binds:       []string{engine.Socket + ":/var/run/docker.sock"},
-		},
+		HostConfig: host,
 	})
 	if err != nil {
 		return nil, err
