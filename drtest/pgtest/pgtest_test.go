@@ -208,6 +208,7 @@ func requireDead(t *testing.T, node *pgtest.Node) {
 }
 
 func ExampleDSN() {
-	fmt.Println(pgtest.DSN("primary:5432"))
-	// Output: postgres://postgres@primary:5432/app?sslmode=disable
+	config, err := pgx.ParseConfig(pgtest.DSN("primary:5432"))
+	fmt.Println(config.User, config.Host, config.Port, config.Database, len(config.Password), err)
+	// Output: postgres primary 5432 app 26 <nil>
 }

@@ -28,8 +28,10 @@ func Hide(s string) string { return strings.ReplaceAll(s, Password(), Hidden) }
 const iterations = 4096
 
 // Verifier returns what PostgreSQL keeps of the password, and what ALTER ROLE ... PASSWORD takes in
-// its place: who reads it knows the password no better. See RFC 5803.
-func Verifier() (string, error) {
+// its place: who reads it knows the password no better. It is always the same. See RFC 5803.
+func Verifier() (string, error) { return verifier() }
+
+var verifier = sync.OnceValues(func() (string, error) {
 	salt := make([]byte, 16)
 	rand.Read(salt) // never fails
 	salted, err := pbkdf2.Key(sha256.New, Password(), salt, iterations, sha256.Size)
@@ -38,7 +40,7 @@ func Verifier() (string, error) {
 	}
 	storedKey := sha256.Sum256(sign(salted, "Client Key"))
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode(salt), encode(storedKey[:]), encode(sign(salted, "Server Key"))), nil
-}
+})
 
 func sign(key []byte, text string) []byte {
 	h := hmac.New(sha256.New, key)

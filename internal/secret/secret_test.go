@@ -28,7 +28,7 @@ func TestVerifier(t *testing.T) {
 	if strings.Contains(one, Password()) {
 		t.Error("the verifier has the password in it")
 	}
-	if other, err := Verifier(); err != nil || other == one {
-		t.Errorf("%v, and two verifiers have the same salt: %q", err, one)
+	if again, err := Verifier(); err != nil || again != one {
+		t.Errorf("again: %v, %q", err, again) // the servers of a cluster compare theirs
 	}
 }
