@@ -67,7 +67,7 @@ func (b baseBackups) backup(ctx context.Context, n *pgtest.Node, kind BackupKind
 	made := Backup{Label: time.Now().UTC().Format("20060102-150405.000000") + suffix, Kind: kind}
 	// It waits until the archive has all WAL that it needs, and fails for a page with a wrong
 	// checksum.
-	command := append([]string{"pg_basebackup", "--host=127.0.0.1", "--username=postgres", "--pgdata=" + b.folder(made), "--checkpoint=fast", "--wal-method=none"}, args...)
+	command := append([]string{"pg_basebackup", "--host=/var/run/postgresql", "--username=postgres", "--pgdata=" + b.folder(made), "--checkpoint=fast", "--wal-method=none"}, args...)
 	if _, err := n.Service().Exec(ctx, command...); err != nil {
 		return Backup{}, err
 	}

@@ -2,19 +2,12 @@ package backuptest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"testing"
-	"time"
 
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/certificate"
 )
 
 const (
@@ -29,7 +22,7 @@ const (
 // made for it and that pgBackRest verifies.
 func StartS3Repository(t testing.TB, network string) *Repository {
 	t.Helper()
-	pair, err := certify(objects)
+	shown, err := certificate.Make(objects)
 	if err != nil {
 		t.Fatalf("certificate of the object store: %v", err)
 	}
@@ -39,18 +32,24 @@ func StartS3Repository(t testing.TB, network string) *Repository {
 		Image:   containertest.Build(t, objectsImage()),
 		Network: network,
 		Env: map[string]string{
-			"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret, "CERTIFICATE": pair.certificate, "KEY": pair.key,
+			"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret, "CERTIFICATE": shown.PEM, "KEY": shown.Key,
 			"PORT": fmt.Sprint(objectsPort), "REGION": objectsRegion, "BUCKET": objectsBucket,
 		},
 		// The gateway keeps what it knows of an object in extended attributes, which not every
 		// image's file system has.
 		Volumes: map[string]string{"/objects": containertest.NewVolume(t)},
 		Port:    objectsPort,
-		Ready:   pair.answers,
+		Ready: func(ctx context.Context, s *containertest.Service) error {
+			addr, err := s.HostAddr(ctx)
+			if err != nil {
+				return err
+			}
+			return shown.Answers(ctx, addr)
+		},
 	})
 	return &Repository{store: store, tool: pgBackRest{
 		under:     "/objects/" + objectsBucket,
-		authority: pair.certificate,
+		authority: shown.PEM,
 		options: map[string]string{
 			"PGBACKREST_REPO1_TYPE":            "s3",
 			"PGBACKREST_REPO1_S3_ENDPOINT":     objects,
@@ -63,54 +62,4 @@ func StartS3Repository(t testing.TB, network string) *Repository {
 			"PGBACKREST_REPO1_S3_KEY_SECRET":   secret,
 		},
 	}}
-}
-
-// A pair is a certificate that is its own authority, and its key, both as PEM.
-type pair struct {
-	certificate, key string
-	pool             *x509.CertPool
-}
-
-// certify makes a certificate for a host, good for a day.
-func certify(host string) (*pair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	p := &pair{
-		certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})),
-		key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
-		pool:        x509.NewCertPool(),
-	}
-	p.pool.AppendCertsFromPEM([]byte(p.certificate))
-	return p, nil
-}
-
-// answers is ready once the service takes connections with the certificate.
-func (p *pair) answers(ctx context.Context, s *containertest.Service) error {
-	addr, err := s.HostAddr(ctx)
-	if err != nil {
-		return err
-	}
-	d := tls.Dialer{Config: &tls.Config{RootCAs: p.pool, ServerName: s.Name()}}
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
 }

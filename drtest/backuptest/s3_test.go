@@ -5,6 +5,7 @@ import (
 
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/internal/certificate"
 	"github.com/stretchr/testify/require"
 )
 
@@ -21,9 +22,9 @@ func TestS3Repository(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, file, "the backup is in the store")
 
-	other, err := certify(objects)
+	other, err := certificate.Make(objects)
 	require.NoError(t, err)
 	const info = `printf '%s' "$0" >"$1" && pgbackrest --io-timeout=1 --repo1-storage-ca-file="$1" repo-ls`
-	_, err = primary.Service().Exec(t.Context(), "sh", "-c", info, other.certificate, "/var/lib/postgresql/other.pem")
+	_, err = primary.Service().Exec(t.Context(), "sh", "-c", info, other.PEM, "/var/lib/postgresql/other.pem")
 	require.ErrorContains(t, err, "unable to verify certificate")
 }

@@ -54,6 +54,16 @@ type Config struct {
 	// Memory limits the memory of all processes of the service together, in bytes. There is no swap
 	// beside it. Zero: no limit.
 	Memory int64
+	// Capabilities are those of root that the service needs, by their names, such as "CHOWN". It
+	// has no others, whoever its processes run as. The entrypoints of many public images begin as
+	// root and need some: CHOWN, DAC_OVERRIDE, FOWNER, SETGID and SETUID to prepare a folder and
+	// become another user.
+	Capabilities []string
+	// NewPrivileges lets processes gain privileges by programs with the set-user-ID bit, such as
+	// sudo.
+	NewPrivileges bool
+	// MaxProcesses limits the processes and threads of the service together. Zero: 4096.
+	MaxProcesses int64
 	// Firewall makes [Service.Partition] and its kin possible. The service then lives in the
 	// network namespace of a small container of its own, which costs some 200 ms at the start.
 	// Rules stay in force while the service is down and when it starts again, since the namespace
@@ -88,6 +98,7 @@ func (c Config) container(engine *docker.Engine, f *firewall.Firewall) client.Co
 		Config:     &container.Config{Image: c.Image, Cmd: c.Cmd, Labels: docker.Labels(c.Name)},
 		HostConfig: h,
 	}
+	c.confine(h)
 	for name, value := range c.Env {
 		o.Config.Env = append(o.Config.Env, name+"="+value)
 	}
@@ -113,6 +124,17 @@ func (c Config) container(engine *docker.Engine, f *firewall.Firewall) client.Co
 		o.NetworkingConfig.EndpointsConfig[n] = &network.EndpointSettings{Aliases: []string{c.Name}}
 	}
 	return o
+}
+
+// confine gives the container what c asks for, and nothing else.
+func (c Config) confine(h *container.HostConfig) {
+	docker.Confine(h, c.Capabilities...)
+	if c.NewPrivileges {
+		h.SecurityOpt = nil
+	}
+	if c.MaxProcesses != 0 {
+		h.PidsLimit = &c.MaxProcesses
+	}
 }
 
 // node describes the container whose namespace the service joins: it takes the service's place on

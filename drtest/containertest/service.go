@@ -12,6 +12,7 @@ import (
 
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
+	"github.com/drtest/suite/internal/secret"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -125,7 +126,7 @@ func (s *Service) inspectContainer(ctx context.Context, id string) (container.In
 func (s *Service) Exec(ctx context.Context, cmd ...string) (string, error) {
 	out, err := s.exec(ctx, cmd)
 	if err != nil {
-		return out, fmt.Errorf("exec %q in %s: %w", cmd, s.Name(), err)
+		return out, fmt.Errorf("exec %s in %s: %w", secret.Hide(fmt.Sprintf("%q", cmd)), s.Name(), err)
 	}
 	return out, nil
 }
@@ -150,13 +151,13 @@ func (s *Service) exec(ctx context.Context, cmd []string) (string, error) {
 		return out.String(), err
 	}
 	if result.ExitCode != 0 {
-		return out.String(), fmt.Errorf("exit code %d: %s", result.ExitCode, strings.TrimSpace(out.String()))
+		return out.String(), fmt.Errorf("exit code %d: %s", result.ExitCode, secret.Hide(strings.TrimSpace(out.String())))
 	}
 	return out.String(), nil
 }
 
 // Logs returns what the service has printed since its container was made, across restarts, also
-// after [Service.Destroy].
+// after [Service.Destroy]. "[password]" stands in the place of the password of the test process.
 func (s *Service) Logs(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	last := s.lastWord
@@ -179,5 +180,5 @@ func (s *Service) logs(ctx context.Context) (string, error) {
 	defer r.Close()
 	var out bytes.Buffer
 	_, err = stdcopy.StdCopy(&out, &out, r)
-	return out.String(), err
+	return secret.Hide(out.String()), err
 }

@@ -37,8 +37,13 @@ func TestChild(t *testing.T) {
 	}
 	c := echoService(t, "server", "")
 	c.Volumes = map[string]string{"/kept": containertest.NewVolume(t)}
-	if role == "ends" {
+	switch role {
+	case "ends":
 		c.Cmd = []string{"exit"}
+	case "lacks":
+		c = box(t, "box")
+		c.Cmd = []string{"chown", "nobody", "/tmp"}
+		c.Ready = func(context.Context, *containertest.Service) error { return errors.New("not yet") }
 	}
 	s := containertest.Start(t, c)
 	switch role {
@@ -81,9 +86,10 @@ func TestNothingIsLeftAfterSIGKILL(t *testing.T) {
 }
 
 // startChild starts a child and returns when it is ready, with the id of its session.
-func startChild(t *testing.T, role string) (cmd *exec.Cmd, id string) {
+func startChild(t *testing.T, role string, env ...string) (cmd *exec.Cmd, id string) {
 	t.Helper()
 	cmd = child(t.Context(), t.TempDir(), role)
+	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

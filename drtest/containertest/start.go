@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +175,9 @@ func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
 	return nil
 }
 
+// denied is what a service says that lacks a capability.
+var denied = regexp.MustCompile(`(?i)operation not permitted|permission denied`)
+
 // awaitReady returns when the service is ready or never will be. Its error holds the end of the
 // service's log.
 func (s *Service) awaitReady(ctx context.Context) error {
@@ -209,7 +213,11 @@ func (s *Service) awaitReady(ctx context.Context) error {
 	if logErr != nil {
 		return errors.Join(err, logErr)
 	}
-	return fmt.Errorf("%w\nlog of %s:\n%s", err, s.Name(), strings.TrimSpace(log[max(0, len(log)-most):]))
+	log = strings.TrimSpace(log[max(0, len(log)-most):])
+	if denied.MatchString(log) {
+		log += "\n(a service has the capabilities of root that Config.Capabilities names, and no others)"
+	}
+	return fmt.Errorf("%w\nlog of %s:\n%s", err, s.Name(), log)
 }
 
 // ended returns nil when ctx ends, and before that, as an error, that the container has ended since

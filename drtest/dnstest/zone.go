@@ -33,6 +33,9 @@ const Domain = "dr.test"
 // maxTTL is the longest time that the resolver keeps an answer, whatever its TTL.
 const maxTTL = 24 * time.Hour
 
+// port53 is what it takes to listen there.
+var port53 = []string{"NET_BIND_SERVICE"}
+
 // A Zone is the domain [Domain] on one network: its authoritative server and a resolver.
 type Zone struct {
 	authority *containertest.Service
@@ -85,20 +88,22 @@ func Start(t testing.TB, c Config) *Zone {
 	authority := "authority" + suffix
 	services := containertest.StartAll(t,
 		containertest.Config{
-			Name:    authority,
-			Image:   image,
-			Cmd:     []string{"/etc/drtest/authority.sh"},
-			Network: c.Network,
-			Env:     map[string]string{"DOMAIN": Domain, "TTL": seconds(ttl)},
-			Ready:   answers,
+			Name:         authority,
+			Image:        image,
+			Cmd:          []string{"/etc/drtest/authority.sh"},
+			Network:      c.Network,
+			Capabilities: port53,
+			Env:          map[string]string{"DOMAIN": Domain, "TTL": seconds(ttl)},
+			Ready:        answers,
 		},
 		containertest.Config{
-			Name:    "resolver" + suffix,
-			Image:   image,
-			Cmd:     []string{"/etc/drtest/resolver.sh"},
-			Network: c.Network,
-			Env:     map[string]string{"DOMAIN": Domain, "AUTHORITY": authority, "MIN_TTL": seconds(minTTL)},
-			Ready:   answers,
+			Name:         "resolver" + suffix,
+			Image:        image,
+			Cmd:          []string{"/etc/drtest/resolver.sh"},
+			Network:      c.Network,
+			Capabilities: port53,
+			Env:          map[string]string{"DOMAIN": Domain, "AUTHORITY": authority, "MIN_TTL": seconds(minTTL)},
+			Ready:        answers,
 		},
 	)
 	z := &Zone{authority: services[0], resolver: services[1], ttl: ttl}

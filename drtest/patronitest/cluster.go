@@ -15,6 +15,7 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/internal/certificate"
 	"github.com/drtest/suite/internal/machine"
 	"github.com/drtest/suite/internal/wait"
 )
@@ -43,12 +44,12 @@ func StartCluster(t testing.TB, c Config) *Cluster {
 		c.Network = containertest.NewNetwork(t)
 	}
 	stores := max(1, c.EtcdMembers)
-	image := containertest.Build(t, Image(t, c.Image))
-	configs := store(image, c.Network, stores)
+	image, shown := containertest.Build(t, Image(t, c.Image)), certify(t, stores)
+	configs := store(image, c.Network, stores, shown)
 	for i := range 3 {
-		configs = append(configs, c.member(t, memberName(i), image, c.Network, stores))
+		configs = append(configs, c.member(t, memberName(i), image, c.Network, stores, shown))
 	}
-	return c.start(t, stores, configs)
+	return c.start(t, stores, configs, shown)
 }
 
 // StartRegions starts a cluster that is spread over three networks: two regions, each with a member
@@ -62,24 +63,24 @@ func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 		t.Fatal("patronitest: RegionsConfig.First, Second and Witness are required")
 	}
 	common := Config{Image: c.Image, Settings: c.Settings, Replication: c.Replication}
-	image := containertest.Build(t, Image(t, c.Image))
-	configs := store(image, c.First, len(networks))
+	image, shown := containertest.Build(t, Image(t, c.Image)), certify(t, len(networks))
+	configs := store(image, c.First, len(networks), shown)
 	for i, network := range networks {
 		configs[i].Network, configs[i].Firewall = network, false
 	}
 	for i, network := range networks[:2] {
-		member := common.member(t, memberName(i), image, network, len(networks))
+		member := common.member(t, memberName(i), image, network, len(networks), shown)
 		member.Firewall, member.Env["PGTEST_STORE"] = false, storeName(i)
 		configs = append(configs, member)
 	}
-	return common.start(t, len(networks), configs)
+	return common.start(t, len(networks), configs, shown)
 }
 
 // start starts the members of the store, which come first, and those of the cluster.
-func (c Config) start(t testing.TB, stores int, configs []containertest.Config) *Cluster {
+func (c Config) start(t testing.TB, stores int, configs []containertest.Config, shown *certificate.Certificate) *Cluster {
 	t.Helper()
 	services := containertest.StartAll(t, configs...)
-	cluster := &Cluster{Store: &Store{Members: services[:stores]}, Timing: c.timing(t), replication: c.Replication}
+	cluster := &Cluster{Store: &Store{Members: services[:stores], client: client(shown)}, Timing: c.timing(t), replication: c.Replication}
 	for _, s := range services[stores:] {
 		cluster.Members = append(cluster.Members, &Member{pgtest.NewNode(t, s)})
 	}

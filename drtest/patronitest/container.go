@@ -9,6 +9,8 @@ import (
 
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/internal/certificate"
+	"github.com/drtest/suite/internal/secret"
 )
 
 // RegionAddrs returns the addresses of what [StartRegions] puts on a network: the first region is
@@ -24,7 +26,7 @@ func RegionAddrs(n int) []string {
 func memberName(n int) string { return fmt.Sprintf("node-%d", n+1) }
 
 // member describes a member of a cluster.
-func (c Config) member(t testing.TB, name, image, network string, stores int) containertest.Config {
+func (c Config) member(t testing.TB, name, image, network string, stores int, store *certificate.Certificate) containertest.Config {
 	t.Helper()
 	if c.Replication < Async || c.Replication > SyncQuorum {
 		t.Fatalf("patronitest: Replication %d is not Async, Sync, SyncBestEffort or SyncQuorum", c.Replication)
@@ -52,10 +54,13 @@ func (c Config) member(t testing.TB, name, image, network string, stores int) co
 	}
 	maps.Copy(dcs, c.Replication.settings())
 	agent, err := json.Marshal(map[string]any{
-		"scope":     scope,
-		"name":      name,
-		"etcd3":     map[string]any{"hosts": hosts},
-		"restapi":   map[string]any{"listen": fmt.Sprintf("0.0.0.0:%d", agentPort), "connect_address": fmt.Sprintf("%s:%d", name, agentPort)},
+		"scope": scope,
+		"name":  name,
+		"etcd3": map[string]any{"hosts": hosts, "protocol": "https", "cacert": certificateFile, "cert": certificateFile, "key": keyFile},
+		"restapi": map[string]any{
+			"listen": fmt.Sprintf("0.0.0.0:%d", agentPort), "connect_address": fmt.Sprintf("%s:%d", name, agentPort),
+			"authentication": map[string]any{"username": agentUser, "password": secret.Password()}, // for what changes something
+		},
 		"bootstrap": map[string]any{"dcs": dcs},
 		"postgresql": map[string]any{
 			"listen":          fmt.Sprintf("0.0.0.0:%d", pgtest.Port),
@@ -63,12 +68,16 @@ func (c Config) member(t testing.TB, name, image, network string, stores int) co
 			"data_dir":        pgtest.DataFolder,
 			"custom_conf":     "/etc/postgresql/postgresql.conf",
 			"pgpass":          pgtest.Home + "/pgpass",
-			"database":        pgtest.Database,
-			"basebackup":      map[string]any{"checkpoint": "fast"},
+			// The agent comes in over the socket also before the roles have their password.
+			"use_unix_socket":      true,
+			"use_unix_socket_repl": true,
+			"parameters":           map[string]any{"unix_socket_directories": "/var/run/postgresql"},
+			"database":             pgtest.Database,
+			"basebackup":           map[string]any{"checkpoint": "fast"},
 			"authentication": map[string]any{
-				"superuser":   map[string]any{"username": "postgres"},
-				"replication": map[string]any{"username": "replicator"},
-				"rewind":      map[string]any{"username": "postgres"},
+				"superuser":   map[string]any{"username": "postgres", "password": secret.Password()},
+				"replication": map[string]any{"username": "replicator", "password": secret.Password()},
+				"rewind":      map[string]any{"username": "postgres", "password": secret.Password()},
 			},
 		},
 		"watchdog": map[string]any{"mode": "off"}, // containers have none
@@ -80,6 +89,7 @@ func (c Config) member(t testing.TB, name, image, network string, stores int) co
 	config.Image = image
 	config.Cmd = []string{"patroni"}
 	config.Env["PGTEST_AGENT"], config.Env["PGTEST_STORE"] = string(agent), storeName(0)
+	maps.Copy(config.Env, storeEnv(store))
 	config.ExtraPorts = []int{agentPort}
 	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead
 	config.Firewall = true

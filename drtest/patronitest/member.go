@@ -13,11 +13,13 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/internal/secret"
 	"github.com/drtest/suite/internal/wait"
 )
 
 const (
 	agentPort  = 8008
+	agentUser  = "drtest"
 	maximumLag = 1 << 20 // bytes that a member may be behind the leader and still take over
 )
 
@@ -173,6 +175,7 @@ func (m *Member) request(ctx context.Context, method, path string, body []byte) 
 		return "", err
 	}
 	req.Close = true
+	req.SetBasicAuth(agentUser, secret.Password())
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", fmt.Errorf("agent of %s: %w", m.Name(), err)

@@ -10,10 +10,13 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"testing"
+	"time"
 
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/internal/certificate"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -21,35 +24,63 @@ const (
 	storePort = 2379
 	peerPort  = 2380
 	scope     = "dr" // of the cluster, in the names of its keys
+
+	// Members of the store and agents have the certificate of the store in these files.
+	certificateFile = pgtest.Home + "/store.crt"
+	keyFile         = pgtest.Home + "/store.key"
 )
 
-// A Store is the etcd in which a cluster keeps the lease of its leader: one member or three.
+// A Store is the etcd in which a cluster keeps the lease of its leader: one member or three. Who
+// talks to it shows the certificate that it shows itself, and nobody has that but the cluster and
+// the test process.
 type Store struct {
 	Members []*containertest.Service
+	client  *http.Client
 	known   sync.Map // the address of each member, until it fails: the engine is slow to tell it
 	views   coalesced[*view]
 }
 
+// certify makes the certificate of a store of n members.
+func certify(t testing.TB, n int) *certificate.Certificate {
+	t.Helper()
+	hosts := []string{"store"}
+	for i := range n {
+		hosts = append(hosts, storeName(i))
+	}
+	c, err := certificate.Make(hosts...)
+	if err != nil {
+		t.Fatalf("certificate of the store: %v", err)
+	}
+	return c
+}
+
+func storeEnv(c *certificate.Certificate) map[string]string {
+	return map[string]string{"PGTEST_CERTIFICATE": c.PEM, "PGTEST_KEY": c.Key}
+}
+
 // store describes a store of n members.
-func store(image, network string, n int) []containertest.Config {
+func store(image, network string, n int, c *certificate.Certificate) []containertest.Config {
 	var configs []containertest.Config
 	var all []string
 	for i := range n {
 		name := storeName(i)
 		configs = append(configs, containertest.Config{
-			Name: name, Image: image, Network: network, Port: storePort, Firewall: true, Ready: healthy,
-			Volumes: map[string]string{pgtest.Home: ""},
+			Name: name, Image: image, Network: network, Port: storePort, Firewall: true, Ready: healthy(c),
+			Volumes: map[string]string{pgtest.Home: ""}, Env: storeEnv(c),
 		})
-		all = append(all, fmt.Sprintf("%s=http://%s:%d", name, name, peerPort))
+		all = append(all, fmt.Sprintf("%s=https://%s:%d", name, name, peerPort))
 	}
 	for i := range configs {
 		name := configs[i].Name
 		// The drills do not test what survives of the store when its host loses its memory.
 		configs[i].Cmd = []string{"etcd", "--name", name, "--data-dir", "/var/lib/postgresql/etcd", "--unsafe-no-fsync",
-			"--listen-client-urls", fmt.Sprintf("http://0.0.0.0:%d", storePort),
-			"--advertise-client-urls", fmt.Sprintf("http://%s:%d", name, storePort),
-			"--listen-peer-urls", fmt.Sprintf("http://0.0.0.0:%d", peerPort),
-			"--initial-advertise-peer-urls", fmt.Sprintf("http://%s:%d", name, peerPort),
+			"--listen-client-urls", fmt.Sprintf("https://0.0.0.0:%d", storePort),
+			"--advertise-client-urls", fmt.Sprintf("https://%s:%d", name, storePort),
+			"--listen-peer-urls", fmt.Sprintf("https://0.0.0.0:%d", peerPort),
+			"--initial-advertise-peer-urls", fmt.Sprintf("https://%s:%d", name, peerPort),
+			"--client-cert-auth", "--trusted-ca-file", certificateFile, "--cert-file", certificateFile, "--key-file", keyFile,
+			"--peer-client-cert-auth", "--peer-trusted-ca-file", certificateFile, "--peer-cert-file", certificateFile, "--peer-key-file", keyFile,
+			"--experimental-peer-skip-client-san-verification", // members may come by a gateway, with its address
 			"--initial-cluster", strings.Join(all, ","), "--log-level", "warn"}
 	}
 	return configs
@@ -57,26 +88,34 @@ func store(image, network string, n int) []containertest.Config {
 
 func storeName(i int) string { return fmt.Sprintf("store-%d", i+1) }
 
+// client asks the members of a store with a certificate.
+func client(c *certificate.Certificate) *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: c.Client(), IdleConnTimeout: time.Minute}}
+}
+
 // healthy asks a member of the store whether it has a leader.
-func healthy(ctx context.Context, s *containertest.Service) error {
-	addr, err := s.HostAddr(ctx)
-	if err != nil {
-		return err
+func healthy(c *certificate.Certificate) func(context.Context, *containertest.Service) error {
+	client := client(c)
+	return func(ctx context.Context, s *containertest.Service) error {
+		addr, err := s.HostAddr(ctx)
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+"/health", nil)
+		if err != nil {
+			return err
+		}
+		req.Close = true
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New("store: " + resp.Status)
+		}
+		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/health", nil)
-	if err != nil {
-		return err
-	}
-	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New("store: " + resp.Status)
-	}
-	return nil
 }
 
 // A view is what the store holds of a cluster. It is asked without the agents, for whom questions
@@ -183,11 +222,11 @@ func (s *Store) post(ctx context.Context, m *containertest.Service, path string,
 		}
 		s.known.Store(m, addr)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr.(string)+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr.(string)+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		s.known.Delete(m)
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/internal/announce"
+	"github.com/drtest/suite/internal/secret"
 )
 
 // What every server has in common.
@@ -31,12 +32,17 @@ const (
 
 // Container describes the container of a server, without starting it, for those that start it in
 // another way: with an agent, or from a backup. The environment variable PGTEST_ROLE tells the
-// server what it is, and PGTEST_CONF are its lines of postgresql.conf. Its image is built. InitSQL
+// server what it is, PGTEST_CONF are its lines of postgresql.conf, and PGTEST_PASSWORD is what it
+// keeps of the password. Its image is built. InitSQL
 // is left to [StartPrimary] and [StartPair].
 func (c Config) Container(t testing.TB, name string) containertest.Config {
 	t.Helper()
 	image, restart := ServerImage(t, c.Image), containertest.RestartOnFailure
-	env, volumes, conf := map[string]string{"PGTEST_ROLE": name}, map[string]string{Home: ""}, ""
+	verifier, err := secret.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, volumes, conf := map[string]string{"PGTEST_ROLE": name, "PGTEST_PASSWORD": verifier}, map[string]string{Home: ""}, ""
 	if c.Archive != nil {
 		image = c.Archive.Image(image)
 		conf = Conf(c.Archive.Settings)
@@ -86,8 +92,8 @@ func (c PairConfig) replica(t testing.TB, network, addr string) containertest.Co
 	if err != nil {
 		t.Fatalf("replicate from %q: %v", addr, err)
 	}
-	conninfo := fmt.Sprintf("host=%s port=%s user=replicator application_name=%s connect_timeout=2 "+
-		"keepalives_idle=1 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=3000", host, port, replica)
+	conninfo := fmt.Sprintf("host=%s port=%s user=replicator password=%s application_name=%s connect_timeout=2 "+
+		"keepalives_idle=1 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=3000", host, port, secret.Password(), replica)
 	config := c.Container(t, replica)
 	config.Network = network
 	config.Env["PGTEST_CONF"] = Conf(map[string]string{"primary_conninfo": conninfo}) + config.Env["PGTEST_CONF"]

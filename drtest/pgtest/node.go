@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/secret"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -33,13 +34,16 @@ func (n *Node) Network() string { return n.service.Network() }
 // HostAddr returns the address at which the test process reaches the node. A restart changes it.
 func (n *Node) HostAddr(ctx context.Context) (string, error) { return n.service.HostAddr(ctx) }
 
-// DSN returns the connection string for clients inside the node's network.
+// DSN returns the connection string for clients inside the node's network. It holds a password: see
+// [DSN].
 func (n *Node) DSN() string { return DSN(n.Addr()) }
 
 // DSN returns the connection string of a cluster that is reached at addr, such as the address of a
-// link. It names the superuser postgres, who needs no password, and the database app.
+// link. It names the database app and the superuser postgres, with his password: a random one for
+// each test process, without which no server lets anybody in over the network. Reports, journals
+// and the logs of containers show "[password]" in its place.
 func DSN(addr string) string {
-	return "postgres://postgres@" + addr + "/" + Database + "?sslmode=disable"
+	return "postgres://postgres:" + secret.Password() + "@" + addr + "/" + Database + "?sslmode=disable"
 }
 
 // Connect opens a connection from the test process to the database app, as superuser, at the

@@ -26,14 +26,14 @@ func TestOwnImage(t *testing.T) {
 		Replication: pgtest.Sync,
 		Config: pgtest.Config{
 			Image:   own,
-			InitSQL: "CREATE EXTENSION greet; CREATE ROLE clerk LOGIN; CREATE TABLE letters (letter text); GRANT INSERT ON letters TO clerk",
+			InitSQL: "CREATE EXTENSION greet; CREATE ROLE clerk LOGIN PASSWORD 'of the clerk'; CREATE TABLE letters (letter text); GRANT INSERT ON letters TO clerk",
 			Settings: map[string]string{
 				"ssl": "on", "ssl_cert_file": "/etc/ssl/certs/ssl-cert-snakeoil.pem", "ssl_key_file": "/etc/ssl/private/ssl-cert-snakeoil.key",
 			},
 		},
 	})
 	const letter = "INSERT INTO letters VALUES (greet() || (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()))"
-	_, err := pg.Primary.Service().Exec(t.Context(), "psql", "host=127.0.0.1 user=clerk dbname=app sslmode=require", "-c", letter)
+	_, err := pg.Primary.Service().Exec(t.Context(), "psql", "host=127.0.0.1 user=clerk password='of the clerk' dbname=app sslmode=require", "-c", letter)
 	require.NoError(t, err)
 	require.NoError(t, pg.Replica.Promote().Do(t.Context()))
 	require.Equal(t, "hellotrue", read[string](t, pg.Replica, "SELECT letter FROM letters"))

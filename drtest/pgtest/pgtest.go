@@ -1,9 +1,8 @@
 // Package pgtest runs PostgreSQL servers in containers for the length of a test: a primary alone,
 // or a pair with a streaming replica, with the faults that they can suffer and the steps that a
 // runbook takes on them. All servers boot from one template, a cluster that was stopped cleanly and
-// is part of the image, with data checksums and with fsync on. Clients need no password: the
-// servers are thrown away with their test, and only their own network and the loopback address of
-// the host lead to them.
+// is part of the image, with data checksums and with fsync on. Clients need a password, which
+// [DSN] has: it is a random one for each test process.
 package pgtest
 
 import (

@@ -108,7 +108,10 @@ func TestBadSetting(t *testing.T) {
 
 // failing runs what has to fail the test in a test process of its own, and returns what that
 // printed.
-func failing(t *testing.T, run func()) string {
+func failing(t *testing.T, run func()) string { return failingIn(t, t.TempDir(), run) }
+
+// failingIn is failing with a folder for the evidence, and whatever else is temporary.
+func failingIn(t *testing.T, dir string, run func()) string {
 	t.Helper()
 	if os.Getenv("PGTEST_FAILING") == t.Name() {
 		run()
@@ -119,7 +122,7 @@ func failing(t *testing.T, run func()) string {
 	}
 	containertest.Parallel(t, containertest.Light)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=5m", "-test.parallel=1")
-	cmd.Env = append(os.Environ(), "PGTEST_FAILING="+t.Name(), "TMPDIR="+t.TempDir()) // its evidence is no one else's
+	cmd.Env = append(os.Environ(), "PGTEST_FAILING="+t.Name(), "TMPDIR="+dir)
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	t.Logf("failed in %v", time.Since(start))
@@ -208,6 +211,7 @@ func requireDead(t *testing.T, node *pgtest.Node) {
 }
 
 func ExampleDSN() {
-	fmt.Println(pgtest.DSN("primary:5432"))
-	// Output: postgres://postgres@primary:5432/app?sslmode=disable
+	config, err := pgx.ParseConfig(pgtest.DSN("primary:5432"))
+	fmt.Println(config.User, config.Host, config.Port, config.Database, len(config.Password), err)
+	// Output: postgres primary 5432 app 26 <nil>
 }

@@ -22,6 +22,7 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
 	"github.com/drtest/suite/drtest/containertest"
+	"github.com/drtest/suite/internal/secret"
 )
 
 //go:embed image
@@ -109,9 +110,12 @@ func config(t testing.TB, network string, relays int) containertest.Config {
 		Name:    "proxy-" + strings.ToLower(rand.Text()[:4]),
 		Image:   containertest.Build(t, Image(t)),
 		Cmd:     []string{strconv.Itoa(apiPort), strconv.Itoa(relays)},
+		Env:     map[string]string{"API_PASSWORD": secret.Password()},
 		Network: network,
 		Port:    apiPort,
-		Ready:   answers,
+		// A gateway listens where the services do for which it stands.
+		Capabilities: []string{"NET_BIND_SERVICE"},
+		Ready:        answers,
 	}
 }
 
@@ -125,11 +129,15 @@ func start(t testing.TB, cs ...containertest.Config) []*Proxy {
 		if p.api, err = s.HostAddr(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		p.client = toxiproxy.NewClient(p.api)
+		p.client = toxiproxy.NewClient(apiURL(p.api))
 		proxies = append(proxies, p)
 	}
 	return proxies
 }
+
+// apiURL is that of the API at an address, with what opens it. An error of net/http leaves the
+// password out.
+func apiURL(addr string) string { return "http://drtest:" + secret.Password() + "@" + addr }
 
 // answers is ready once the proxy's API answers.
 func answers(ctx context.Context, s *containertest.Service) error {
@@ -138,7 +146,7 @@ func answers(ctx context.Context, s *containertest.Service) error {
 		return err
 	}
 	return call(ctx, func(context.Context) error {
-		_, err := toxiproxy.NewClient(addr).Version()
+		_, err := toxiproxy.NewClient(apiURL(addr)).Version()
 		return err
 	})
 }
@@ -164,7 +172,7 @@ func (p *Proxy) Link(t testing.TB, name string, to containertest.Upstream) *Link
 
 // route sends a link's new connections to addr and closes the others.
 func (p *Proxy) route(ctx context.Context, link int, addr string) error {
-	url := fmt.Sprintf("http://%s/relays/%d", p.api, firstRelayPort+link)
+	url := fmt.Sprintf("%s/relays/%d", apiURL(p.api), firstRelayPort+link)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, strings.NewReader(addr))
 	if err != nil {
 		return err

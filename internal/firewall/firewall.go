@@ -37,7 +37,7 @@ type Firewall struct {
 // Create makes the container whose namespace a service can join. The options say how it is
 // connected and labelled, and name the image. It is not running yet.
 func Create(ctx context.Context, engine *docker.Engine, o client.ContainerCreateOptions) (*Firewall, error) {
-	o.HostConfig.CapAdd = []string{"NET_ADMIN"}
+	docker.Confine(o.HostConfig, "NET_ADMIN")
 	h, err := engine.CreateHelper(ctx, o)
 	if err != nil {
 		return nil, err

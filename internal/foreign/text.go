@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/drtest/suite/internal/secret"
 )
 
 // Limit is the most bytes that [Text] returns.
@@ -22,16 +24,28 @@ const room = 48
 // is no UTF-8. That includes marks that change the direction of text, and spaces other than the
 // plain one.
 //
+// In the place of the password of this process stands [secret.Hidden].
+//
 // A text that would be longer than [Limit] is cut, and says how many bytes of s were left out. Text
 // looks at no more of s than it shows, so its costs are bounded.
 //
 // What Text has returned it returns unchanged, so a text may be kept and read again. For the same
 // reason a backslash stays one: the result is for people, and cannot be turned back into s.
 func Text(s string) string {
+	s = hide(s)
 	if harmless(s) {
 		return s
 	}
 	return escape(s)
+}
+
+// hide leaves the password out of what is shown of s: more of it than that, since it gets shorter.
+func hide(s string) string {
+	head := s[:min(len(s), 8*Limit)]
+	if !strings.Contains(head, secret.Password()) { // most text
+		return s
+	}
+	return secret.Hide(head) + s[len(head):]
 }
 
 func escape(s string) string {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/drtest/suite/internal/foreign"
+	"github.com/drtest/suite/internal/secret"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -54,6 +55,24 @@ func TestTextCosts(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if got, most := (after.TotalAlloc-before.TotalAlloc)/100, uint64(100_000); got > most {
 		t.Errorf("got %d bytes, want at most %d", got, most)
+	}
+}
+
+// The password of this process is not shown, wherever it stands.
+func TestTextHidesPassword(t *testing.T) {
+	p := secret.Password()
+	for _, c := range []struct{ reason, text, want string }{
+		{"alone", p, "[password]"},
+		{"in an address", "dial postgres://postgres:" + p + "@primary/app\n", `dial postgres://postgres:[password]@primary/app\n`},
+		{"across the limit", strings.Repeat("a", 1990) + p, strings.Repeat("a", 1990) + "[password]"},
+		{"many times", strings.Repeat(p, 300), strings.Repeat("[password]", 195) + "[p... (1048 bytes more)"},
+	} {
+		if diff := cmp.Diff(c.want, foreign.Text(c.text)); diff != "" {
+			t.Errorf("%s: %s", c.reason, diff)
+		}
+	}
+	if got := foreign.Text(strings.Repeat(p+" ", 1_000_000)); strings.Contains(got, p[:8]) {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -148,21 +148,23 @@ func start(engine *docker.Engine) (*Reaper, error) {
 func (r *Reaper) launch() (*docker.Helper, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	host := &container.HostConfig{
+		AutoRemove:  true,
+		NetworkMode: "none",
+		PidMode:     "host", // to kill the first process of a container
+		UsernsMode:  "host",
+		// A bind of the other form would make a directory where there is no socket.
+		Mounts: []mount.Mount{{Type: mount.TypeBind, Source: r.socket, Target: "/var/run/docker.sock"}},
+	}
+	docker.Confine(host, "KILL")                                 // whoever the process belongs to
+	host.SecurityOpt = append(host.SecurityOpt, "label=disable") // or SELinux keeps the socket from it
 	h, err := r.CreateHelper(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image:  r.image,
 			Env:    []string{"DRTEST_LABEL=" + docker.LabelSession + "=" + docker.Session()},
 			Labels: docker.Labels(sessions.KindReaper),
 		},
-		HostConfig: &container.HostConfig{
-			AutoRemove:  true,
-			NetworkMode: "none",
-			PidMode:     "host", // to kill the first process of a container
-			UsernsMode:  "host",
-			SecurityOpt: []string{"label=disable"}, // or SELinux keeps the socket from it
-			// A bind of the other form would make a directory where there is no socket.
-			Mounts: []mount.Mount{{Type: mount.TypeBind, Source: r.socket, Target: "/var/run/docker.sock"}},
-		},
+		HostConfig: host,
 	})
 	if err != nil {
 		return nil, err

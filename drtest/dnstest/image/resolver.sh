@@ -18,6 +18,7 @@ server:
     logfile: ""
     pidfile: ""
     chroot: ""
+    username: "" # it has no capability to become another one
     num-threads: 1
     module-config: "iterator"
     cache-min-ttl: ${MIN_TTL:?}

@@ -2,11 +2,16 @@
 # Starts a member of the store, or an agent with its server, as the child of docker-init.
 set -eu
 cd /var/lib/postgresql
+(
+	umask 077
+	printf '%s' "${PGTEST_CERTIFICATE:?}" >store.crt
+	printf '%s' "${PGTEST_KEY:?}" >store.key
+)
 if [ "$1" = etcd ]; then
 	exec "$@"
 fi
 printf '%s\n' "${PGTEST_CONF:-}" >node.conf
-[ -e agent.json ] || printf '%s\n' "${PGTEST_AGENT:?}" >agent.json # which is YAML
+[ -e agent.json ] || (umask 077 && printf '%s\n' "${PGTEST_AGENT:?}" >agent.json) # which is YAML
 # A container starts with no process, so a lock that names one is from before a crash.
 rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
 # An agent that does not find the store when it starts asks again after five seconds.
@@ -14,5 +19,6 @@ if [ ! -e agent.pid ]; then
 	sh /etc/postgresql/unpack.sh
 	bash -c 'until (exec 3<>"/dev/tcp/$PGTEST_STORE/2379") 2>/dev/null; do sleep 0.05; done'
 fi
+(sh /etc/postgresql/password.sh &)
 echo $$ >agent.pid
 exec patroni agent.json

@@ -13,4 +13,7 @@ if [ ! -e node.conf ]; then
 fi
 # A container starts with no process, so a lock that names one is from before a crash.
 rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
+if [ "$PGTEST_ROLE" = primary ]; then
+	(sh /etc/postgresql/password.sh &) # of a replica and of a restored server it is in their data
+fi
 exec postgres -c config_file=/etc/postgresql/postgresql.conf

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log"
@@ -16,6 +17,18 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 )
+
+// guard lets in who knows the password. Without one it lets in nobody.
+func guard(password string, inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_, given, _ := req.BasicAuth()
+		if password == "" || subtle.ConstantTimeCompare([]byte(given), []byte(password)) != 1 {
+			http.Error(w, "the API of this proxy needs its password", http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, req)
+	})
+}
 
 // The program is told its first port and the number of ports after it: the address of its API, and
 // then those of the relays. Only the API is for the outside.
@@ -51,5 +64,5 @@ func main() {
 		}
 		r.redirect(string(addr))
 	})
-	log.Fatal(http.ListenAndServe(fmt.Sprintf(":%d", first), api))
+	log.Fatal(http.ListenAndServe(fmt.Sprintf(":%d", first), guard(os.Getenv("API_PASSWORD"), api)))
 }
