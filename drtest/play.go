@@ -80,6 +80,7 @@ type player struct {
 	start       time.Time
 	machine     *machine.Reader
 	startTotals machine.Totals          // at the start
+	deadline    time.Duration           // once the drill is steady
 	queue       *recordQueue            // if there is a journal
 	abort       context.CancelCauseFunc // ends the drill, which is broken
 	ticked      atomic.Int64            // when the watchdog last ran, as an offset
@@ -192,11 +193,8 @@ func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
 func (p *player) drill(parent context.Context) (err error) {
 	parent, p.abort = context.WithCancelCause(context.WithValue(parent, playerKey{}, p))
 	defer p.abort(nil)
-	ctx, cancel := context.WithTimeout(parent, p.Deadline)
-	defer cancel()
-
-	loading, stopLoad := context.WithCancel(ctx)
-	observing, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
+	loading, stopLoad := context.WithCancel(parent)
+	observing, stopObserving := context.WithCancel(context.WithoutCancel(parent))
 	watching, stopWatching := context.WithCancel(observing)
 	defer stopWatching()
 	var load, observers, counting sync.WaitGroup
@@ -211,7 +209,7 @@ func (p *player) drill(parent context.Context) (err error) {
 	observers.Go(func() { p.watchMachine(observing, p.startTotals) }) // first: what follows may break on a busy one
 	observers.Go(func() { p.watchStalls(observing) })
 
-	meters, err := p.openMeters(ctx)
+	meters, err := p.openMeters(parent)
 	if err != nil {
 		return err
 	}
@@ -226,9 +224,12 @@ func (p *player) drill(parent context.Context) (err error) {
 		observers.Go(func() { p.eachPeriod(observing, func() { _ = p.sample(observing, t) }) })
 	}
 
-	if err := p.reachSteady(ctx); err != nil {
+	if err := p.reachSteady(parent); err != nil {
 		return err
 	}
+	p.deadline = p.now() + p.Deadline
+	ctx, cancel := context.WithTimeout(parent, p.Deadline)
+	defer cancel()
 	if err := p.lookBeforeFault(ctx); err != nil {
 		return err
 	}

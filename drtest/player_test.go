@@ -76,7 +76,7 @@ func TestDeadlineBeyondTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{T: t, ctx: t.Context()}
 		defer func() {
-			const want = "FATAL drtest: scenario SYS has a Deadline of 1m0s, and go test ends all tests in 50s, without a verdict: " +
+			const want = "FATAL drtest: scenario SYS has a Deadline of 1m0s after up to 1m0s until it is steady, and go test ends all tests in 50s, without a verdict: " +
 				"give it a longer -timeout, or play fewer drills"
 			if got := recover(); got != any(r) || strings.Join(r.log, "\n") != want {
 				t.Errorf("got %v and %v, want %s", got, r.log, want)
@@ -91,14 +91,14 @@ func TestDeadlineBeyondTheTest(t *testing.T) {
 func TestDeadlineBeyondTheTestForOthers(t *testing.T) {
 	r := &recorder{T: t, ctx: t.Context()}
 	defer func() {
-		want := []string{"untrusted: others took the time that it would have had alone", "FATAL drtest: scenario SYS has a Deadline of 50.001s, and go test ends all tests in 50s, without a verdict: " +
+		want := []string{"untrusted: others took the time that it would have had alone", "FATAL drtest: scenario SYS has a Deadline of 25.001s after up to 25.001s until it is steady, and go test ends all tests in 50s, without a verdict: " +
 			"give it a longer -timeout, or play fewer drills"}
 		if diff := cmp.Diff(want, r.log); diff != "" || recover() != any(r) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}()
 	sc := new(system).scenario()
-	sc.Deadline = 50*time.Second + time.Millisecond
+	sc.Deadline = 25*time.Second + time.Millisecond
 	drtest.Run(shortTest{r, time.Now().Add(50 * time.Second)}, sc)
 }
 
@@ -214,4 +214,26 @@ func TestWorkIsWaitedForAfterAFailedReading(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A system that is long in coming to its steady state has all of the Deadline for its recovery.
+func TestDeadlineBeginsWhenSteady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := &system{down: true}
+		go func() {
+			time.Sleep(50 * time.Second)
+			_ = sys.set(false)(t.Context())
+		}()
+		sc := sys.scenario(func(s *drtest.Scenario) {
+			s.HealAfter = 30 * time.Second
+			s.Objectives = []drtest.Objective{drtest.RTO(31 * time.Second)}
+		})
+		l, err := drtest.Play(t.Context(), sc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report := drtest.Judge(l, sc.Objectives...); report.Status() != drtest.Pass {
+			t.Errorf("%v\n%s", report.Verdicts, l.Timeline())
+		}
+	})
 }

@@ -42,12 +42,13 @@ func Run(t TB, s Scenario) *Report {
 	if err := s.validate(); err != nil {
 		t.Fatalf("drtest: %v", err)
 	}
-	if end, bounded := testDeadline(t); bounded && time.Until(end) < s.Deadline {
-		if end.Sub(processStart) >= s.Deadline {
+	longest := s.longestUntilSteady() + s.Deadline
+	if end, bounded := testDeadline(t); bounded && time.Until(end) < longest {
+		if end.Sub(processStart) >= longest {
 			Untrusted(t, "others took the time that it would have had alone")
 		}
-		t.Fatalf("drtest: scenario %s has a Deadline of %v, and go test ends all tests in %v, without a verdict: give it a longer -timeout, or play fewer drills",
-			s.ID, s.Deadline, time.Until(end).Round(time.Second))
+		t.Fatalf("drtest: scenario %s has a Deadline of %v after up to %v until it is steady, and go test ends all tests in %v, without a verdict: give it a longer -timeout, or play fewer drills",
+			s.ID, s.Deadline, s.longestUntilSteady(), time.Until(end).Round(time.Second))
 	}
 	j, err := openJournal(t, s)
 	if err != nil {

@@ -58,10 +58,11 @@ type Scenario struct {
 	// agreement. They are judged and reported beside the objectives, which must be at least as
 	// strict.
 	Targets []Objective
-	// Deadline bounds the drill, from its start until the accepted work has finished. At the
-	// deadline whatever was seen is judged: a drill that gave up can fail, but not pass. Reading
-	// the survivors, confirming and healing the fault may each take ten seconds more, and each
-	// proof thirty. Required.
+	// Deadline bounds the drill, from its steady state before the fault until the accepted work has
+	// finished. At the deadline whatever was seen is judged: a drill that gave up can fail, but not
+	// pass. Reading the survivors, confirming and healing the fault may each take ten seconds more,
+	// and each proof thirty. The steady state has a minute and Load.Steady to come about, or as long
+	// as Deadline where that is less. Required.
 	Deadline time.Duration
 
 	_ struct{} // keyed literals only, so that fields can be added
@@ -223,8 +224,8 @@ func (s Scenario) validate() error {
 		return s.lacks("Deadline: when to give up and judge what was seen")
 	case s.HealAfter < 0 || s.Watch < 0 || s.Load.Settle < 0:
 		return fmt.Errorf("scenario %s has a negative HealAfter, Watch or Load.Settle", s.ID)
-	case s.Load.Timeout > s.Deadline || 2*s.Load.Steady+max(s.HealAfter, s.Watch) > s.Deadline:
-		return fmt.Errorf("scenario %s has a Deadline of %v, too short for Load.Timeout, two windows of Load.Steady, HealAfter and Watch", s.ID, s.Deadline)
+	case s.Load.Timeout > s.Deadline || s.Load.Steady+max(s.HealAfter, s.Watch) > s.Deadline:
+		return fmt.Errorf("scenario %s has a Deadline of %v, too short for Load.Timeout, a window of Load.Steady, HealAfter and Watch", s.ID, s.Deadline)
 	case len(s.Objectives) == 0:
 		return s.lacks("Objectives: a drill that asserts nothing cannot fail")
 	case len(s.Runbook) > 0 && s.Health == nil:
@@ -307,6 +308,11 @@ func (n nameSet) claim(name string) bool {
 	free := key != "" && !n[key]
 	n[key] = true
 	return free
+}
+
+// longestUntilSteady is how long a drill waits for its steady state.
+func (s Scenario) longestUntilSteady() time.Duration {
+	return min(s.Load.Steady+steadyLimit, s.Deadline)
 }
 
 func (s Scenario) lacks(what string) error {

@@ -14,7 +14,7 @@ import (
 // finish, so it is not waited for.
 func (p *player) settle(parent, ctx context.Context) error {
 	r := &survivorReader{player: p}
-	limit := max(closingLimit, p.Deadline-p.now())
+	limit := max(closingLimit, p.deadline-p.now())
 	if p.report.Ledger.Drill.Tracked {
 		err := r.read(parent, limit)
 		for ; err != nil && ctx.Err() == nil; err = r.read(parent, limit) { // it may only just have come back
@@ -120,7 +120,7 @@ func (r *survivorReader) read(ctx context.Context, limit time.Duration) error {
 
 func (r *survivorReader) settle(ctx context.Context) error {
 	least := r.Load.Timeout + r.Load.Settle
-	limit := max(closingLimit, r.Deadline-r.now()) + least
+	limit := max(closingLimit, r.deadline-r.now()) + least
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no two readings agreed within %v", limit.Round(time.Millisecond)))
 	defer cancel()
 	for {

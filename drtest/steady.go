@@ -12,7 +12,7 @@ import (
 // reachSteady waits for the precondition of the fault: a window in which no request failed and
 // health was good.
 func (p *player) reachSteady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, min(p.Load.Steady+steadyLimit, p.Deadline))
+	ctx, cancel := context.WithTimeout(ctx, p.longestUntilSteady())
 	defer cancel()
 	var acked int
 	err := p.await(ctx, func(*Ledger) bool {

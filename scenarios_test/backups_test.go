@@ -192,10 +192,22 @@ func (b *backedUp) verify(ctx context.Context) error {
 	return err
 }
 
+// restored says whether there is a restored server to examine: a drill that ended halfway proves
+// nothing of it.
+func (b *backedUp) restored() error {
+	if restore := b.spare.Restored(); restore.Verify == 0 {
+		return fmt.Errorf("%w: the restore did not come to its end: %v", drtest.ErrInconclusive, restore)
+	}
+	return nil
+}
+
 // proofs are what is examined after any restore: the restored server makes a backup of that kind.
 func (b *backedUp) proofs(next backuptest.BackupKind) []drtest.Proof {
 	return []drtest.Proof{
 		{Name: "the restored server is backed up", Examine: func(ctx context.Context) (string, error) {
+			if err := b.restored(); err != nil {
+				return "", err
+			}
 			backup, err := b.repository.Backup(ctx, b.spare.Node, next)
 			return fmt.Sprintf("%v; the restore %v", backup, b.spare.Restored()), err
 		}},

@@ -139,6 +139,9 @@ func markPoint(ctx context.Context, c *pgx.Conn) (backuptest.Target, error) {
 
 // endsBeforeDeploy looks for the transactions just before the target and just after it.
 func (b *backedUp) endsBeforeDeploy(ctx context.Context) (string, error) {
+	if err := b.restored(); err != nil {
+		return "", err
+	}
 	conn, err := b.spare.Connect(ctx)
 	if err != nil {
 		return "", err
