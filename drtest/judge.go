@@ -184,15 +184,15 @@ func (l *Ledger) stuckWindows() []Interval {
 		until = max(until, l.Readings[n-1].At)
 	}
 	fault, injected := l.Event(FaultInjected)
-	whole, since := Interval{0, until}, Interval{fault.Lo, until}
+	since := Interval{fault.Lo, until}
 	_, late := l.Event(DeadlinePassed)
 	switch {
 	case !injected:
-		return []Interval{whole}
+		return []Interval{{0, until}}
 	case l.Broken == "" && l.failedBefore(fault.Lo) != "":
 		return []Interval{{0, fault.Lo}}
-	case l.Broken == "" && late: // the deadline counts from the start
-		return []Interval{since, l.lastStretch(since), whole}
+	case l.Broken == "" && late:
+		return []Interval{since, l.lastStretch(since)}
 	}
 	if examined := (Interval{l.lastMeasured(), until}); examined.Hi-examined.Lo > time.Second { // the load was over
 		return []Interval{examined}

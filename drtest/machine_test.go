@@ -3,6 +3,7 @@ package drtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +150,27 @@ func TestUntrustedMachineWhileTheFaultTookEffect(t *testing.T) {
 		why := "lost 1 of 50 acked (1.9s): got 0.100s (0.000s..0.100s), want at most 1s: 1 of them were asked for, or acked, while the fault took effect"
 		if v := r.Verdicts[0]; !strings.HasPrefix(v.Why, why) || v.Status != drtest.Inconclusive || r.Untrusted() != c.want {
 			t.Errorf("waited %v: untrusted %v, %v", c.waited, r.Untrusted(), v)
+		}
+	}
+}
+
+// A check that cannot tell, such as for too little work in flight, is played again where the
+// machine did not keep up.
+func TestUntrustedMachineOfACheck(t *testing.T) {
+	for _, c := range []struct {
+		waited float64
+		want   string
+	}{
+		{0.1, "enough in flight: inconclusive: inconclusive: 39 units were, want 50"},
+		{0.9, "enough in flight: untrusted: inconclusive: 39 units were, want 50: the machine did not keep up: " +
+			"some task waited for a processor 89 % of the time, so that up to 9.675s of 10.905s may be its doing"},
+	} {
+		l := planted{waited: c.waited}.drill(6 * time.Second)
+		r := drtest.Judge(l, drtest.Check("enough in flight", func(*drtest.Ledger, drtest.Figures) error {
+			return fmt.Errorf("%w: 39 units were, want 50", drtest.ErrInconclusive)
+		}))
+		if diff := cmp.Diff(c.want, r.Verdicts[0].String()); diff != "" {
+			t.Errorf("waited %v (-want +got):\n%s", c.waited, diff)
 		}
 	}
 }

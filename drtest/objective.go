@@ -387,7 +387,8 @@ var ErrInconclusive = errors.New("inconclusive")
 
 // Check makes an objective of any property of the ledger and of the figures that [Measure] makes of
 // it: it fails with the error that property returns, or is inconclusive if that wraps
-// [ErrInconclusive], or if property panics.
+// [ErrInconclusive], or if property panics. What a machine that did not keep up may have kept from
+// being shown is untrusted.
 func Check(name string, property func(*Ledger, Figures) error) Objective {
 	if property == nil {
 		return Objective{name: name, kind: check, of: name} // refused with the scenario
@@ -400,7 +401,7 @@ func Check(name string, property func(*Ledger, Figures) error) Objective {
 		}()
 		err := property(l, f)
 		if errors.Is(err, ErrInconclusive) {
-			return Verdict{Why: err.Error()}
+			return l.distrust(Verdict{Why: err.Error()}, Interval{0, l.lastMeasured()}, 0, 0)
 		}
 		if err != nil {
 			return Verdict{Status: Fail, Why: err.Error()}

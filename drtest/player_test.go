@@ -148,7 +148,7 @@ func TestUnfinishedWorkIsNamed(t *testing.T) {
 				got = e.Note
 			}
 		}
-		want := fmt.Sprintf("1 accepted units have not finished: %s (3 steps done in attempt 2, unchanged for 19.", l.Ops[7].ID)
+		want := fmt.Sprintf("1 accepted units have not finished: %s (3 steps done in attempt 2, unchanged for 20.2", l.Ops[7].ID)
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("got %q, want %q...", got, want)
 		}
