@@ -26,9 +26,9 @@ import (
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
-	// Files is the build context, with a Dockerfile at its root: each change of a file makes another
-	// image. A .dockerignore at its root leaves files out, as docker build has it. Files arrive
-	// readable and executable for all, since go:embed keeps no modes.
+	// Files is the build context, with a Dockerfile at its root. Each change of a file makes another
+	// image; a .dockerignore beside the Dockerfile leaves files out, as docker build has it. Files
+	// arrive readable and executable for all, since go:embed keeps no modes.
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
@@ -114,7 +114,7 @@ func (i Image) buildFrom(ctx context.Context, engine *docker.Engine, files map[s
 	start := time.Now()
 	logf("building image %s", ref)
 	if n, first := tests(files); n > 0 {
-		logf("  its files include tests, %d of them, such as %s: each edit of one makes another image, unless a .dockerignore leaves it out", n, first)
+		logf("  its files include tests, %d of them, such as %s: each edit of one makes another image, unless a %s leaves it out", n, first, ignoreFile)
 	}
 	if err := run(ctx, engine, ref, buildContext, args, logf); err != nil {
 		return "", err

@@ -31,9 +31,9 @@ type Program struct {
 	// Name is the file's name in the build context.
 	Name string
 	// Package is the command as the go tool knows it in the working directory, which go test makes
-	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built in
-	// the module that it belongs to, which need not be that of the test. Workspaces, vendor folders,
-	// replacements and GOFLAGS count as they do for go build.
+	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built
+	// in the module that it belongs to, which need not be that of the test. Workspaces, vendor
+	// folders, replacements and GOFLAGS count as they do for go build.
 	Package string
 	// Tags is a comma-separated list of build tags. Empty: those of GOFLAGS, if any.
 	Tags string
@@ -128,16 +128,20 @@ func (p Program) build(ctx context.Context, here, arch string) ([]byte, error) {
 		return nil, err
 	}
 	defer unlock()
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out}
 	// What GOFLAGS may have for tests, and no static program can have, is turned off.
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-race=false", "-msan=false", "-asan=false", "-cover=false", "-ldflags=-s -w", "-o", out}
+	args = append(args, "-race=false", "-msan=false", "-asan=false", "-cover=false")
 	if p.Tags != "" {
 		args = append(args, "-tags="+p.Tags)
 	}
 	if _, err := at.goTool(ctx, arch, append(args, at.pkg)...); err != nil {
-		if _, unknown := at.goTool(ctx, arch, "list", "-find", at.pkg); unknown != nil && !at.ours && at.pkg != "." {
-			err = fmt.Errorf("%w\nThe module of the test has to know the package, or the program be named by its folder, such as ../cmd/%s", err, p.Name)
+		if at.ours || at.pkg == "." {
+			return nil, err
 		}
-		return nil, err
+		if _, unknown := at.goTool(ctx, arch, "list", "-find", at.pkg); unknown == nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w\nThe module of the test has to know the package, or the program be named by its folder, such as ../cmd/%s", err, p.Name)
 	}
 	program, err := os.ReadFile(out)
 	if err == nil && !bytes.HasPrefix(program, []byte("\x7fELF")) {
@@ -222,7 +226,8 @@ func (at place) goTool(ctx context.Context, arch string, args ...string) (string
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go %s of %s in %s: %w:\n%s", args[0], args[len(args)-1], cmp.Or(at.dir, "the working directory"), err, strings.TrimSpace(stderr.String()))
+		where := cmp.Or(at.dir, "the working directory")
+		return "", fmt.Errorf("go %s of %s in %s: %w:\n%s", args[0], args[len(args)-1], where, err, strings.TrimSpace(stderr.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
 }

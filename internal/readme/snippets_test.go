@@ -50,8 +50,8 @@ func drill(t *testing.T) string {
 	return ""
 }
 
-// TestSnippetsCompile compiles the Go of both documents: a file as it is, and parts of one as a part
-// of the scenarios, where the reader would put them.
+// TestSnippetsCompile compiles the Go of both documents: a file as it is, and parts of one as a
+// part of the scenarios, where the reader would put them.
 func TestSnippetsCompile(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
