@@ -128,26 +128,7 @@ func (p Program) build(ctx context.Context, here, arch string) ([]byte, error) {
 		return nil, err
 	}
 	defer unlock()
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out}
-	// What GOFLAGS may have for tests, and no static program can have, is turned off.
-	args = append(args, "-race=false", "-msan=false", "-asan=false", "-cover=false")
-	if p.Tags != "" {
-		args = append(args, "-tags="+p.Tags)
-	}
-	if _, err := at.goTool(ctx, arch, append(args, at.pkg)...); err != nil {
-		if at.ours || at.pkg == "." {
-			return nil, err
-		}
-		if _, unknown := at.goTool(ctx, arch, "list", "-find", at.pkg); unknown == nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w\nThe module of the test has to know the package, or the program be named by its folder, such as ../cmd/%s", err, p.Name)
-	}
-	program, err := os.ReadFile(out)
-	if err == nil && !bytes.HasPrefix(program, []byte("\x7fELF")) {
-		err = fmt.Errorf("go build of %s in %s makes no program: is it a package main?", at.pkg, at.dir)
-	}
-	return program, err
+	return at.compile(ctx, arch, p.Tags, out)
 }
 
 // A place is where a program is built, and what it is called there.
@@ -174,6 +155,30 @@ func (p Program) place(ctx context.Context, here string) (at place, err error) {
 		at = place{dir: here, pkg: p.Package}
 	}
 	return at, err
+}
+
+// compile builds what is there into a file, and returns what that holds.
+func (at place) compile(ctx context.Context, arch, tags, out string) ([]byte, error) {
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out}
+	// What GOFLAGS may have for tests, and no static program can have, is turned off.
+	args = append(args, "-race=false", "-msan=false", "-asan=false", "-cover=false")
+	if tags != "" {
+		args = append(args, "-tags="+tags)
+	}
+	if _, err := at.goTool(ctx, arch, append(args, at.pkg)...); err != nil {
+		if at.ours || at.pkg == "." {
+			return nil, err
+		}
+		if _, unknown := at.goTool(ctx, arch, "list", "-find", at.pkg); unknown == nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w\nThe module of the test has to know the package, or the program be named by its folder, such as ../cmd/%s", err, filepath.Base(out))
+	}
+	program, err := os.ReadFile(out)
+	if err == nil && !bytes.HasPrefix(program, []byte("\x7fELF")) {
+		err = fmt.Errorf("go build of %s in %s makes no program: is it a package main?", at.pkg, at.dir)
+	}
+	return program, err
 }
 
 // ownModule returns the folder of a module that requires nothing but the program. It is made once,
