@@ -23,16 +23,16 @@ STOPS ?= 200
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios and write the report to dr-results/latest
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
+	@$(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
 
 drill: images ## play one scenario: make drill RUN=DR-DB-003, RUN=TestPrimaryFailover, RUN='TestShutdown/graceful'
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
+	@$(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
 
 # The scenarios by themselves, so that no other test's containers run beside a drill, and by drreport, which plays again what the machine kept
 # from a verdict: a sabotaged system, too, has to be seen to fail.
 test: images ## run all tests, those that sabotage the system among them
 	go test -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v /scenarios_test)
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
+	@$(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
 
 calibrate: ## play services whose truth is known, N= of each kind, and write how far the figures can be trusted
 	go test -count=1 -timeout $(TIMEOUT) -run '^TestCalibration$$' ./internal/calibrate -plants $(N) -keep
@@ -65,7 +65,7 @@ lint: ## check the form of the code
 	@go mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
 
 clean: ## remove results, and whatever an engine still has of drtest, but its images
-	rm -rf $(OUT)
+	rm -rf '$(OUT)'
 	@docker ps -aq --filter label=drtest | xargs -r docker rm -f >/dev/null
 	@docker network ls -q --filter label=drtest | xargs -r docker network rm >/dev/null
 	@docker volume ls -q --filter label=drtest | xargs -r docker volume rm >/dev/null

@@ -75,6 +75,15 @@ func buildPrograms(ctx context.Context, engine *docker.Engine, programs []Progra
 // built holds the programs that this process has built already, each as a func() ([]byte, error).
 var built sync.Map
 
+// what is how progress calls the program.
+func (p Program) what() string {
+	s := "program " + p.Name + " of " + p.Package
+	if p.Tags != "" {
+		s += " with tags " + p.Tags
+	}
+	return s
+}
+
 // bytes builds the program, at most once in the life of this process.
 func (p Program) bytes(ctx context.Context, arch string, logf func(string, ...any)) ([]byte, error) {
 	here, err := os.Getwd() // the package is one of this folder, which a test may change
@@ -86,7 +95,7 @@ func (p Program) bytes(ctx context.Context, arch string, logf func(string, ...an
 		here string
 	}
 	once, _ := built.LoadOrStore(key{p, here}, sync.OnceValues(func() (data []byte, err error) {
-		err = aloud(logf, "program "+p.Name+" of "+p.Package, func() error {
+		err = aloud(logf, p.what(), func() error {
 			data, err = p.build(context.WithoutCancel(ctx), here, arch)
 			return err
 		})
