@@ -27,16 +27,16 @@ PAIRS ?= 10
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios and write the report to dr-results/latest
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
+	@$(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
 
 drill: images ## play one scenario: make drill RUN=DR-DB-003, RUN=TestPrimaryFailover, RUN='TestShutdown/graceful'
-	@$(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
+	@$(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
 
 # The scenarios by themselves, so that no other test's containers run beside a drill, and by drreport, which plays again what the machine kept
 # from a verdict: a sabotaged system, too, has to be seen to fail. Those that sabotage their system are skipped without DRTEST_SABOTAGE.
 test: images ## run all tests, those that sabotage the system among them
 	go test -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v /scenarios_test)
-	@DRTEST_SABOTAGE=1 $(DRREPORT) run -out $(OUT) -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
+	@DRTEST_SABOTAGE=1 $(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(if $(filter 1,$(PARALLEL)),1,4) ./scenarios_test
 
 calibrate: ## play services whose truth is known, N= of each kind, and write how far the figures can be trusted
 	go test -count=1 -timeout $(TIMEOUT) -run '^TestCalibration$$' ./internal/calibrate -plants $(N) -keep
@@ -71,7 +71,7 @@ lint: ## check the form of the code
 	@go mod tidy -diff >/dev/null || { echo "run go mod tidy"; exit 1; }
 
 clean: ## remove results, and what runs whose processes are gone have left in the engine, but its images
-	rm -rf $(OUT)
+	rm -rf '$(OUT)'
 	@$(DRENGINE) clean
 
 help: ## show this

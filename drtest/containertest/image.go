@@ -15,9 +15,9 @@ import (
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
-	// Files is the build context, with a Dockerfile at its root: each change of a file makes another
-	// image. A .dockerignore at its root leaves files out, as docker build has it. Files arrive
-	// readable and executable for all, since go:embed keeps no modes.
+	// Files is the build context, with a Dockerfile at its root. Each change of a file makes another
+	// image; a .dockerignore beside the Dockerfile leaves files out, as docker build has it. Files
+	// arrive readable and executable for all, since go:embed keeps no modes.
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
@@ -33,9 +33,9 @@ type Program struct {
 	// Name is the file's name in the build context.
 	Name string
 	// Package is the command as the go tool knows it in the working directory, which go test makes
-	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built in
-	// the module that it belongs to, which need not be that of the test. Workspaces, vendor folders,
-	// replacements and GOFLAGS count as they do for go build.
+	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built
+	// in the module that it belongs to, which need not be that of the test. Workspaces, vendor
+	// folders, replacements and GOFLAGS count as they do for go build.
 	Package string
 	// Tags is a comma-separated list of build tags. Empty: those of GOFLAGS, if any.
 	Tags string

@@ -38,7 +38,8 @@ func (i Image) files() (map[string][]byte, error) {
 			case out:
 				return nil
 			case path == ".git": // a folder, or a file that leads to one
-				return errors.New("files hold .git, which changes with each commit: give a folder of the image's own, or leave it out by a " + ignoreFile)
+				return errors.New("files hold .git, which changes with each commit: " +
+					"give a folder of the image's own, or leave it out by a " + ignoreFile)
 			}
 		}
 		if d.IsDir() {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/drtest/suite/internal/docker"
+	"github.com/drtest/suite/internal/progress"
 )
 
 // An Image is built from a Dockerfile, the files beside it and Go programs, and named after the
@@ -26,9 +27,9 @@ import (
 type Image struct {
 	// Name is the image's name without a tag, such as "drtest/postgres".
 	Name string
-	// Files is the build context, with a Dockerfile at its root: each change of a file makes another
-	// image. A .dockerignore at its root leaves files out, as docker build has it. Files arrive
-	// readable and executable for all, since go:embed keeps no modes.
+	// Files is the build context, with a Dockerfile at its root. Each change of a file makes another
+	// image; a .dockerignore beside the Dockerfile leaves files out, as docker build has it. Files
+	// arrive readable and executable for all, since go:embed keeps no modes.
 	Files fs.FS
 	// Programs are added to the root of the build context.
 	Programs []Program
@@ -36,6 +37,9 @@ type Image struct {
 	// changes the name of this one. Nil: Debian.
 	Base *Image
 }
+
+// Progress tells people what a build does.
+func Progress(format string, args ...any) { progress.Say(format, args...) }
 
 // Build returns the reference of the image, name and tag, and builds it first if the engine does
 // not have it. Processes that want the same image at the same time build it once. Progress goes to
@@ -114,7 +118,7 @@ func (i Image) buildFrom(ctx context.Context, engine *docker.Engine, files map[s
 	start := time.Now()
 	logf("building image %s", ref)
 	if n, first := tests(files); n > 0 {
-		logf("  its files include tests, %d of them, such as %s: each edit of one makes another image, unless a .dockerignore leaves it out", n, first)
+		logf("  its files include tests, %d of them, such as %s: each edit of one makes another image, unless a %s leaves it out", n, first, ignoreFile)
 	}
 	if err := run(ctx, engine, ref, buildContext, args, logf); err != nil {
 		return "", err

@@ -100,6 +100,15 @@ func TestDockerignore(t *testing.T) {
 	}
 }
 
+// TestTests: those among the files are counted, since each edit of one makes another image.
+func TestTests(t *testing.T) {
+	files := map[string][]byte{"Dockerfile": nil, "b/drill_test.go": nil, "a/drill_test.go": nil, "a/drill.go": nil}
+	n, first := tests(files)
+	if diff := cmp.Diff("2 a/drill_test.go", fmt.Sprint(n, " ", first)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func archived(t *testing.T, of fs.FS) []byte {
 	t.Helper()
 	files, err := Image{Files: of}.files()

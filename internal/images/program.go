@@ -32,9 +32,9 @@ type Program struct {
 	// Name is the file's name in the build context.
 	Name string
 	// Package is the command as the go tool knows it in the working directory, which go test makes
-	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built in
-	// the module that it belongs to, which need not be that of the test. Workspaces, vendor folders,
-	// replacements and GOFLAGS count as they do for go build.
+	// the folder of the test: an import path, or a folder such as "../cmd/app". A folder is built
+	// in the module that it belongs to, which need not be that of the test. Workspaces, vendor
+	// folders, replacements and GOFLAGS count as they do for go build.
 	Package string
 	// Tags is a comma-separated list of build tags. Empty: those of GOFLAGS, if any.
 	Tags string
@@ -76,6 +76,15 @@ func buildPrograms(ctx context.Context, engine *docker.Engine, programs []Progra
 // built holds the programs that this process has built already, each as a func() ([]byte, error).
 var built sync.Map
 
+// what is how progress calls the program.
+func (p Program) what() string {
+	s := "program " + p.Name + " of " + p.Package
+	if p.Tags != "" {
+		s += " with tags " + p.Tags
+	}
+	return s
+}
+
 // bytes builds the program, at most once in the life of this process.
 func (p Program) bytes(ctx context.Context, arch string, logf func(string, ...any)) ([]byte, error) {
 	here, err := os.Getwd() // the package is one of this folder, which a test may change
@@ -87,7 +96,7 @@ func (p Program) bytes(ctx context.Context, arch string, logf func(string, ...an
 		here string
 	}
 	once, _ := built.LoadOrStore(key{p, here}, sync.OnceValues(func() (data []byte, err error) {
-		err = aloud(logf, "program "+p.Name+" of "+p.Package, func() error {
+		err = aloud(logf, p.what(), func() error {
 			data, err = p.build(context.WithoutCancel(ctx), here, arch)
 			return err
 		})
@@ -135,21 +144,7 @@ func (p Program) build(ctx context.Context, here, arch string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	// What GOFLAGS may have for tests, and no static program can have, is turned off.
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-race=false", "-msan=false", "-asan=false", "-cover=false", "-ldflags=-s -w", "-o", out}
-	if p.Tags != "" {
-		args = append(args, "-tags="+p.Tags)
-	}
-	if _, err := at.goTool(ctx, arch, append(args, at.pkg)...); err != nil {
-		if _, unknown := at.goTool(ctx, arch, "list", "-find", at.pkg); unknown != nil && !at.ours && at.pkg != "." {
-			err = fmt.Errorf("%w\nThe module of the test has to know the package, or the program be named by its folder, such as ../cmd/%s", err, p.Name)
-		}
-		return nil, err
-	}
-	program, err := os.ReadFile(out)
-	if err == nil && !bytes.HasPrefix(program, []byte("\x7fELF")) {
-		err = fmt.Errorf("go build of %s in %s makes no program: is it a package main?", at.pkg, at.dir)
-	}
+	program, err := at.compile(ctx, arch, p.Tags, out)
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +204,30 @@ func (p Program) place(ctx context.Context, here string) (at place, err error) {
 	return at, err
 }
 
+// compile builds what is there into a file, and returns what that holds.
+func (at place) compile(ctx context.Context, arch, tags, out string) ([]byte, error) {
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out}
+	// What GOFLAGS may have for tests, and no static program can have, is turned off.
+	args = append(args, "-race=false", "-msan=false", "-asan=false", "-cover=false")
+	if tags != "" {
+		args = append(args, "-tags="+tags)
+	}
+	if _, err := at.goTool(ctx, arch, append(args, at.pkg)...); err != nil {
+		if at.ours || at.pkg == "." {
+			return nil, err
+		}
+		if _, unknown := at.goTool(ctx, arch, "list", "-find", at.pkg); unknown == nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w\nThe module of the test has to know the package, or the program be named by its folder, such as ../cmd/%s", err, filepath.Base(out))
+	}
+	program, err := os.ReadFile(out)
+	if err == nil && !bytes.HasPrefix(program, []byte("\x7fELF")) {
+		err = fmt.Errorf("go build of %s in %s makes no program: is it a package main?", at.pkg, at.dir)
+	}
+	return program, err
+}
+
 // ownModule returns the folder of a module that requires nothing but the program. It is made once,
 // and then kept.
 func (p Program) ownModule(ctx context.Context) (string, error) {
@@ -259,7 +278,8 @@ func (at place) goTool(ctx context.Context, arch string, args ...string) (string
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go %s of %s in %s: %w:\n%s", args[0], args[len(args)-1], cmp.Or(at.dir, "the working directory"), err, strings.TrimSpace(stderr.String()))
+		where := cmp.Or(at.dir, "the working directory")
+		return "", fmt.Errorf("go %s of %s in %s: %w:\n%s", args[0], args[len(args)-1], where, err, strings.TrimSpace(stderr.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
 }

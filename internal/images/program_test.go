@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -175,7 +176,7 @@ func TestProgramOfThisModule(t *testing.T) {
 	}
 	isolate(t)
 	dir := t.TempDir()
-	write(t, dir, "-- go.mod --\nmodule shop.example/shop\n\ngo 1.26\n\nrequire "+module+" v0.0.0\n\nreplace "+module+" => "+root+"\n")
+	write(t, dir, "-- go.mod --\nmodule shop.example/shop\n\ngo 1.26\n\nrequire "+module+" v0.0.0\n\nreplace "+module+" => "+strconv.Quote(root)+"\n")
 	t.Chdir(dir)
 	data, err := Program{Name: "echo", Package: module + "/internal/echo/program"}.bytes(t.Context(), runtime.GOARCH, t.Logf)
 	require.NoError(t, err)

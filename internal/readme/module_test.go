@@ -84,8 +84,8 @@ func (h *home) edit(name, old, new string) {
 	h.write(name, strings.Replace(text, old, new, 1))
 }
 
-// run runs a command in a folder of the module, and returns what it says, and which images it built.
-// It has to end with one of the exit statuses.
+// run runs a command in a folder of the module, and returns what it says, and which images it
+// built. It has to end with one of the exit statuses.
 func (h *home) run(folder string, statuses []int, words ...string) (said string, built []string) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), 5*time.Minute)

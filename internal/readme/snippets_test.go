@@ -53,8 +53,8 @@ func wholeFile(t *testing.T, document string) string {
 // drill returns the one of the README.
 func drill(t *testing.T) string { return wholeFile(t, "README.md") }
 
-// TestSnippetsCompile compiles the Go of both documents: a file as it is, and parts of one as a part
-// of the scenarios, where the reader would put them.
+// TestSnippetsCompile compiles the Go of both documents: a file as it is, and parts of one as a
+// part of the scenarios, where the reader would put them.
 func TestSnippetsCompile(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {

@@ -1,4 +1,4 @@
-package images
+package progress
 
 import (
 	"bytes"
@@ -15,25 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const tellVariable = "DRTEST_TEST_TELL"
+const placeVariable = "DRTEST_TEST_PLACE"
 
-// TestTell is run by TestProgress in processes of its own.
-func TestTell(t *testing.T) {
-	switch os.Getenv(tellVariable) {
+// TestChild is run by TestSay in processes of its own.
+func TestChild(t *testing.T) {
+	switch os.Getenv(placeVariable) {
 	case "":
-		t.Skip("is run by TestProgress")
+		t.Skip("is run by TestSay")
 	case "background": // a shell does this to what is started with &
 		cmd := exec.CommandContext(t.Context(), os.Args[0], os.Args[1:]...)
-		cmd.Env = append(os.Environ(), tellVariable+"=there")
+		cmd.Env = append(os.Environ(), placeVariable+"=there")
 		cmd.Stderr, cmd.SysProcAttr = os.Stderr, &syscall.SysProcAttr{Setpgid: true}
 		require.NoError(t, cmd.Run())
 		return
 	}
-	Progress("building %s", "it")
+	Say("building %s", "it")
 }
 
 // Go test without -v keeps what tests say: who looks at a terminal is told there, once.
-func TestProgress(t *testing.T) {
+func TestSay(t *testing.T) {
 	const line = "drtest: building it\n"
 	for _, c := range []struct {
 		reason, verbose, place string
@@ -47,8 +47,8 @@ func TestProgress(t *testing.T) {
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			terminal, end := openTerminal(t)
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTell$", "-test.v="+c.verbose)
-			cmd.Env = append(os.Environ(), tellVariable+"="+c.place)
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v="+c.verbose)
+			cmd.Env = append(os.Environ(), placeVariable+"="+c.place)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr

@@ -1,6 +1,6 @@
 //go:build unix
 
-package images
+package progress
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tellTerminal writes a line to the terminal that the process runs in the foreground of, unless
+// sayOnTerminal writes a line to the terminal that the process runs in the foreground of, unless
 // standard error is one: that was told already. A process in the background is to leave it alone.
-func tellTerminal(line string) {
+func sayOnTerminal(line string) {
 	if _, err := unix.IoctlGetInt(int(os.Stderr.Fd()), unix.TIOCGPGRP); err == nil {
 		return
 	}

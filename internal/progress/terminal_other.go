@@ -1,0 +1,5 @@
+//go:build !unix
+
+package progress
+
+func sayOnTerminal(string) {}
