@@ -23,25 +23,9 @@ import (
 func TestDead(t *testing.T) {
 	engine := reaper.Use(t)
 	own := docker.Session()
-	image, err := images.Image{
-		Name: "drtest/echo", Files: echo.Files, Programs: []images.Program{{Name: "echo", Package: echo.Package}},
-	}.Build(t.Context(), t.Logf)
-	require.NoError(t, err)
-	create := func(session, kind string) (id string) {
-		t.Helper()
-		c, err := engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-			Config: &container.Config{Image: image, Labels: labels(session, kind)},
-		})
-		assert.NoError(t, err)
-		t.Cleanup(func() { // those that are removed already are no matter
-			engine.ContainerRemove(context.WithoutCancel(t.Context()), c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		})
-		return c.ID
-	}
-	start := func(id string) {
-		_, err := engine.ContainerStart(t.Context(), id, client.ContainerStartOptions{})
-		assert.NoError(t, err)
-	}
+	image := build(t)
+	create := func(session, kind string) string { return create(t, engine, image, session, kind) }
+	start := func(id string) { start(t, engine, id) }
 	furnish := func(session string) {
 		t.Helper()
 		create(session, "service")
@@ -96,6 +80,32 @@ func TestDead(t *testing.T) {
 	}
 }
 
+// A session that has lost its reaper between the two looks is given the time to start another.
+func TestDeadLately(t *testing.T) {
+	engine := reaper.Use(t)
+	image := build(t)
+	gone, losing := rand.Text(), rand.Text()
+	create(t, engine, image, gone, "service")
+	create(t, engine, image, losing, "service")
+	its := create(t, engine, image, losing, sessions.KindReaper)
+	start(t, engine, its)
+	const grace = 2 * time.Second
+	var loss sync.WaitGroup
+	loss.Go(func() {
+		<-time.After(grace / 2)
+		_, err := engine.ContainerKill(t.Context(), its, client.ContainerKillOptions{Signal: "KILL"})
+		assert.NoError(t, err)
+	})
+	dead, err := sessions.DeadSince(t.Context(), engine.Client, grace, 0) // so nobody is waited for who is starting
+	loss.Wait()
+	require.NoError(t, err)
+	require.Contains(t, dead, sessions.Session{ID: gone, Containers: 1})
+	require.NotContains(t, dead, sessions.Session{ID: losing, Containers: 1})
+	list, err := sessions.List(t.Context(), engine.Client)
+	require.NoError(t, err)
+	require.Contains(t, list, sessions.Session{ID: losing, Containers: 1}, "it has not lost its reaper")
+}
+
 // What carries no session is nobody's to remove: the label of its kind is on everything.
 func TestRemoveWithoutSession(t *testing.T) {
 	require.EqualError(t, sessions.Session{}.Remove(t.Context(), nil), "it is not known whose it is: remove it by hand")
@@ -103,4 +113,32 @@ func TestRemoveWithoutSession(t *testing.T) {
 
 func labels(session, kind string) map[string]string {
 	return map[string]string{sessions.LabelSession: session, sessions.LabelKind: kind}
+}
+
+// build returns an image whose containers run until they are killed.
+func build(t *testing.T) string {
+	t.Helper()
+	ref, err := images.Image{
+		Name: "drtest/echo", Files: echo.Files, Programs: []images.Program{{Name: "echo", Package: echo.Package}},
+	}.Build(t.Context(), t.Logf)
+	require.NoError(t, err)
+	return ref
+}
+
+func create(t *testing.T, engine *reaper.Reaper, image, session, kind string) (id string) {
+	t.Helper()
+	c, err := engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Config: &container.Config{Image: image, Labels: labels(session, kind)},
+	})
+	assert.NoError(t, err)
+	t.Cleanup(func() { // those that are removed already are no matter
+		engine.ContainerRemove(context.WithoutCancel(t.Context()), c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	})
+	return c.ID
+}
+
+func start(t *testing.T, engine *reaper.Reaper, id string) {
+	t.Helper()
+	_, err := engine.ContainerStart(t.Context(), id, client.ContainerStartOptions{})
+	assert.NoError(t, err)
 }
