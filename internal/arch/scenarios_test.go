@@ -26,7 +26,7 @@ var longer = map[string]string{
 // helpers are the files of the suite that are no scenario.
 var helpers = []string{
 	"orchestrator_test.go", "clusters_test.go", "backups_test.go", "suite_test.go", // what scenarios use, at most four
-	"control_test.go", "images_test.go", "doc_test.go", // tests of the suite itself
+	"control_test.go", "confinement_test.go", "images_test.go", "doc_test.go", // tests of the suite itself
 }
 
 // TestScenarioFiles: a scenario is one file that a stranger can read alone, with its requirement,
