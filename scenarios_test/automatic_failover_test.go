@@ -39,7 +39,7 @@ func crashFailover(t *testing.T, c *clustered) drtest.Scenario {
 // standby that has received most takes it. The orchestrator serves again within 25 seconds.
 func TestNodeFailover(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true})
 	drtest.Run(t, nodeFailover(t, c))
 }
 

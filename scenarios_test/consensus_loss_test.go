@@ -15,7 +15,7 @@ import (
 // itself read only, and leads again after the repair.
 func TestConsensusLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Firewall: true})
 	drtest.Run(t, consensusLoss(t, c))
 }
 
@@ -55,7 +55,7 @@ func consensusLoss(_ *testing.T, c *clustered) drtest.Scenario {
 // nothing.
 func TestConsensusLossFailsafe(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3, Firewall: true})
 	drtest.Run(t, consensusLossFailsafe(t, c))
 }
 
@@ -70,7 +70,7 @@ func consensusLossFailsafe(t *testing.T, c *clustered) drtest.Scenario {
 
 func TestConsensusLossSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	s := consensusLossFailsafe(t, startClustered(t, patronitest.Config{Replication: patronitest.Sync})) // not in failsafe mode
-	s.HealAfter = 10 * time.Second                                                                      // the leader gives up after retry_timeout
+	s := consensusLossFailsafe(t, startClustered(t, patronitest.Config{Replication: patronitest.Sync, Firewall: true})) // not in failsafe mode
+	s.HealAfter = 10 * time.Second                                                                                      // the leader gives up after retry_timeout
 	requireFailure(t, s, "no failed requests", "requests failed")
 }

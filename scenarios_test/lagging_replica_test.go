@@ -17,7 +17,7 @@ import (
 // the lease, and at most the last moment is lost.
 func TestLaggingReplica(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{})
+	c := startClustered(t, patronitest.Config{Firewall: true})
 	far := c.Others(c.leader)[0]
 	fallBehind(t, c, far)
 	drtest.Run(t, laggingReplica(c, far))
@@ -62,7 +62,7 @@ func fallBehind(t *testing.T, c *clustered, far ...*patronitest.Member) {
 
 func TestLaggingReplicaSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{})
+	c := startClustered(t, patronitest.Config{Firewall: true})
 	fallBehind(t, c, c.Others(c.leader)...) // both are too far behind to take over
 	s := laggingReplica(c, c.Others(c.leader)[0])
 	s.Deadline, s.Proofs = 75*time.Second, nil // without a leader there is nothing to examine

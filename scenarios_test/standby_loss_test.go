@@ -14,7 +14,7 @@ import (
 // other standby, and go on: no acknowledged commit is ever on one node only.
 func TestStandbyLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync, Firewall: true})
 	drtest.Run(t, standbyLoss(t, c))
 }
 
@@ -60,7 +60,7 @@ func standbysLoss(c *clustered, title, id string, loss func(*patronitest.Member)
 // Nothing is lost, as long as it lives.
 func TestStandbysLossBestEffort(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncBestEffort})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncBestEffort, Firewall: true})
 	drtest.Run(t, standbysLossBestEffort(t, c))
 }
 
@@ -90,7 +90,7 @@ func standbysLossStrict(_ *testing.T, c *clustered) drtest.Scenario {
 
 func TestStandbysLossSabotaged(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	s := standbysLossBestEffort(t, startClustered(t, patronitest.Config{Replication: patronitest.Sync})) // strict, and nobody starts a standby
+	s := standbysLossBestEffort(t, startClustered(t, patronitest.Config{Replication: patronitest.Sync, Firewall: true})) // strict, and nobody starts a standby
 	s.Deadline = 45 * time.Second
 	requireFailure(t, s, "RTO", "never served again")
 }

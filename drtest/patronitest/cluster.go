@@ -44,7 +44,7 @@ func StartCluster(t testing.TB, c Config) *Cluster {
 	}
 	stores := max(1, c.EtcdMembers)
 	image := containertest.Build(t, Image(t, c.Image))
-	configs := store(image, c.Network, stores)
+	configs := c.store(image, c.Network, stores)
 	for i := range 3 {
 		configs = append(configs, c.member(t, memberName(i), image, c.Network, stores))
 	}
@@ -63,13 +63,13 @@ func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 	}
 	common := Config{Image: c.Image, Settings: c.Settings, Replication: c.Replication}
 	image := containertest.Build(t, Image(t, c.Image))
-	configs := store(image, c.First, len(networks))
+	configs := common.store(image, c.First, len(networks))
 	for i, network := range networks {
-		configs[i].Network, configs[i].Firewall = network, false
+		configs[i].Network = network
 	}
 	for i, network := range networks[:2] {
 		member := common.member(t, memberName(i), image, network, len(networks))
-		member.Firewall, member.Env["PGTEST_STORE"] = false, storeName(i)
+		member.Env["PGTEST_STORE"] = storeName(i)
 		configs = append(configs, member)
 	}
 	return common.start(t, len(networks), configs)

@@ -82,6 +82,6 @@ func (c Config) member(t testing.TB, name, image, network string, stores int) co
 	config.Env["PGTEST_AGENT"], config.Env["PGTEST_STORE"] = string(agent), storeName(0)
 	config.ExtraPorts = []int{agentPort}
 	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead
-	config.Firewall = true
+	config.Firewall = c.Firewall
 	return config
 }

@@ -31,13 +31,13 @@ type Store struct {
 }
 
 // store describes a store of n members.
-func store(image, network string, n int) []containertest.Config {
+func (c Config) store(image, network string, n int) []containertest.Config {
 	var configs []containertest.Config
 	var all []string
 	for i := range n {
 		name := storeName(i)
 		configs = append(configs, containertest.Config{
-			Name: name, Image: image, Network: network, Port: storePort, Firewall: true, Ready: healthy,
+			Name: name, Image: image, Network: network, Port: storePort, Firewall: c.Firewall, Ready: healthy,
 			Volumes: map[string]string{pgtest.Home: ""},
 		})
 		all = append(all, fmt.Sprintf("%s=http://%s:%d", name, name, peerPort))
@@ -206,7 +206,7 @@ func drain(r io.Reader) error {
 }
 
 // Isolate returns a store that nobody reaches, and of which no member reaches another. Heal brings
-// it back.
+// it back. It needs [Config.Firewall].
 func (s *Store) Isolate() drtest.Fault {
 	return s.each(func(m *containertest.Service) drtest.Fault { return m.Isolate() })
 }
