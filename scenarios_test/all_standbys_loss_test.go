@@ -13,7 +13,7 @@ import (
 // Nothing is lost, as long as it lives.
 func TestStandbysLossBestEffort(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncBestEffort})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncBestEffort, Firewall: true})
 	drtest.Run(t, standbysLossBestEffort(c))
 }
 
@@ -63,7 +63,7 @@ func TestStandbysLossSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("best effort was asked for, and the cluster is strict", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		s := standbysLossBestEffort(startClustered(t, patronitest.Config{Replication: patronitest.Sync}))
+		s := standbysLossBestEffort(startClustered(t, patronitest.Config{Replication: patronitest.Sync, Firewall: true}))
 		s.Deadline = 45 * time.Second
 		requireFailure(t, s, "RTO", "never served again")
 	})

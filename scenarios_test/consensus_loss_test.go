@@ -14,7 +14,7 @@ import (
 // lost.
 func TestConsensusLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	drtest.Run(t, consensusLoss(startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum})))
+	drtest.Run(t, consensusLoss(startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Firewall: true})))
 }
 
 func consensusLoss(c *clustered) drtest.Scenario {
@@ -50,7 +50,7 @@ func consensusLoss(c *clustered) drtest.Scenario {
 func TestConsensusLossFailsafe(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
 	drtest.Run(t, consensusLossFailsafe(startClustered(t, patronitest.Config{
-		Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3,
+		Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3, Firewall: true,
 	})))
 }
 
@@ -75,13 +75,13 @@ func TestConsensusLossSabotaged(t *testing.T) {
 	t.Parallel()
 	t.Run("the leader does not make itself read only", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		s := consensusLoss(startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true}))
+		s := consensusLoss(startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, Firewall: true}))
 		s.Watch = 45 * time.Second // that nothing is detected, by far
 		requireFailure(t, s, "detection", "health never turned bad")
 	})
 	t.Run("failsafe mode was asked for, and is off", func(t *testing.T) {
 		containertest.Parallel(t, containertest.Heavy)
-		s := consensusLossFailsafe(startClustered(t, patronitest.Config{Replication: patronitest.Sync}))
+		s := consensusLossFailsafe(startClustered(t, patronitest.Config{Replication: patronitest.Sync, Firewall: true}))
 		s.HealAfter = 10 * time.Second // the leader gives up after retry_timeout
 		requireFailure(t, s, "no failed requests", "requests failed")
 	})

@@ -17,7 +17,7 @@ import (
 // the lease. The orchestrator serves again within 25 seconds, and at most the last second is lost.
 func TestLaggingReplica(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{})
+	c := startClustered(t, patronitest.Config{Firewall: true})
 	far := c.Others(c.leader)[0]
 	fallBehind(t, c, far)
 	drtest.Run(t, laggingReplica(c, far))
@@ -63,7 +63,7 @@ func fallBehind(t *testing.T, c *clustered, far ...*patronitest.Member) {
 func TestLaggingReplicaSabotaged(t *testing.T) {
 	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{})
+	c := startClustered(t, patronitest.Config{Firewall: true})
 	fallBehind(t, c, c.Others(c.leader)...)
 	s := laggingReplica(c, c.Others(c.leader)[0])
 	s.Deadline, s.Proofs = 75*time.Second, nil // without a leader there is nothing to examine

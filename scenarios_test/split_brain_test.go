@@ -17,7 +17,7 @@ import (
 // that was acknowledged on either side is lost.
 func TestSplitBrain(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, EtcdMembers: 3})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.SyncQuorum, Failsafe: true, Firewall: true})
 	drtest.Run(t, splitBrain(t, c))
 }
 

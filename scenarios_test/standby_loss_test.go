@@ -14,7 +14,7 @@ import (
 // other standby, and go on: no acknowledged commit is ever on one node only.
 func TestStandbyLoss(t *testing.T) {
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync, Firewall: true})
 	standby, err := c.Standby(t.Context())
 	require.NoError(t, err)
 	drtest.Run(t, standbyLoss(c, standby))
@@ -51,7 +51,7 @@ func standbyModel(c *clustered) drtest.Model {
 func TestStandbyLossSabotaged(t *testing.T) {
 	skipUnlessSabotaging(t)
 	containertest.Parallel(t, containertest.Heavy)
-	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync})
+	c := startClustered(t, patronitest.Config{Replication: patronitest.Sync, Firewall: true})
 	standby, err := c.Standby(t.Context())
 	require.NoError(t, err)
 	for _, other := range c.Others(c.leader) {

@@ -45,7 +45,7 @@ func StartCluster(t testing.TB, c Config) *Cluster {
 	}
 	stores := max(1, c.EtcdMembers)
 	image, shown := containertest.Build(t, Image(t, c.Image)), certify(t, stores)
-	configs := store(image, c.Network, stores, shown)
+	configs := c.store(image, c.Network, stores, shown)
 	for i := range 3 {
 		configs = append(configs, c.member(t, memberName(i), image, c.Network, stores, shown))
 	}
@@ -64,13 +64,13 @@ func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 	}
 	common := Config{Image: c.Image, Settings: c.Settings, Replication: c.Replication}
 	image, shown := containertest.Build(t, Image(t, c.Image)), certify(t, len(networks))
-	configs := store(image, c.First, len(networks), shown)
+	configs := common.store(image, c.First, len(networks), shown)
 	for i, network := range networks {
-		configs[i].Network, configs[i].Firewall = network, false
+		configs[i].Network = network
 	}
 	for i, network := range networks[:2] {
 		member := common.member(t, memberName(i), image, network, len(networks), shown)
-		member.Firewall, member.Env["PGTEST_STORE"] = false, storeName(i)
+		member.Env["PGTEST_STORE"] = storeName(i)
 		configs = append(configs, member)
 	}
 	return common.start(t, len(networks), configs, shown)

@@ -90,7 +90,7 @@ func TestQuorum(t *testing.T) {
 		t.Skip("needs a container engine, and -short is set")
 	}
 	containertest.Parallel(t, containertest.Heavy)
-	c := StartCluster(t, Config{Replication: SyncQuorum})
+	c := StartCluster(t, Config{Replication: SyncQuorum, Firewall: true})
 	first, err := c.Leader(t.Context())
 	require.NoError(t, err)
 	behind, err := c.Standby(t.Context())

@@ -32,6 +32,9 @@ type Config struct {
 	Failsafe bool
 	// EtcdMembers is how many members the store has: three outlive the loss of one. Zero: one.
 	EtcdMembers int
+	// Firewall makes [Member.Partition], [Member.Isolate] and [Store.Isolate] possible: see
+	// [containertest.Config]. It doubles the containers of the cluster.
+	Firewall bool
 
 	_ struct{} // keyed literals only, so that fields can be added
 }

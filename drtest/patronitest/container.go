@@ -92,6 +92,6 @@ func (c Config) member(t testing.TB, name, image, network string, stores int, st
 	maps.Copy(config.Env, storeEnv(store))
 	config.ExtraPorts = []int{agentPort}
 	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead
-	config.Firewall = true
+	config.Firewall = c.Firewall
 	return config
 }

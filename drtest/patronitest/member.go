@@ -76,13 +76,13 @@ func (m *Member) signal(ctx context.Context, script, receipt string) (drtest.Eff
 func (m *Member) Pause() drtest.Fault { return m.Service().Pause() }
 
 // Partition returns a network that loses everything between the node and peers: see
-// [containertest.Service.Partition].
+// [containertest.Service.Partition]. It needs [Config.Firewall].
 func (m *Member) Partition(peers ...containertest.Peer) drtest.Fault {
 	return m.Service().Partition(peers...)
 }
 
 // Isolate returns a partition of the node from everybody but the peers named and the host: see
-// [containertest.Service.Isolate].
+// [containertest.Service.Isolate]. It needs [Config.Firewall].
 func (m *Member) Isolate(except ...containertest.Peer) drtest.Fault {
 	return m.Service().Isolate(except...)
 }

@@ -59,14 +59,14 @@ func storeEnv(c *certificate.Certificate) map[string]string {
 }
 
 // store describes a store of n members.
-func store(image, network string, n int, c *certificate.Certificate) []containertest.Config {
+func (c Config) store(image, network string, n int, shown *certificate.Certificate) []containertest.Config {
 	var configs []containertest.Config
 	var all []string
 	for i := range n {
 		name := storeName(i)
 		configs = append(configs, containertest.Config{
-			Name: name, Image: image, Network: network, Port: storePort, Firewall: true, Ready: healthy(c),
-			Volumes: map[string]string{pgtest.Home: ""}, Env: storeEnv(c),
+			Name: name, Image: image, Network: network, Port: storePort, Firewall: c.Firewall, Ready: healthy(shown),
+			Volumes: map[string]string{pgtest.Home: ""}, Env: storeEnv(shown),
 		})
 		all = append(all, fmt.Sprintf("%s=https://%s:%d", name, name, peerPort))
 	}
@@ -245,7 +245,7 @@ func drain(r io.Reader) error {
 }
 
 // Isolate returns a store that nobody reaches, and of which no member reaches another. Heal brings
-// it back.
+// it back. It needs [Config.Firewall].
 func (s *Store) Isolate() drtest.Fault {
 	return s.each(func(m *containertest.Service) drtest.Fault { return m.Isolate() })
 }
