@@ -93,7 +93,7 @@ func TestConfinement(t *testing.T) {
 		require.ErrorContains(t, err, "no password supplied", "from another container")
 	})
 	t.Run("cluster", func(t *testing.T) {
-		cluster := patronitest.StartCluster(t, patronitest.Config{EtcdMembers: 3})
+		cluster := patronitest.StartCluster(t, patronitest.Config{EtcdMembers: 3, Firewall: true})
 		audit(t, cluster.Members[0].Network(), seen, 2379, 5432, 8008)
 	})
 	t.Run("restore from an object store", func(t *testing.T) {
