@@ -10,7 +10,9 @@ import (
 
 // What a dead service has left can be read in one that lives.
 func TestCopyTo(t *testing.T) {
-	services := containertest.StartAll(t, box(t, "dead"), box(t, "alive"))
+	left, read := box(t, "dead"), box(t, "alive")
+	left.Capabilities, read.Capabilities = []string{"CHOWN", "FOWNER"}, []string{"DAC_OVERRIDE"} // for files of another user
+	services := containertest.StartAll(t, left, read)
 	dead, alive := services[0], services[1]
 	_, err := dead.Exec(t.Context(), "sh", "-c", "mkdir -p /left/deep && echo one >/left/a && echo two >/left/deep/b && chown -R 33:33 /left && chmod 600 /left/a")
 	require.NoError(t, err)
