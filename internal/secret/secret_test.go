@@ -7,8 +7,9 @@ import (
 )
 
 func TestHide(t *testing.T) {
-	if !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(Password()) || Password() != Password() {
-		t.Fatal("the password is not one of 26 letters and digits")
+	password := Password()
+	if !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(password) || Password() != password {
+		t.Fatal("the password is not one of 26 letters and digits, always the same")
 	}
 	got := Hide("postgres://postgres:" + Password() + "@primary/app, again " + Password())
 	if want := "postgres://postgres:[password]@primary/app, again [password]"; got != want {
