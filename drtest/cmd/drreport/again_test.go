@@ -225,7 +225,7 @@ func TestJudgedAgain(t *testing.T) {
 				return errors.New("no switch")
 			}}}
 		}, "heal lag", drtest.Inconclusive},
-		{"it takes too long", &service{}, func(_ *service, sc *drtest.Scenario) { sc.HealAfter, sc.Deadline = 7*time.Second, 9*time.Second }, "heal lag", drtest.Inconclusive},
+		{"it takes too long", &service{}, func(_ *service, sc *drtest.Scenario) { sc.HealAfter, sc.Deadline = 7*time.Second, 8*time.Second }, "heal lag", drtest.Inconclusive},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			odd := filepath.Join(t.TempDir(), "it's $HOME & `id`;")
