@@ -33,6 +33,8 @@ func newHome(t *testing.T) *home {
 	if testing.Short() {
 		t.Skip("needs a container engine, and -short is set")
 	}
+	engine, err := docker.Connect()
+	require.NoError(t, err)
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	above := filepath.Join(t.TempDir(), "with spaces, ä")
@@ -44,7 +46,7 @@ func newHome(t *testing.T) *home {
 	require.NoError(t, err)
 	gosum, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	require.NoError(t, err)
-	own := regexp.MustCompile(`(?m)^(module|tool) .*\n`).ReplaceAllString(string(gomod), "")
+	own := regexp.MustCompile(`(?ms)^tool \(.*?^\)\n|^(module|tool) [^\n]*\n`).ReplaceAllString(string(gomod), "")
 	h.write("go.mod", "module acme.example/app\n"+own)
 	h.write("go.sum", string(gosum))
 	h.write("drills/image/Dockerfile", show(t, "README.md", "dockerfile")[0])
@@ -58,7 +60,9 @@ func newHome(t *testing.T) *home {
 	}
 	h.env = append(os.Environ(), "GOPROXY=file://"+filepath.ToSlash(goenv("GOMODCACHE"))+"/cache/download", "GONOSUMDB=*", "GOFLAGS=", "GOWORK=off",
 		"GOCACHE="+goenv("GOCACHE"), "XDG_CACHE_HOME="+t.TempDir(), // what is built goes with the test
-		"TESTCONTAINERS_RYUK_DISABLED=true") // its image may not be at hand
+		// What its own tests need on a machine like this one: the image of its reaper may not be at
+		// hand, and testcontainers takes a machine with a /.dockerenv for a container.
+		"TESTCONTAINERS_RYUK_DISABLED=true", "TESTCONTAINERS_HOST_OVERRIDE="+engine.Host)
 	t.Cleanup(h.removeImages)
 	return h
 }
