@@ -30,7 +30,9 @@ const fullShare = 0.95
 
 // Totals are the kernel's running totals.
 type Totals struct {
-	Up         time.Duration // since the machine was started; 0 where that is not told
+	// Virtual says that they were read in the time of testing/synctest, which begins with the year
+	// 2000: hours of it pass within moments of the machine, and a moment of it may take long.
+	Virtual    bool
 	Processors int
 	All, Idle  float64       // ticks of all processors, and those of them that were idle
 	Stolen     time.Duration // that the host of a virtual machine gave to others, on the average of all processors
@@ -39,7 +41,7 @@ type Totals struct {
 	// Waited is for how long some task was ready to run and had no processor. Tasks that a quota
 	// holds back count as well.
 	Waited time.Duration
-	// Held is Waited for the tasks of this process's control group. Of a quota of a container on a
+	// GroupWaited is Waited for the tasks of this process's control group. Of a quota of a container on a
 	// large host, which goes on beside it, Waited shows no more than its part of all that the host
 	// does.
 	GroupWaited time.Duration
@@ -74,18 +76,13 @@ func open(root fs.FS) *Reader {
 	return r
 }
 
-// Read reads /proc/stat and /proc/uptime (see proc(5)), /proc/pressure/cpu (see the kernel's
+// Read reads /proc/stat (see proc(5)), /proc/pressure/cpu (see the kernel's
 // psi.rst), and the pressure of the control group of this process (see its cgroup-v2.rst). Where
 // there are none it returns zeros. Disk and Memory are zero.
 func (r *Reader) Read() Totals {
-	var t Totals
+	t := Totals{Virtual: time.Now().UTC().Year() == 2000}
 	if stat, err := fs.ReadFile(r.root, "proc/stat"); err == nil {
 		t.addStat(stat)
-	}
-	if up, err := fs.ReadFile(r.root, "proc/uptime"); err == nil {
-		seconds, _, _ := strings.Cut(string(up), " ")
-		s, _ := strconv.ParseFloat(seconds, 64)
-		t.Up = time.Duration(s * float64(time.Second))
 	}
 	t.Waited, t.Pressure = r.some("proc/pressure/cpu")
 	if r.groupPressure != "" {
@@ -155,10 +152,9 @@ func (t Totals) Busy(since Totals) float64 {
 
 // Lost is for how long, in the time that has passed since an earlier reading, tasks waited for a
 // processor or its host kept the processors from the machine, on the average of all processors. In
-// virtual time, as of testing/synctest, hours pass within moments of the machine: nothing is lost
-// then.
+// virtual time nothing is lost.
 func (t Totals) Lost(since Totals, passed time.Duration) (waited, stolen time.Duration) {
-	if t.Up > 0 && 2*(t.Up-since.Up+tick) < passed {
+	if t.Virtual {
 		return 0, 0
 	}
 	return min(passed, max(0, t.Waited-since.Waited, t.GroupWaited-since.GroupWaited)), min(passed, max(0, t.Stolen-since.Stolen))

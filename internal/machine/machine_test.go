@@ -3,6 +3,7 @@ package machine
 import (
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,8 +71,8 @@ func TestRead(t *testing.T) {
 		want   Totals
 	}{
 		{"nothing", fstest.MapFS{}, Totals{}},
-		{"all", fstest.MapFS{"proc/uptime": group("350735.47 234388.90\n"), cpu: stall("1"), "proc/pressure/io": stall("2"), "proc/pressure/memory": stall("3")},
-			Totals{Up: 350735470 * time.Millisecond, Pressure: true, Waited: time.Microsecond, Disk: 2 * time.Microsecond, Memory: 3 * time.Microsecond}},
+		{"all", fstest.MapFS{cpu: stall("1"), "proc/pressure/io": stall("2"), "proc/pressure/memory": stall("3")},
+			Totals{Pressure: true, Waited: time.Microsecond, Disk: 2 * time.Microsecond, Memory: 3 * time.Microsecond}},
 		{"another form", fstest.MapFS{cpu: stall("many")}, Totals{}},
 		{"a container with a quota", fstest.MapFS{cpu: stall("1"), "proc/self/cgroup": group("0::/\n"), "sys/fs/cgroup/cpu.pressure": stall("7")},
 			Totals{Pressure: true, Waited: time.Microsecond, GroupWaited: 7 * time.Microsecond}},
@@ -84,13 +85,16 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 		}
 	}
-	virtual, start := Totals{Up: time.Hour + 90*time.Millisecond, Waited: 90 * time.Millisecond}, Totals{Up: time.Hour}
-	if waited, _ := virtual.Lost(start, 250*time.Millisecond); waited != 0 {
-		t.Errorf("waited %v, in a quarter of a second of virtual time", waited)
+	busy := Totals{Waited: 90 * time.Millisecond, Stolen: 90 * time.Millisecond}
+	if waited, stolen := busy.Lost(Totals{}, 100*time.Millisecond); waited != 90*time.Millisecond || stolen != waited {
+		t.Errorf("waited %v and %v were stolen, in a tenth of a second", waited, stolen)
 	}
-	if waited, _ := virtual.Lost(start, 100*time.Millisecond); waited != 90*time.Millisecond {
-		t.Errorf("waited %v, in a tenth of a second", waited)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		busy.Virtual = open(fstest.MapFS{}).Read().Virtual
+		if waited, stolen := busy.Lost(Totals{}, 100*time.Millisecond); waited != 0 || stolen != 0 {
+			t.Errorf("waited %v and %v were stolen, in virtual time", waited, stolen)
+		}
+	})
 	now, before := Totals{Waited: time.Second + time.Millisecond, GroupWaited: 8 * time.Second}, Totals{Waited: time.Second}
 	if waited, _ := now.Lost(before, 10*time.Second); waited != 8*time.Second || now.KeptUp(before, 10*time.Second) {
 		t.Errorf("waited %v, of a quota that took 8s", waited)
