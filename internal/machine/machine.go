@@ -41,9 +41,9 @@ type Totals struct {
 	// Waited is for how long some task was ready to run and had no processor. Tasks that a quota
 	// holds back count as well.
 	Waited time.Duration
-	// GroupWaited is Waited for the tasks of this process's control group. Of a quota of a container on a
-	// large host, which goes on beside it, Waited shows no more than its part of all that the host
-	// does.
+	// GroupWaited is Waited for the tasks of this process's control group. Of a quota of a container
+	// on a large host, which goes on beside it, Waited shows no more than its part of all that the
+	// host does.
 	GroupWaited time.Duration
 	// Disk and Memory are for how long some task could not go on for a disk, or for memory that had
 	// to be made free first. A system that recovers waits for its disk on any machine, and one that
