@@ -143,7 +143,8 @@
 // process may have slept through, such as a short outage or the failure of health, is untrusted as
 // well.
 //
-// Lost data, duplicates, wrong results, proofs and checks are judged the same on any machine. A
+// Lost data, duplicates, wrong results, and proofs and checks that fail are judged the same on any
+// machine. A check that says that it cannot tell is untrusted, if the machine did not keep up. A
 // system that keeps the processors busy by itself, so that its own work waits, is untrusted even
 // when nothing else runs: it never passes, and does not fail.
 //

@@ -68,7 +68,7 @@ func (r Reading) checkAfter(before []Reading) error {
 const (
 	// readingEvery is the time between two readings. Each takes a tenth of a millisecond.
 	readingEvery = 250 * time.Millisecond
-	// punctual is how late a reading may be without a mention.
+	// lateTolerance is how late a reading may be without a mention.
 	lateTolerance = 25 * time.Millisecond
 )
 

@@ -387,8 +387,8 @@ var ErrInconclusive = errors.New("inconclusive")
 
 // Check makes an objective of any property of the ledger and of the figures that [Measure] makes of
 // it: it fails with the error that property returns, or is inconclusive if that wraps
-// [ErrInconclusive], or if property panics. What a machine that did not keep up may have kept from
-// being shown is untrusted.
+// [ErrInconclusive], or if property panics. An error that wraps it is no failure, whatever else it
+// wraps; where the machine did not keep up, it is untrusted.
 func Check(name string, property func(*Ledger, Figures) error) Objective {
 	if property == nil {
 		return Objective{name: name, kind: check, of: name} // refused with the scenario

@@ -227,12 +227,15 @@ func (p *player) drill(parent context.Context) (err error) {
 	if err := p.reachSteady(parent); err != nil {
 		return err
 	}
+	looking, looked := context.WithTimeout(parent, p.Deadline)
+	err = p.lookBeforeFault(looking)
+	looked()
+	if err != nil {
+		return err
+	}
 	p.deadline = p.now() + p.Deadline
 	ctx, cancel := context.WithTimeout(parent, p.Deadline)
 	defer cancel()
-	if err := p.lookBeforeFault(ctx); err != nil {
-		return err
-	}
 	served := measured.Drills.Begin()
 	defer served()
 	injecting, injected := context.WithCancel(observing)

@@ -58,8 +58,7 @@ type Scenario struct {
 	// agreement. They are judged and reported beside the objectives, which must be at least as
 	// strict.
 	Targets []Objective
-	// Deadline bounds the drill, from its steady state before the fault until the accepted work has
-	// finished. At the deadline whatever was seen is judged: a drill that gave up can fail, but not
+	// Deadline bounds the drill, from its fault until the accepted work has finished. At the deadline whatever was seen is judged: a drill that gave up can fail, but not
 	// pass. Reading the survivors, confirming and healing the fault may each take ten seconds more,
 	// and each proof thirty. The steady state has a minute and Load.Steady to come about, or as long
 	// as Deadline where that is less. Required.
@@ -120,7 +119,7 @@ type Load struct {
 	// Timeout bounds each request, each poll of Health and each reading of Progress.
 	Timeout time.Duration
 	// Steady is the window that must pass without a failure before the fault is injected, and again
-	// before the system counts as recovered. The first must come within a minute. A window of n
+	// before the system counts as recovered. See Deadline for how long it may take to come. A window of n
 	// requests excludes a failure rate above 1 - 0.05^(1/n), with a confidence of 95 %: 33 requests
 	// exclude 8.7 %. See [ErrorRate].
 	Steady time.Duration

@@ -118,7 +118,7 @@ func (p *player) lookBeforeFault(ctx context.Context) (err error) {
 	defer p.mu.Unlock()
 	switch {
 	case err != nil:
-		return fmt.Errorf("no steady state before the fault: interrupted: %w", err)
+		return fmt.Errorf("the look at the system before the fault came to no end: %w", err)
 	case !ready && p.Health != nil && !p.healthy:
 		return errors.New("the system failed before the fault: health turned bad: " + p.report.Ledger.lastNote(HealthLost))
 	case !ready:

@@ -39,6 +39,7 @@ func outcomes() *report.Report {
 			}},
 			Limits:   map[string]report.Seconds{"rto": report.Seconds(5 * time.Second), "rpo": 0},
 			Verdicts: verdicts,
+			Counters: []report.Counter{{Name: "calls", Unit: "calls", Total: new(342), Repeated: new(0)}, {Name: "cost", Unit: "cents", Why: "it began again"}},
 		}
 	}
 	const want = "got 0.760s (0.484s..0.760s), want at most "

@@ -157,6 +157,12 @@ func resultProperties(r *report.Result) *properties {
 	for _, c := range counts(r) {
 		p.add(c.name, fmt.Sprint(c.Number))
 	}
+	for _, c := range r.Counters {
+		if c.Total != nil && c.Repeated != nil {
+			p.add("counter_"+report.Key(c.Name)+"_total", fmt.Sprint(*c.Total))
+			p.add("counter_"+report.Key(c.Name)+"_repeated", fmt.Sprint(*c.Repeated))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Limits)) {
 		p.add(name+"_seconds_limit", number(time.Duration(r.Limits[name])))
 	}

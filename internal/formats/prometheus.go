@@ -53,6 +53,15 @@ func Prometheus(r *report.Report) ([]byte, error) {
 			m.sample(fmt.Sprint(c.Number), "drill", drill, "kind", c.name)
 		}
 	})
+	m.family("drtest_drill_counted", "What a counter of the workload counted in the drill, and how much of it had been counted before.")
+	m.each(r, func(drill string, x *report.Result) {
+		for _, c := range x.Counters {
+			if c.Total != nil && c.Repeated != nil {
+				m.sample(fmt.Sprint(*c.Total), "drill", drill, "counter", c.Name, "unit", string(c.Unit), "kind", "total")
+				m.sample(fmt.Sprint(*c.Repeated), "drill", drill, "counter", c.Name, "unit", string(c.Unit), "kind", "repeated")
+			}
+		}
+	})
 	return m.Bytes(), nil
 }
 
@@ -66,10 +75,10 @@ type metrics struct {
 // family begins the samples of one name. It is written with the first of them.
 func (m *metrics) family(name, help string) { m.name, m.help = name, help }
 
-// each calls f for the results that can be trusted.
+// each calls f for the results that can be trusted, and whose drills came to their end.
 func (m *metrics) each(r *report.Report, f func(drill string, x *report.Result)) {
 	for i := range r.Results {
-		if x := &r.Results[i]; x.Status != drtest.Inconclusive || !x.Untrusted {
+		if x := &r.Results[i]; x.Reason == "" && (x.Status != drtest.Inconclusive || !x.Untrusted) {
 			f(m.drills[i], x)
 		}
 	}

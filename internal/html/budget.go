@@ -142,7 +142,7 @@ func bounds(l *drtest.Ledger, fault drtest.Interval, end time.Duration, endless 
 	slices.SortStableFunc(all, func(a, b bound) int { return cmp.Compare(a.at, b.at) })
 	name := "until clients were served again"
 	if endless {
-		name = "after that, until the drill ended without service"
+		name = "after that, until the end of the drill"
 	}
 	return append(all, bound{end, returning, name})
 }

@@ -62,10 +62,16 @@ func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 	d.Events = strings.Split(strings.TrimRight(l.Timeline(), "\n"), "\n")
 	d.Logs = logs(dir, path.Dir(string(r.Journal)), journal)
 	for _, e := range l.Events {
-		m, is := map[drtest.EventKind]mark{drtest.Proved: passes, drtest.Refuted: fails, drtest.NotProved: inconclusive}[e.Kind]
-		if is {
-			d.Proofs = append(d.Proofs, proof{m, e.Note, e.Evidence})
+		if e.Kind != drtest.Proved && e.Kind != drtest.Refuted && e.Kind != drtest.NotProved {
+			continue
 		}
+		m := inconclusive
+		for _, v := range journal.Verdicts {
+			if v.Objective == e.Note {
+				m = markOf(v.Status, v.Untrusted)
+			}
+		}
+		d.Proofs = append(d.Proofs, proof{m, e.Note, e.Evidence})
 	}
 	c := &d.Cells
 	c.Detection, c.RTO = cell(f.Detection), cell(f.RTO)
@@ -75,9 +81,12 @@ func newDrill(n int, r *report.Result, run *report.Run, dir string) *drill {
 	if f.WorkKnown {
 		c.Recovered = fmt.Sprintf("%d of %d", len(f.Recovered), len(f.Affected))
 	}
+	doubted := slices.ContainsFunc(journal.Verdicts, func(v drtest.Verdict) bool { return v.Untrusted })
 	switch strain := journal.Strain(); {
-	case !strain.KeptUp():
+	case doubted, !strain.KeptUp():
 		c.Machine = "did not keep up"
+	case len(l.Readings) == 0:
+		c.Machine = "–"
 	default:
 		c.Machine = "kept up"
 	}

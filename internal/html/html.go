@@ -107,10 +107,10 @@ func headline(r *report.Report) (mark, string) {
 		return untrusted, "Untrusted: " + bad + ", since the machine did not keep up"
 	case len(parts) > 0:
 		return inconclusive, "Not passed: " + bad
-	case !r.Complete:
-		return inconclusive, fmt.Sprintf("Not passed: the run is incomplete, though all of its %s passed", drills)
 	case s.Results == 0:
 		return inconclusive, "Not passed: no drill ran"
+	case !r.Complete:
+		return inconclusive, fmt.Sprintf("Not passed: the run is incomplete, though all of its %s passed", drills)
 	}
 	return fails, "Not passed: go test failed, though every drill passed"
 }

@@ -206,7 +206,7 @@ func TestShares(t *testing.T) {
 		{"nothing but clients", unwatched, []part{{"until clients were served again", "1.010s"}}, "1.010s"},
 		{"never served again", never, []part{
 			{"until the failure was detected", "0.130s"}, {"until the runbook began", "0.070s"}, {"until the stage: promoted", "0.400s"},
-			{"step: promote replica", "0.100s"}, {"after that, until the drill ended without service", "1.210s"}}, "more than 1.881s"},
+			{"step: promote replica", "0.100s"}, {"after that, until the end of the drill", "1.210s"}}, "more than 1.881s"},
 	} {
 		b := newBudget(judged(c.ledger))
 		var got []part
@@ -319,6 +319,7 @@ func TestHostile(t *testing.T) {
 		}
 		// Of a name that cannot be printed no command is made.
 		x.Reason, x.Test, x.Package, x.GaveUp, x.FirstRun = report.Text(text), report.Text(name), report.Text(name), report.Text(text), &report.FirstRun{Why: report.Text(text), Journal: report.Text(text)}
+		x.Counters = []report.Counter{{Name: name, Unit: report.Text(text), Total: new(2), Repeated: new(1)}, {Name: name, Why: report.Text(text)}}
 		all.Notes, all.Incomplete, all.Complete = []report.Text{report.Text(text)}, report.Text(text), false
 		all.Run = &report.Run{When: began, Go: text, OS: text, Arch: text, Command: foreign.Text(text), Commit: report.Text(text), Systems: []report.Text{report.Text(text)}, Exit: new(1)}
 		return render(t, all, dir)

@@ -427,6 +427,9 @@ func (d *drawing) held() *lane {
 	const height = 14
 	certain, either := &shape{Class: "bad"}, &shape{Class: "either"}
 	note := "injected; nothing heals it"
+	if d.Drill.HealAfter > 0 {
+		note = "injected, and not healed in time"
+	}
 	until := d.fault.Hi
 	for _, e := range d.Events {
 		if e.Kind == drtest.FaultHealed {

@@ -176,7 +176,7 @@ const leastTime = 10 * tick
 // known.
 func (t Totals) Full(since Totals, passed time.Duration) bool {
 	counted := time.Duration(t.All-since.All) * tick
-	return passed >= leastTime && !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= fullShare
+	return !t.Virtual && passed >= leastTime && !t.Tells(since) && 2*counted > passed*time.Duration(t.Processors) && t.Busy(since) >= fullShare
 }
 
 // KeptUp says whether the machine did what it was asked for, in the time that has passed since an

@@ -110,7 +110,13 @@ func clean(ctx context.Context, stdout io.Writer, engine *docker.Engine, only []
 		}
 		fmt.Fprintf(stdout, "removed: %v\n", s)
 	}
-	if len(dead) == 0 {
+	for _, id := range only {
+		if !slices.ContainsFunc(dead, func(s sessions.Session) bool { return s.ID == id }) {
+			fmt.Fprintf(stdout, "not removed: session %s: it lives, or has nothing here\n", id)
+			status = left
+		}
+	}
+	if len(dead) == 0 && len(only) == 0 {
 		fmt.Fprintln(stdout, "nothing is left of runs that are over")
 	}
 	return status, nil
