@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -182,7 +183,7 @@ func (t *Transcript) missingJournals(part string) (lost []Result) {
 
 // unreadable is the result of a journal of which nothing can be read.
 func unreadable(name string, why error) Result {
-	id := strings.TrimSuffix(path.Base(name), path.Ext(name))
+	id := cmp.Or(strings.TrimSuffix(path.Base(name), path.Ext(name)), "a journal without a name")
 	r := newResult(id, id, notMeasured)
 	r.Journal, r.journalFault = Text(name), "cannot be read"
 	if pathError := new(fs.PathError); errors.As(why, &pathError) {
