@@ -49,7 +49,7 @@ func confined() map[string]confinement {
 	kinds := map[string]confinement{
 		"drtest/postgres-server":  {User: "postgres", Mounts: "volume /var/lib/postgresql", Published: "127.0.0.1"},
 		"drtest/postgres-backup":  {User: "postgres", Mounts: "volume /var/lib/postgresql", Published: "127.0.0.1"},
-		"drtest/postgres-patroni": {User: "postgres", Mounts: "volume /var/lib/postgresql"}, // published by its firewall
+		"drtest/postgres-patroni": {User: "postgres", Mounts: "volume /var/lib/postgresql", Published: "127.0.0.1"},
 		"drtest/objects":          {Mounts: "volume /objects", Published: "127.0.0.1"},
 		"drtest/dns":              {Capabilities: "NET_BIND_SERVICE"},
 		"drtest/proxy":            {Capabilities: "NET_BIND_SERVICE", Published: "127.0.0.1"},
@@ -92,10 +92,12 @@ func TestConfinementControl(t *testing.T) {
 		_, err := pg.Replica.Service().Exec(t.Context(), "psql", "-w", "host=primary user=postgres dbname=app", "-c", "SELECT 1")
 		require.ErrorContains(t, err, "no password supplied", "from another container")
 	})
-	t.Run("cluster", func(t *testing.T) {
-		cluster := patronitest.StartCluster(t, patronitest.Config{EtcdMembers: 3, Firewall: true})
-		audit(t, cluster.Members[0].Network(), seen, 2379, 5432, 8008)
-	})
+	for name, firewall := range map[string]bool{"cluster": false, "cluster with firewalls": true} {
+		t.Run(name, func(t *testing.T) {
+			cluster := patronitest.StartCluster(t, patronitest.Config{EtcdMembers: 3, Firewall: firewall})
+			audit(t, cluster.Members[0].Network(), seen, 2379, 5432, 8008)
+		})
+	}
 	t.Run("restore from an object store", func(t *testing.T) {
 		network := containertest.NewNetwork(t)
 		repository := backuptest.StartS3Repository(t, network)
