@@ -51,7 +51,7 @@ func TestTCPEngine(t *testing.T) {
 	needsEngine(t)
 	engine, err := docker.Connect()
 	require.NoError(t, err)
-	cmd, id := startChild(t, "hangs", "DOCKER_HOST="+relayTo(t, nil).addr)
+	cmd, id := startChild(t, "hangs", "DOCKER_HOST="+relayTo(t, nil, nil).addr)
 	of := make(client.Filters).Add("label", docker.LabelSession+"="+id)
 	list, err := engine.ContainerList(t.Context(), client.ContainerListOptions{Filters: of})
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package containertest_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/drtest/suite/internal/certificate"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/stretchr/testify/require"
 )
@@ -28,8 +30,9 @@ type relay struct {
 	made int // containers
 }
 
-// relayTo starts a relay to the engine. It has no answer for what matches silent.
-func relayTo(t *testing.T, silent *regexp.Regexp) *relay {
+// relayTo starts a relay to the engine. It has no answer for what matches silent, and if there is a
+// certificate, it shows that one and demands it.
+func relayTo(t *testing.T, silent *regexp.Regexp, c *certificate.Certificate) *relay {
 	t.Helper()
 	engine, err := docker.Connect()
 	require.NoError(t, err)
@@ -37,7 +40,7 @@ func relayTo(t *testing.T, silent *regexp.Regexp) *relay {
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
 	proxy.FlushInterval = -1
 	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return engine.Dialer()(ctx) }}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if silent != nil && silent.MatchString(q.URL.Path) {
 			<-q.Context().Done()
 			return
@@ -49,6 +52,13 @@ func relayTo(t *testing.T, silent *regexp.Regexp) *relay {
 		}
 		proxy.ServeHTTP(w, q)
 	}))
+	if c == nil {
+		server.Start()
+	} else {
+		expected := c.Client()
+		server.TLS = &tls.Config{Certificates: expected.Certificates, ClientCAs: expected.RootCAs, ClientAuth: tls.RequireAndVerifyClientCert}
+		server.StartTLS()
+	}
 	t.Cleanup(server.CloseClientConnections)
 	r.addr = "tcp://" + server.Listener.Addr().String()
 	return r
@@ -82,7 +92,7 @@ func TestEnginesThatDisagree(t *testing.T) {
 		{"a file names a dead one, and the usual socket is there", "", "", dead, "HERE", dead + " (tc.host in ~/.testcontainers.properties)", true},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			r := relayTo(t, nil)
+			r := relayTo(t, nil, nil)
 			here := func(s string) string { return strings.ReplaceAll(s, "HERE", r.addr) }
 			home := t.TempDir()
 			write := func(name, text string) {
@@ -123,4 +133,58 @@ func atHome(t *testing.T, env []string) []string {
 	cache, err := os.UserCacheDir()
 	require.NoError(t, err)
 	return append(env, "XDG_CACHE_HOME="+cache)
+}
+
+// TestEngineWithTLS: an engine that demands a certificate is used with the user's, by each of the
+// ways to name one, and one that has another certificate is refused with the reason.
+func TestEngineWithTLS(t *testing.T) {
+	needsEngine(t)
+	ours, err := certificate.Make("127.0.0.1")
+	require.NoError(t, err)
+	theirs, err := certificate.Make("127.0.0.1")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		reason      string
+		host        string // HERE is the engine that answers, by a relay
+		context     string
+		certificate *certificate.Certificate // of the user
+		want        string
+		refused     bool
+	}{
+		{"by the environment", "HERE", "", ours, "HERE (DOCKER_HOST)", false},
+		{"by a context", "", "here", ours, "HERE (DOCKER_CONTEXT=here)", false},
+		{"by the environment, with another's certificate", "HERE", "", theirs, "x509: certificate signed by unknown authority", true},
+		{"by a context, with another's certificate", "", "here", theirs, "x509: certificate signed by unknown authority", true},
+	} {
+		t.Run(c.reason, func(t *testing.T) {
+			r := relayTo(t, nil, ours)
+			here := func(s string) string { return strings.ReplaceAll(s, "HERE", r.addr) }
+			home, sum := t.TempDir(), sha256.Sum256([]byte("here"))
+			id := hex.EncodeToString(sum[:])
+			certs := filepath.Join(home, ".docker/contexts/tls", id, "docker")
+			for path, text := range map[string]string{
+				filepath.Join(certs, "ca.pem"):                                c.certificate.PEM,
+				filepath.Join(certs, "cert.pem"):                              c.certificate.PEM,
+				filepath.Join(certs, "key.pem"):                               c.certificate.Key,
+				filepath.Join(home, ".docker/contexts/meta", id, "meta.json"): `{"Endpoints":{"docker":{"Host":"` + r.addr + `"}}}`,
+			} {
+				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+				require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			}
+			cmd := child(t.Context(), t.TempDir(), "passes")
+			cmd.Env = append(cmd.Env, "DOCKER_HOST="+here(c.host), "DOCKER_CONTEXT="+c.context, "DOCKER_CONFIG=")
+			if c.host != "" {
+				cmd.Env = append(cmd.Env, "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH="+certs)
+			}
+			cmd.Env = append(atHome(t, cmd.Env), "HOME="+home)
+			out, err := cmd.CombinedOutput()
+			require.Equal(t, c.refused, err != nil, string(out))
+			require.Contains(t, string(out), here(c.want))
+			if c.refused {
+				require.Zero(t, r.containers())
+			} else {
+				require.GreaterOrEqual(t, r.containers(), 2, "the reaper and the service are on another engine")
+			}
+		})
+	}
 }

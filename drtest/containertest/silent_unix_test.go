@@ -35,7 +35,7 @@ func TestSilentEngine(t *testing.T) {
 			if c.where == "connect" {
 				addr = deaf(t)
 			} else {
-				addr = relayTo(t, regexp.MustCompile("^(/v[0-9.]+)?"+c.where+"$|^/v[0-9.]+/containers/.*"+c.where+"$")).addr
+				addr = relayTo(t, regexp.MustCompile("^(/v[0-9.]+)?"+c.where+"$|^/v[0-9.]+/containers/.*"+c.where+"$"), nil).addr
 			}
 			cmd := child(t.Context(), t.TempDir(), "passes")
 			cmd.Env = append(cmd.Env, "DOCKER_HOST="+addr)

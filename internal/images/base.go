@@ -127,9 +127,8 @@ func (d debian) make(ctx context.Context, engine *docker.Engine) error {
 }
 
 func (d debian) upload(ctx context.Context, engine *docker.Engine, root io.Reader) error {
-	name, tag, _ := strings.Cut(d.made, ":")
-	res, err := engine.ImageImport(ctx, client.ImageImportSource{Source: root, SourceName: "-"}, name, client.ImageImportOptions{
-		Tag:     tag,
+	// The tag stays with the name: Podman knows no other.
+	res, err := engine.ImageImport(ctx, client.ImageImportSource{Source: root, SourceName: "-"}, d.made, client.ImageImportOptions{
 		Changes: []string{"LABEL " + docker.LabelKind + "=base", `CMD ["bash"]`},
 	})
 	if err != nil {
