@@ -286,6 +286,9 @@ func (s *Service) events(ctx context.Context, id string, actions ...events.Actio
 	of := make(client.Filters).Add("container", id)
 	for _, a := range actions {
 		of.Add("event", string(a))
+		if a == events.ActionDie {
+			of.Add("event", "died") // as a filter of Podman's has it, which tells it as "die", too
+		}
 	}
 	return s.engine.Events(ctx, client.EventsListOptions{Filters: of})
 }
