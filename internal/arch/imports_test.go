@@ -29,7 +29,7 @@ var rules = []struct {
 }{
 	{"internal/html", []string{"drtest", "internal/foreign", "internal/report"}, []string{}, []string{"github.com/google/go-cmp"},
 		"a report is made of journals, on any machine, without an engine"},
-	{"internal/formats", []string{"drtest", "internal/foreign", "internal/report"}, []string{}, []string{"github.com/google/go-cmp", "github.com/prometheus/client_golang"},
+	{"internal/formats", []string{"drtest", "internal/foreign", "internal/report"}, []string{}, []string{"github.com/google/go-cmp", "github.com/prometheus/client_golang", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},
 		"a report is made of journals, on any machine, without an engine"},
 	{"internal/report", []string{"drtest", "internal/announce", "internal/foreign"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
 		"a report is made of journals, on any machine, without an engine"},

@@ -35,9 +35,10 @@ func outcomes() *report.Report {
 			Test: report.Text("Test" + id + "/sync"), Package: "example.org/scenarios", Journal: report.Text("_artifacts/1/" + id + ".ndjson"),
 			Figures: report.Figures{Figures: drtest.Figures{
 				Detection: span(0, 130*ms), RTO: span(484*ms, 760*ms), RPO: span(0, 0),
-				WorkKnown: true, Affected: units, Recovered: units,
+				WorkKnown: true, Affected: units, Recovered: units, Availability: new(0.75),
+				Stages: []drtest.StageFigure{{Name: "redundancy restored", Figure: span(2*time.Second, 2100*ms)}, {Name: "promoted", Figure: drtest.Figure{}}},
 			}},
-			Limits:   map[string]report.Seconds{"rto": report.Seconds(5 * time.Second), "rpo": 0},
+			Limits:   map[string]report.Seconds{"rto": report.Seconds(5 * time.Second), "rpo": 0, "redundancy_restored": report.Seconds(15 * time.Second)},
 			Verdicts: verdicts,
 			Counters: []report.Counter{{Name: "calls", Unit: "calls", Total: new(342), Repeated: new(0)}, {Name: "cost", Unit: "cents", Why: "it began again"}},
 		}
@@ -106,6 +107,7 @@ func place(r *report.Result) Place {
 var forms = map[string]func(*report.Report) ([]byte, error){
 	"report.xml":  JUnit,
 	"report.prom": Prometheus,
+	"report.otlp": OTLP,
 	"summary.md":  GitHubSummary,
 	"annotations": func(r *report.Report) ([]byte, error) { return GitHubAnnotations(r, place), nil },
 }
@@ -254,6 +256,21 @@ func TestPrometheus(t *testing.T) {
 	}
 	if text := string(made(t, "report.prom", outcomes())); strings.Contains(text, `drtest_drill_figure_seconds{drill="Busy"`) {
 		t.Error("a figure that is untrusted is told")
+	}
+}
+
+// TestEveryFigure: whatever is a figure of a drill is told to all tools by its name.
+func TestEveryFigure(t *testing.T) {
+	r := passing()
+	f := &r.Results[0].Figures
+	f.Outage, f.HealLag, f.WorkRTO, f.LostWork = f.RTO, f.RTO, f.RTO, f.RTO
+	for _, form := range []string{"report.prom", "report.otlp", "report.xml"} {
+		text := string(made(t, form, r))
+		for _, n := range f.Named() {
+			if name := report.Key(n.Name); !n.Known || !strings.Contains(text, `"`+name) {
+				t.Errorf("%s does not tell %s", form, name)
+			}
+		}
 	}
 }
 

@@ -157,6 +157,9 @@ func resultProperties(r *report.Result) *properties {
 	for _, c := range counts(r) {
 		p.add(c.name, fmt.Sprint(c.Number))
 	}
+	for _, s := range shares(r) {
+		p.add(s.name+"_ratio", fmt.Sprint(s.Number))
+	}
 	for _, c := range r.Counters {
 		if c.Total != nil && c.Repeated != nil {
 			p.add("counter_"+report.Key(c.Name)+"_total", fmt.Sprint(*c.Total))

@@ -209,18 +209,16 @@ func timed(f drtest.Figures) (all []drtest.StageFigure) {
 }
 
 func unjudged(r *drtest.Report) (all []figure) {
-	for _, f := range timed(r.Figures) {
-		if slices.ContainsFunc(r.Verdicts, func(v drtest.Verdict) bool { return v.Objective == f.Name }) {
-			continue
+	add := func(name, objective, text string) {
+		if objective == "" || !slices.ContainsFunc(r.Verdicts, func(v drtest.Verdict) bool { return v.Objective == objective }) {
+			all = append(all, figure{name, text})
 		}
-		text := "not measured"
-		if f.Known {
-			text = f.Interval.String()
-		}
-		if f.Why != "" {
-			text += ": " + f.Why
-		}
-		all = append(all, figure{f.Name, text})
+	}
+	for _, f := range r.Figures.Named() {
+		add(f.Name, f.Objective, f.String())
+	}
+	for _, s := range r.Figures.Stages {
+		add(s.Name, s.Name, s.Figure.String())
 	}
 	return all
 }

@@ -27,7 +27,8 @@ usage:
 		GOFLAGS may change how the tests are built, and is refused otherwise
 	drreport write [-out file]... dir
 		make the report of the journals below dir again, in the form that each
-		file's ending asks for: .html, .md, .json, .xml (JUnit), .prom (Prometheus)
+		file's ending asks for: .html, .md, .json, .xml (JUnit), .prom (Prometheus),
+		.otlp (OpenTelemetry)
 	drreport check journal.ndjson [objectives]
 		show what a journal holds and judge it as its test did; objectives
 		that are given, such as -rto 45s -rpo 0s, take the place of those of

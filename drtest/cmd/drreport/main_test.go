@@ -462,7 +462,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("drreport %s: exit status %d, want %d\n%s%s", c.args, status, c.status, stdout, stderr)
 		}
 	}
-	for _, name := range []string{"report.html", "report.json", "report.md", "report.prom", "report.xml"} {
+	for _, name := range []string{"report.html", "report.json", "report.md", "report.otlp", "report.prom", "report.xml"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}

@@ -21,6 +21,7 @@ var forms = []struct {
 	{".md", func(r *report.Report, _ string) ([]byte, error) { return r.Markdown() }},
 	{".xml", func(r *report.Report, _ string) ([]byte, error) { return formats.JUnit(r) }},
 	{".prom", func(r *report.Report, _ string) ([]byte, error) { return formats.Prometheus(r) }},
+	{".otlp", func(r *report.Report, _ string) ([]byte, error) { return formats.OTLP(r) }},
 	{".json", func(r *report.Report, _ string) ([]byte, error) { return r.JSON() }},
 }
 
