@@ -37,16 +37,34 @@ func (f *family) add(value float64, labels ...string) {
 	f.samples = append(f.samples, s)
 }
 
-// families are the metrics of a report. The figures of what is untrusted are left out: they say as
-// much of the machine as of the system.
-func families(r *report.Report) []family {
-	var all []family
-	tell := func(name, unit, help string, fill func(*family)) {
-		f := family{name: name, unit: unit, help: help}
-		if fill(&f); len(f.samples) > 0 {
-			all = append(all, f)
-		}
+// A teller collects metrics.
+type teller struct{ all []family }
+
+// tell adds a metric, if it has samples.
+func (t *teller) tell(name, unit, help string, fill func(*family)) {
+	f := family{name: name, unit: unit, help: help}
+	if fill(&f); len(f.samples) > 0 {
+		t.all = append(t.all, f)
 	}
+}
+
+// families are the metrics of a report.
+func families(r *report.Report) []family {
+	var t teller
+	t.tell("drtest.run.passed", "", "Whether all drills of the last run passed and nothing else went wrong.", func(f *family) { f.add(truth(r.Passed())) })
+	t.tell("drtest.run.complete", "", "Whether no part of the last run is missing.", func(f *family) { f.add(truth(r.Complete)) })
+	t.tell("drtest.run.start_time", "s", "When the last run began, in seconds since 1970.", func(f *family) {
+		if r.Run != nil {
+			f.add(float64(r.When.UnixMilli()) / 1000)
+		}
+	})
+	t.drills(r)
+	return t.all
+}
+
+// drills adds what the drills of a report showed. The figures of what is untrusted are left out:
+// they say as much of the machine as of the system.
+func (t *teller) drills(r *report.Report) {
 	drills := labels(r)
 	// each calls f for the results that can be trusted, and whose drills came to their end.
 	each := func(f func(drill string, x *report.Result)) {
@@ -56,50 +74,43 @@ func families(r *report.Report) []family {
 			}
 		}
 	}
-	tell("drtest.run.passed", "", "Whether all drills of the last run passed and nothing else went wrong.", func(f *family) { f.add(truth(r.Passed())) })
-	tell("drtest.run.complete", "", "Whether no part of the last run is missing.", func(f *family) { f.add(truth(r.Complete)) })
-	tell("drtest.run.start_time", "s", "When the last run began, in seconds since 1970.", func(f *family) {
-		if r.Run != nil {
-			f.add(float64(r.When.UnixMilli()) / 1000)
-		}
-	})
-	tell("drtest.drill.status", "", "How a drill ended: 1 for its status, 0 for the others.", func(f *family) {
+	t.tell("drtest.drill.status", "", "How a drill ended: 1 for its status, 0 for the others.", func(f *family) {
 		for i, x := range r.Results {
 			for _, s := range []string{"pass", "fail", "inconclusive", "untrusted"} {
 				f.add(truth(status(x.Status, x.Untrusted) == s), "drill", drills[i], "status", s)
 			}
 		}
 	})
-	tell("drtest.drill.figure", "s", "A measured time, of a figure or until a stage was reached, which lies between its two ends.", func(f *family) {
+	t.tell("drtest.drill.figure", "s", "A measured time, of a figure or until a stage was reached, which lies between its two ends.", func(f *family) {
 		each(func(drill string, x *report.Result) {
-			for _, t := range times(x) {
-				f.add(seconds(t.Interval.Lo), "drill", drill, "figure", t.name, "end", "lo")
-				f.add(seconds(t.Interval.Hi), "drill", drill, "figure", t.name, "end", "hi")
+			for _, took := range times(x) {
+				f.add(seconds(took.Interval.Lo), "drill", drill, "figure", took.name, "end", "lo")
+				f.add(seconds(took.Interval.Hi), "drill", drill, "figure", took.name, "end", "hi")
 			}
 		})
 	})
-	tell("drtest.drill.limit", "s", "The limit of a figure or of a stage.", func(f *family) {
+	t.tell("drtest.drill.limit", "s", "The limit of a figure or of a stage.", func(f *family) {
 		each(func(drill string, x *report.Result) {
 			for _, name := range slices.Sorted(maps.Keys(x.Limits)) {
 				f.add(seconds(time.Duration(x.Limits[name])), "drill", drill, "figure", name)
 			}
 		})
 	})
-	tell("drtest.drill.share", "1", "A measured share, from 0 to 1.", func(f *family) {
+	t.tell("drtest.drill.share", "1", "A measured share, from 0 to 1.", func(f *family) {
 		each(func(drill string, x *report.Result) {
 			for _, s := range shares(x) {
 				f.add(s.Number, "drill", drill, "figure", s.name)
 			}
 		})
 	})
-	tell("drtest.drill.units", "", "Units of work: affected by the fault, recovered, lost, or there more than once.", func(f *family) {
+	t.tell("drtest.drill.units", "", "Units of work: affected by the fault, recovered, lost, or there more than once.", func(f *family) {
 		each(func(drill string, x *report.Result) {
 			for _, c := range counts(x) {
 				f.add(c.Number, "drill", drill, "kind", c.name)
 			}
 		})
 	})
-	tell("drtest.drill.counted", "", "What a counter of the workload counted in the drill, and how much of it had been counted before.", func(f *family) {
+	t.tell("drtest.drill.counted", "", "What a counter of the workload counted in the drill, and how much of it had been counted before.", func(f *family) {
 		each(func(drill string, x *report.Result) {
 			for _, c := range x.Counters {
 				if c.Total != nil && c.Repeated != nil {
@@ -109,7 +120,6 @@ func families(r *report.Report) []family {
 			}
 		})
 	})
-	return all
 }
 
 func truth(is bool) float64 {

@@ -124,6 +124,11 @@ func newReport(run, rerun *Run, results []Result, incomplete string, notes []Tex
 	return r
 }
 
+// OfDrill makes the report of one drill, without the run that it is a part of.
+func OfDrill(r *drtest.Report) *Report {
+	return newReport(nil, nil, []Result{resultOf(r, nil)}, "", nil)
+}
+
 // tellApart labels the results of which there are others with the same ID: by the test, its
 // package, or the journal, whatever does it first.
 func tellApart(results []Result) {

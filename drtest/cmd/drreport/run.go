@@ -21,11 +21,12 @@ import (
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/foreign"
 	"github.com/drtest/suite/internal/report"
+	"github.com/drtest/suite/internal/watch"
 )
 
 // run runs go test and reports on it.
 func (c command) run(args []string) (int, error) {
-	fs := c.flags("run", "[-out dir] [-drill name] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] packages...")
+	fs := c.flags("run", "[-out dir] [-drill name] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] [-listen addr] packages...")
 	out := fs.String("out", "dr-results", "the `directory` that gets a directory for each run")
 	var only, skip string
 	matching := func(pattern *string) func(string) error { // of a wrong one, go test says that every package failed
@@ -40,6 +41,7 @@ func (c command) run(args []string) (int, error) {
 	fs.Func("skip", "leave out tests that match `regexp`", matching(&skip))
 	timeout := fs.Duration("timeout", time.Hour, "the `limit` of each package's tests")
 	parallel := fs.Uint("parallel", 0, "play at most `n` tests of a package at a time, where the machine carries them; 0 is one for each processor")
+	listen := fs.String("listen", "", "tell Prometheus of the drills while they run, at http://`addr`/metrics: :9464, of this machine alone, or with a host")
 	packages, err := parse(fs, args, 0)
 	if err != nil {
 		return trouble, err
@@ -63,10 +65,18 @@ func (c command) run(args []string) (int, error) {
 	now := time.Now().UTC()
 	name := now.Format("20060102T150405.000Z")
 	dir, err := filepath.Abs(filepath.Join(*out, name))
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
 	if err != nil {
+		return trouble, fmt.Errorf("make directory of the run: %w", err)
+	}
+	if *listen != "" {
+		watched, err := watch.Listen(*listen, dir)
+		if err != nil {
+			return trouble, err
+		}
+		defer watched.Close()
+		fmt.Fprintf(c.stdout, "metrics while it runs: %s\n", watched.URL())
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return trouble, fmt.Errorf("make directory of the run: %w", err)
 	}
 	test := []string{"-timeout", timeout.String()}
