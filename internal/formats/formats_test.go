@@ -38,7 +38,7 @@ func outcomes() *report.Report {
 				WorkKnown: true, Affected: units, Recovered: units, Availability: new(0.75),
 				Stages: []drtest.StageFigure{{Name: "redundancy restored", Figure: span(2*time.Second, 2100*ms)}, {Name: "promoted", Figure: drtest.Figure{}}},
 			}},
-			Limits:   map[string]report.Seconds{"rto": report.Seconds(5 * time.Second), "rpo": 0, "redundancy_restored": report.Seconds(15 * time.Second)},
+			Limits:   map[string]report.Seconds{"rto": report.Seconds(5 * time.Second), "rpo": 0, "detection": report.Seconds(time.Second), "redundancy_restored": report.Seconds(15 * time.Second)},
 			Verdicts: verdicts,
 			Counters: []report.Counter{{Name: "calls", Unit: "calls", Total: new(342), Repeated: new(0)}, {Name: "cost", Unit: "cents", Why: "it began again"}},
 		}
