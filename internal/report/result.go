@@ -158,21 +158,6 @@ type Moment struct {
 	Source Text   `json:"source"`
 }
 
-// A Model is what the configuration alone says of the RTO.
-type Model struct {
-	Best  Seconds `json:"best"`
-	Worst Seconds `json:"worst"`
-	Terms []Term  `json:"terms"`
-}
-
-// A Term is one part of a model.
-type Term struct {
-	Name   string  `json:"name"`
-	Best   Seconds `json:"best"`
-	Worst  Seconds `json:"worst"`
-	Source string  `json:"source"`
-}
-
 // Machine is what the test machine was doing. The readings of the kernel are nil for a drill that
 // was cut off.
 type Machine struct {
@@ -311,13 +296,8 @@ func resultOf(r *drtest.Report, damage error) Result {
 		}
 		res.Recovery = append(res.Recovery, moment)
 	}
-	if m := l.Drill.Model; len(m) > 0 {
-		sum := m.RTO()
-		res.Model = &Model{Best: Seconds(sum.Lo), Worst: Seconds(sum.Hi)}
-		for _, t := range m {
-			res.Model.Terms = append(res.Model.Terms, Term{t.Name, Seconds(t.Best), Seconds(t.Worst), t.Source})
-		}
-	}
+	doubted := r.Untrusted() || slices.ContainsFunc(r.Verdicts, func(v drtest.Verdict) bool { return v.Objective == "model" && v.Untrusted })
+	res.Model = newModel(l.Drill.Model, f.RTO, doubted)
 	res.addEvents(l)
 	late, worst, p99 := l.Late()
 	strain := r.Strain()
