@@ -6,6 +6,7 @@ import (
 
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/images"
+	"github.com/drtest/suite/internal/progress"
 	"github.com/drtest/suite/internal/reaper"
 )
 
@@ -76,7 +77,7 @@ func (i Image) recipe() images.Image {
 func Build(t testing.TB, i Image) string {
 	t.Helper()
 	reaper.Use(t)
-	ref, err := i.recipe().Build(t.Context(), images.Progress)
+	ref, err := i.recipe().Build(t.Context(), progress.Say)
 	if err != nil {
 		t.Fatal(err)
 	}

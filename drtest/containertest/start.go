@@ -17,9 +17,9 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/firewall"
-	"github.com/drtest/suite/internal/images"
 	"github.com/drtest/suite/internal/machine"
 	"github.com/drtest/suite/internal/measured"
+	"github.com/drtest/suite/internal/progress"
 	"github.com/drtest/suite/internal/reaper"
 	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/api/types/container"
@@ -198,7 +198,7 @@ func (s *Service) awaitReady(ctx context.Context) error {
 		}
 		if err = s.config.Ready(ctx, s); err != nil && time.Since(told) > sayEvery {
 			told = time.Now()
-			images.Progress("%s is not ready after %v: %v", s.Name(), time.Since(begin).Round(time.Second), err)
+			progress.Say("%s is not ready after %v: %v", s.Name(), time.Since(begin).Round(time.Second), err)
 		}
 		return err
 	})

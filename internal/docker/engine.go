@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drtest/suite/internal/progress"
 	"github.com/drtest/suite/internal/sessions"
 	"github.com/moby/moby/client"
 )
@@ -58,9 +59,9 @@ type Engine struct {
 func Connect() (*Engine, error) { return connect() }
 
 var connect = sync.OnceValues(func() (*Engine, error) {
-	e, err := Choose(Progress)
+	e, err := Choose(progress.Say)
 	if err == nil {
-		Progress("%s at %s, session %s", e.Version, e.Where, Session())
+		progress.Say("%s at %s, session %s", e.Version, e.Where, Session())
 	}
 	return e, err
 })

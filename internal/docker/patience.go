@@ -5,11 +5,12 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/drtest/suite/internal/progress"
 )
 
 const (
@@ -27,12 +28,9 @@ const (
 // end.
 var long = regexp.MustCompile(`^\S+ /(build|images/load|images/create|containers/[^/]+/(archive|wait)|commit)$`)
 
-// Progress tells on standard error what goes on: the log of a test is shown only at its end.
-func Progress(format string, args ...any) { fmt.Fprintf(os.Stderr, "drtest: "+format+"\n", args...) }
-
 // Voice says every few seconds that something is waited for, until stop is called.
 func Voice(what string) (stop func()) {
-	return voice(Progress, sayEvery, what)
+	return voice(progress.Say, sayEvery, what)
 }
 
 func voice(say func(string, ...any), every time.Duration, what string) (stop func()) {
@@ -65,7 +63,7 @@ func voice(say func(string, ...any), every time.Duration, what string) (stop fun
 func Watch(ctx context.Context, limit time.Duration, what string) (watched context.Context, word func(string), stop func()) {
 	watched, cancel := context.WithCancelCause(ctx)
 	var mu sync.Mutex
-	last, quiet := "", voice(Progress, sayEvery, what)
+	last, quiet := "", voice(progress.Say, sayEvery, what)
 	end := time.AfterFunc(limit, func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -78,7 +76,7 @@ func Watch(ctx context.Context, limit time.Duration, what string) (watched conte
 			last = ", the last one was: " + said
 		}
 		quiet()
-		quiet = voice(Progress, sayEvery, what+last)
+		quiet = voice(progress.Say, sayEvery, what+last)
 		end.Reset(limit)
 	}
 	stop = func() {

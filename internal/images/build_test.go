@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/drtest/suite/internal/docker"
+	"github.com/drtest/suite/internal/progress"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 )
@@ -63,7 +64,7 @@ func TestChild(t *testing.T) {
 	var builders sync.WaitGroup
 	for range 2 {
 		builders.Go(func() {
-			ref, err := unique(nonce).Build(context.Background(), Progress)
+			ref, err := unique(nonce).Build(context.Background(), progress.Say)
 			fmt.Println("result", ref, err)
 		})
 	}

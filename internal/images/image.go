@@ -18,7 +18,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/drtest/suite/internal/docker"
-	"github.com/drtest/suite/internal/progress"
 )
 
 // An Image is built from a Dockerfile, the files beside it and Go programs, and named after the
@@ -37,9 +36,6 @@ type Image struct {
 	// changes the name of this one. Nil: Debian.
 	Base *Image
 }
-
-// Progress tells people what a build does.
-func Progress(format string, args ...any) { progress.Say(format, args...) }
 
 // Build returns the reference of the image, name and tag, and builds it first if the engine does
 // not have it. Processes that want the same image at the same time build it once. Progress goes to

@@ -16,7 +16,9 @@ import (
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/images"
+	"github.com/drtest/suite/internal/progress"
 	"github.com/drtest/suite/internal/sessions"
+	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
@@ -126,7 +128,7 @@ func release() error {
 }
 
 func start(engine *docker.Engine) (*Reaper, error) {
-	ref, err := image.Build(context.Background(), images.Progress)
+	ref, err := image.Build(context.Background(), progress.Say)
 	if err != nil {
 		return nil, err
 	}
@@ -180,24 +182,45 @@ func (r *Reaper) launch() (*docker.Helper, error) {
 // guard starts another reaper whenever the one that runs ends before it was told to: it is what
 // others know by that this process lives, and what clears up after it.
 func (r *Reaper) guard(h *docker.Helper) {
-	for {
+	for h != nil {
 		<-h.Gone()
-		r.mu.Lock()
-		if r.stopping {
-			r.mu.Unlock()
-			return
+		var err error
+		if h, err = r.replace(r.launch); err != nil {
+			progress.Say("the reaper is gone, and another cannot be started: %v: run drengine clean once this test has ended", err)
 		}
-		next, err := r.launch()
-		if err == nil {
-			h, r.helper = next, next
-		}
-		r.mu.Unlock()
-		if err != nil {
-			images.Progress("the reaper is gone, and another cannot be started: %v: run drengine clean once this test has ended", err)
-			return
-		}
-		images.Progress("the reaper was gone, and another one runs")
 	}
+}
+
+const (
+	replaceEvery = time.Second
+	// replaceLimit bounds the attempts to start another reaper. An engine that was restarted, which
+	// ends all containers, takes seconds to be back.
+	replaceLimit = 2 * time.Minute
+)
+
+// replace launches another reaper in the place of one that is gone, unless this one is to stop: then
+// there is none, and no error. An engine that does not answer now is asked again.
+func (r *Reaper) replace(launch func() (*docker.Helper, error)) (next *docker.Helper, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), replaceLimit)
+	defer cancel()
+	told := false
+	err = wait.For(ctx, replaceEvery, func(context.Context) error {
+		r.mu.Lock() // not for longer, so that stop need not wait for all attempts
+		defer r.mu.Unlock()
+		if r.stopping {
+			return nil
+		}
+		launched, err := launch()
+		if err == nil {
+			next, r.helper = launched, launched
+			progress.Say("the reaper was gone, and another one runs")
+		} else if !told {
+			told = true
+			progress.Say("the reaper is gone, and another cannot be started yet: %v", err)
+		}
+		return err
+	})
+	return next, err
 }
 
 // current returns the helper that runs.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/images"
+	"github.com/drtest/suite/internal/progress"
 	"github.com/drtest/suite/internal/sessions"
 )
 
@@ -71,7 +72,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 		}
 		return trouble
 	}
-	engine, err := docker.Choose(docker.Progress)
+	engine, err := docker.Choose(progress.Say)
 	if err == nil {
 		defer engine.Close()
 		var status int
