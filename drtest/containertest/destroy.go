@@ -27,7 +27,11 @@ const removalPoll = 5 * time.Millisecond
 // files; how long the host's disk takes to free those in its volumes, up to seconds for gigabytes,
 // is no part of the disaster. Confirm returns once the engine does not know these volumes either.
 func (s *Service) Destroy() drtest.Fault {
-	return drtest.Fault{Name: "destroy " + s.Name(), Inject: s.destroy, Confirm: s.gone}
+	var refused error
+	if s.lent != nil {
+		refused = fmt.Errorf("%s was adopted, so its container is never removed: kill it", s.Name())
+	}
+	return unless(refused, drtest.Fault{Name: "destroy " + s.Name(), Inject: s.destroy, Confirm: s.gone})
 }
 
 func (s *Service) destroy(ctx context.Context) (drtest.Effect, error) {

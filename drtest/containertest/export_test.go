@@ -17,3 +17,6 @@ func StartAsStranger(ctx context.Context, s *Service) error {
 	}
 	return s.awaitReady(ctx)
 }
+
+// IDOf returns the id of the service's container.
+func IDOf(s *Service) string { return s.id }

@@ -23,13 +23,22 @@ const stopTimeout = 10 * time.Second
 // newsTimeout bounds the time that the engine takes to tell of an end.
 const newsTimeout = time.Second
 
+// unless returns f, or f as a fault that is refused, if there is a reason for that.
+func unless(reason error, f drtest.Fault) drtest.Fault {
+	if reason == nil {
+		return f
+	}
+	refuse := func(context.Context) (drtest.Effect, error) { return drtest.Effect{}, reason }
+	return drtest.Fault{Name: f.Name, Inject: refuse, Err: reason}
+}
+
 // Crash returns the sudden end of all processes of the service by SIGKILL, under a supervisor that
 // acts: with [RestartOnFailure] the engine starts the container again. Peers see their connections
 // closed, then, until the service listens again, refused. Files survive and so does the host's page
 // cache: what was written without fsync is not lost. Heal does nothing, since recovery is the
 // supervisor's part. Confirm tells what the supervisor did.
 func (s *Service) Crash() drtest.Fault {
-	return drtest.Fault{Name: "crash " + s.Name(), Inject: s.crash, Confirm: s.restarted}
+	return unless(s.endless(), drtest.Fault{Name: "crash " + s.Name(), Inject: s.crash, Confirm: s.restarted})
 }
 
 // Kill returns the death of the service's node: the engine kills the container, which suspends its
@@ -49,13 +58,13 @@ func (s *Service) Kill() drtest.Fault {
 		if err == nil {
 			lived = c.State.StartedAt
 			s.mu.Lock()
-			s.begun, s.stranger = lived, ""
+			s.begun, s.stranger, s.restarts = lived, "", c.RestartCount
 			s.mu.Unlock()
 		}
 		return d, err
 	}
 	confirm := func(ctx context.Context) (drtest.Receipt, error) { return s.stayedDead(ctx, lived) }
-	return drtest.Fault{Name: "kill " + s.Name(), Inject: inject, Confirm: confirm}
+	return unless(s.endless(), drtest.Fault{Name: "kill " + s.Name(), Inject: inject, Confirm: confirm})
 }
 
 func (s *Service) crash(ctx context.Context) (drtest.Effect, error) {
@@ -118,7 +127,7 @@ func (s *Service) Exit(code int, trigger func(context.Context) error) drtest.Fau
 			return fmt.Errorf("trigger: %w", err)
 		})
 	}
-	return drtest.Fault{Name: "exit " + s.Name(), Inject: inject, Confirm: s.restarted}
+	return unless(s.endless(), drtest.Fault{Name: "exit " + s.Name(), Inject: inject, Confirm: s.restarted})
 }
 
 func (s *Service) kill(ctx context.Context) (drtest.Effect, error) {
@@ -152,10 +161,10 @@ func (s *Service) stayedDead(ctx context.Context, lived string) (drtest.Receipt,
 		return "", err
 	}
 	s.mu.Lock()
-	resumed, stranger := s.resumed, s.stranger
+	resumed, stranger, restarts := s.resumed, s.stranger, s.restarts
 	s.mu.Unlock()
 	switch {
-	case c.RestartCount > 0: // a start by hand resets it
+	case c.RestartCount > restarts: // a start by hand resets it
 		return "", fmt.Errorf("%s did not stay dead: %s, restart count %d", s.Name(), c.State.Status, c.RestartCount)
 	case stranger != "":
 		return "", fmt.Errorf("%s did not stay dead: somebody else than the runbook started it at %s", s.Name(), stranger)

@@ -29,7 +29,7 @@ const growTimeout = 30 * time.Second
 // [Service.SetMemory] gives it more. Confirm tells what the supervisor did.
 func (s *Service) OOM(trigger func(context.Context) error) drtest.Fault {
 	inject := func(ctx context.Context) (drtest.Effect, error) { return s.oom(ctx, trigger) }
-	return drtest.Fault{Name: "out of memory " + s.Name(), Inject: inject, Confirm: s.restarted}
+	return unless(s.endless(), drtest.Fault{Name: "out of memory " + s.Name(), Inject: inject, Confirm: s.restarted})
 }
 
 func (s *Service) oom(ctx context.Context, trigger func(context.Context) error) (drtest.Effect, error) {
@@ -92,6 +92,9 @@ func (s *Service) lacks(killed, died bool) error {
 // which is an error, or ends the service.
 func (s *Service) SetMemory(bytes int64) drtest.Step {
 	return drtest.Step{Name: fmt.Sprintf("set the memory limit of %s to %d MiB", s.Name(), bytes>>20), Do: func(ctx context.Context) error {
+		if s.lent != nil && s.lent.Memory == 0 {
+			return fmt.Errorf("%s was adopted without a memory limit, and the engine takes none away again", s.Name())
+		}
 		_, err := s.engine.ContainerUpdate(ctx, s.id, client.ContainerUpdateOptions{
 			Resources: &container.Resources{Memory: bytes, MemorySwap: bytes},
 		})

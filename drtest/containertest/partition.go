@@ -109,7 +109,10 @@ func hosts(peers []Peer) []string {
 func (s *Service) cut(name string, d firewall.Direction, known func(context.Context) (firewall.Hosts, error)) drtest.Fault {
 	if s.firewall == nil {
 		err := fmt.Errorf("%s was started without a firewall: set Config.Firewall", s.Name())
-		return drtest.Fault{Name: name, Err: err, Inject: func(context.Context) (drtest.Effect, error) { return drtest.Effect{}, err }}
+		if s.lent != nil {
+			err = fmt.Errorf("%s was adopted, so it shares its network with no firewall: use Disconnect, or a proxy's link", s.Name())
+		}
+		return unless(err, drtest.Fault{Name: name})
 	}
 	cut := s.firewall.NewCut(d)
 	var total firewall.Count

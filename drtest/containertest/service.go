@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,16 +29,19 @@ type Upstream interface {
 	Network() string
 }
 
-// A Service is a program that runs in a container as long as its test.
+// A Service is a program that runs in a container as long as its test, or that was there before it:
+// see [Adopt].
 type Service struct {
 	engine   *reaper.Reaper
 	config   Config
 	id       string             // of the container; empty if it could not be made
 	firewall *firewall.Firewall // nil without Config.Firewall
+	lent     *loan              // nil unless somebody else has made it
 
 	mu       sync.Mutex
 	lastWord *string         // the log of a service that was destroyed
 	removal  *removal        // of a service that was destroyed
+	restarts int             // its restart count when it was killed last
 	begun    string          // when its last life began that is known of; empty: none was looked at
 	resumed  string          // when Resume last started it
 	stranger string          // when somebody else had started it before that
@@ -76,7 +80,16 @@ func (s *Service) HostAddrOf(ctx context.Context, port int) (string, error) {
 		ports, status = c.NetworkSettings.Ports, c.State.Status
 	}
 	for _, b := range ports[tcp(port)] {
-		return net.JoinHostPort(s.engine.Host, b.HostPort), nil
+		if s.lent == nil {
+			return net.JoinHostPort(s.engine.Host, b.HostPort), nil
+		}
+		switch on := b.HostIP; { // its maker's choice
+		case on == netip.IPv6Unspecified(): // beside that of IPv4, whose number may be another
+		case on.IsUnspecified(), on.IsLoopback():
+			return net.JoinHostPort(s.engine.Host, b.HostPort), nil
+		default:
+			return net.JoinHostPort(on.String(), b.HostPort), nil
+		}
 	}
 	return "", fmt.Errorf("address of %s: port %d is not published, container is %s", s.Name(), port, status)
 }
@@ -156,8 +169,8 @@ func (s *Service) exec(ctx context.Context, cmd []string) (string, error) {
 	return out.String(), nil
 }
 
-// Logs returns what the service has printed since its container was made, across restarts, also
-// after [Service.Destroy]. "[password]" stands in the place of the password of the test process.
+// Logs returns what the service has printed since its container was made, or adopted, across
+// restarts, also after [Service.Destroy]. "[password]" stands in the place of the password of the test process.
 func (s *Service) Logs(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	last := s.lastWord
@@ -173,7 +186,11 @@ func (s *Service) Logs(ctx context.Context) (string, error) {
 }
 
 func (s *Service) logs(ctx context.Context) (string, error) {
-	r, err := s.engine.ContainerLogs(ctx, s.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
+	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true}
+	if s.lent != nil {
+		o.Since = s.lent.since
+	}
+	r, err := s.engine.ContainerLogs(ctx, s.id, o)
 	if err != nil {
 		return "", err
 	}

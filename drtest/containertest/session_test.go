@@ -34,6 +34,12 @@ func TestChild(t *testing.T) {
 	case "neighbour":
 		besideOthers(t)
 		return
+	case "adopts":
+		adoptForEver(t)
+		return
+	case "adopts from testcontainers":
+		adoptFromTestcontainers(t)
+		return
 	}
 	c := echoService(t, "server", "")
 	c.Volumes = map[string]string{"/kept": containertest.NewVolume(t)}

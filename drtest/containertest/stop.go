@@ -12,7 +12,8 @@ import (
 )
 
 // Stop returns the orderly end of the service, as of a deployment or a node that is drained:
-// SIGTERM to its first process, which has ten seconds to finish its work and leave. What peers
+// SIGTERM to its first process, or the signal that the image of one from [Adopt] names, after which
+// it has ten seconds to finish its work and leave. What peers
 // observe until then is the service's own doing; afterwards their connections are closed and the
 // service's name does not resolve, or, with [Config.Firewall], connections are refused. The restart
 // policy does not act.
@@ -21,12 +22,16 @@ import (
 // does. Another code is an error, and so is a service that stays. There is nothing to heal:
 // [Service.Resume] starts it again.
 func (s *Service) Stop() drtest.Fault {
-	return drtest.Fault{Name: "stop " + s.Name(), Inject: s.stop}
+	return unless(s.endless(), drtest.Fault{Name: "stop " + s.Name(), Inject: s.stop})
 }
 
 func (s *Service) stop(ctx context.Context) (drtest.Effect, error) {
+	signal := "TERM"
+	if s.lent != nil && s.lent.stopSignal != "" {
+		signal = s.lent.stopSignal // another one would not suspend its restart policy
+	}
 	return s.die(ctx, s.id, graceful, func(ctx context.Context) error {
-		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: "TERM"})
+		_, err := s.engine.ContainerKill(ctx, s.id, client.ContainerKillOptions{Signal: signal})
 		return err
 	})
 }

@@ -1,12 +1,13 @@
 // Package reaper makes sure that nothing of a test process is left in the container engine, however
 // the process ends. A small container of its own holds one end of a stream whose other end the
-// process holds; when the stream ends, it removes everything that carries the process's session
-// label, and then itself.
+// process holds; when the stream ends, it puts back what the process has borrowed, removes
+// everything that carries the process's session label, and then itself.
 package reaper
 
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drtest/suite/internal/announce"
+	"github.com/drtest/suite/internal/borrowed"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/images"
 	"github.com/drtest/suite/internal/progress"
@@ -60,6 +62,7 @@ type Reaper struct {
 	mu       sync.Mutex
 	helper   *docker.Helper
 	stopping bool
+	borrowed map[string]string // orders for containers of others, by their ids
 }
 
 // Use returns the container engine, guarded by this process's reaper until t and its cleanups
@@ -132,7 +135,7 @@ func start(engine *docker.Engine) (*Reaper, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reaper{Engine: engine, image: ref}
+	r := &Reaper{Engine: engine, image: ref, borrowed: map[string]string{}}
 	var errs []error
 	for _, r.socket = range engine.Sockets {
 		if r.helper, err = r.launch(); err == nil {
@@ -175,6 +178,12 @@ func (r *Reaper) launch() (*docker.Helper, error) {
 		h.Close()
 		r.ContainerRemove(context.WithoutCancel(ctx), h.ID, client.ContainerRemoveOptions{Force: true})
 		return nil, err
+	}
+	for _, order := range r.borrowed { // there are some when the reaper before it is gone
+		if _, err := h.Order(ctx, order); err != nil {
+			h.Close()
+			return nil, err
+		}
 	}
 	return h, nil
 }
@@ -237,6 +246,41 @@ func (r *Reaper) Kill(ctx context.Context, pid int, container string) error {
 		return fmt.Errorf("kill process %d: %w", pid, err)
 	}
 	return nil
+}
+
+// longestOrder is what the reaper reads as one line, with room to spare.
+const longestOrder = 32 << 10
+
+// Borrow has the reaper put a container of somebody else back as it was found when this process
+// ends without doing so: see [Reaper.GiveBack].
+func (r *Reaper) Borrow(ctx context.Context, c borrowed.Container) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	order := "borrow " + string(data)
+	if len(order) > longestOrder {
+		return fmt.Errorf("container %s is on too many networks: %d", c.Name, len(c.Networks))
+	}
+	r.mu.Lock()
+	r.borrowed[c.ID] = order
+	h := r.helper
+	r.mu.Unlock()
+	_, err = h.Order(ctx, order)
+	return err
+}
+
+// GiveBack puts a container of somebody else back as it was found.
+func (r *Reaper) GiveBack(ctx context.Context, c borrowed.Container) error {
+	if _, err := c.Restore(ctx, r.Client); err != nil {
+		return err // the reaper tries again
+	}
+	r.mu.Lock()
+	delete(r.borrowed, c.ID)
+	h := r.helper
+	r.mu.Unlock()
+	_, err := h.Order(ctx, "return "+c.ID)
+	return err
 }
 
 // stop ends the reaper, which removes what a cleanup has missed, and waits until the engine has

@@ -193,6 +193,9 @@ func Sweep(ctx context.Context, engine *client.Client, label, spare string) (fou
 	}
 	for _, n := range networks.Items {
 		found++
+		if err := vacate(ctx, engine, n.ID); err != nil {
+			return found, err
+		}
 		engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 	}
 	volumes, err := engine.VolumeList(ctx, client.VolumeListOptions{Filters: with})
@@ -204,6 +207,19 @@ func Sweep(ctx context.Context, engine *client.Client, label, spare string) (fou
 		engine.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
 	}
 	return found, nil
+}
+
+// vacate takes off a network the containers that are left on it: those of others, which the session
+// had borrowed. One that is dead could not start again without the network.
+func vacate(ctx context.Context, engine *client.Client, network string) error {
+	on, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("network", network)})
+	if err != nil {
+		return err
+	}
+	for _, c := range on.Items {
+		engine.NetworkDisconnect(ctx, network, client.NetworkDisconnectOptions{Container: c.ID, Force: true})
+	}
+	return nil
 }
 
 // Table shows sessions to people.

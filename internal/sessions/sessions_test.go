@@ -111,6 +111,34 @@ func TestRemoveWithoutSession(t *testing.T) {
 	require.EqualError(t, sessions.Session{}.Remove(t.Context(), nil), "it is not known whose it is: remove it by hand")
 }
 
+// A container of others, which a session has had join its network, stays when that is removed.
+func TestRemoveSparesWhatWasBorrowed(t *testing.T) {
+	engine := reaper.Use(t)
+	image := build(t)
+	for _, state := range []container.ContainerState{container.StateRunning, container.StateExited} {
+		t.Run(string(state), func(t *testing.T) {
+			gone := rand.Text()
+			id := create(t, engine, image, docker.Session(), "service")
+			n, err := engine.NetworkCreate(t.Context(), "drtest-"+gone, client.NetworkCreateOptions{Labels: labels(gone, "network")})
+			require.NoError(t, err)
+			_, err = engine.NetworkConnect(t.Context(), n.ID, client.NetworkConnectOptions{Container: id})
+			require.NoError(t, err)
+			start(t, engine, id)
+			if state == container.StateExited {
+				ended := engine.ContainerWait(t.Context(), id, client.ContainerWaitOptions{})
+				_, err := engine.ContainerKill(t.Context(), id, client.ContainerKillOptions{Signal: "KILL"})
+				require.NoError(t, err)
+				<-ended.Result
+			}
+			require.NoError(t, sessions.Session{ID: gone}.Remove(t.Context(), engine.Client))
+			c, err := engine.ContainerInspect(t.Context(), id, client.ContainerInspectOptions{})
+			require.NoError(t, err)
+			require.NotContains(t, c.Container.NetworkSettings.Networks, "drtest-"+gone)
+			require.Equal(t, state, c.Container.State.Status)
+		})
+	}
+}
+
 func labels(session, kind string) map[string]string {
 	return map[string]string{sessions.LabelSession: session, sessions.LabelKind: kind}
 }

@@ -1,16 +1,20 @@
-// Command program is the reaper. On its standard input it takes orders to kill single containers.
-// Once that ends, because the test process has closed it or has died, the reaper removes everything
-// in the container engine that carries its session's label.
+// Command program is the reaper. On its standard input it takes orders to kill single containers,
+// and it is told of containers of others that the test process has borrowed. Once that ends, because
+// the test process has closed it or has died, the reaper puts these back as they were found, and
+// removes everything in the container engine that carries its session's label.
 package main
 
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/drtest/suite/internal/borrowed"
 	"github.com/drtest/suite/internal/orders"
 	"github.com/drtest/suite/internal/sessions"
 	"github.com/drtest/suite/internal/wait"
@@ -43,10 +47,19 @@ func run(label string) error {
 		return err
 	}
 	// The test process waits for the first answer: from there on it may die at any time.
-	orderly := false
+	orderly, lent := false, map[string]borrowed.Container{}
 	orders.Serve(os.Stdin, os.Stdout, func(order string) (string, error) {
-		if order == "done" {
+		switch word, of, _ := strings.Cut(order, " "); word {
+		case "done":
 			orderly = true
+			return "", nil
+		case "borrow":
+			var c borrowed.Container
+			err := json.Unmarshal([]byte(of), &c)
+			lent[c.ID] = c
+			return "", err
+		case "return":
+			delete(lent, of)
 			return "", nil
 		}
 		return "", kill(order)
@@ -57,8 +70,10 @@ func run(label string) error {
 	return wait.For(ctx, quiet/10, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 		defer cancel()
+		changed, unable := restore(ctx, engine, lent)
 		n, err := sessions.Sweep(ctx, engine, label, sessions.KindReaper)
-		if n > 0 || err != nil {
+		err = errors.Join(unable, err)
+		if n > 0 || changed || err != nil {
 			clean = time.Time{}
 			return errors.Join(fmt.Errorf("%d things with label %s are left", n, label), err)
 		}
@@ -70,6 +85,15 @@ func run(label string) error {
 		}
 		return nil
 	})
+}
+
+// restore puts back all that was borrowed, and says whether any of it was not as it was found.
+func restore(ctx context.Context, engine *client.Client, lent map[string]borrowed.Container) (changed bool, err error) {
+	for _, c := range lent {
+		did, failed := c.Restore(ctx, engine)
+		changed, err = changed || did, errors.Join(err, failed)
+	}
+	return changed, err
 }
 
 // kill follows the order "kill <pid> <container>": a SIGKILL from outside of the container, for the
