@@ -41,6 +41,8 @@ var rules = []struct {
 		"a report is made of journals, on any machine, without an engine"},
 	{"drtest/containertest", []string{"drtest", "internal/..."}, nil, nil,
 		"a service as a container knows nothing of what runs in it"},
+	{"drtest/hosttest", []string{"drtest", "internal/machine", "internal/secret", "internal/wait"}, []string{"golang.org/x/sys"}, []string{"github.com/stretchr/testify"},
+		"a program on this machine needs no container engine"},
 	{"drtest/pgtest", []string{"drtest", "drtest/containertest", "internal/..."}, nil, nil,
 		"systems are wired by values, so that each can be used without the others"},
 	{"drtest/patronitest", []string{"drtest", "drtest/containertest", "drtest/pgtest", "internal/..."}, nil, nil,
