@@ -96,8 +96,10 @@ func (b *book) checkRunning() error {
 
 func (b *book) addHeader(h *header) error {
 	switch {
-	case h.Version != journalVersion:
+	case !readable(h.Version):
 		return wrongVersion(h.Version)
+	case h.Version < journalVersion && h.Drill.Phase != nil:
+		return fmt.Errorf("a phase of the fault, which version %d does not have", h.Version)
 	case b.Ledger.Drill.ID != "":
 		return errors.New("a second header: two drills wrote to one journal")
 	case h.Drill.ID == "":
@@ -259,6 +261,8 @@ func (b *book) checkOrder(e *Event) error {
 		return fmt.Errorf("%s is before the fault", e.Kind)
 	case e.Kind == FaultInjected && b.steady != nil && e.Lo < b.steady.Hi:
 		return errors.New("the fault is before the steady state that it waited for")
+	case e.Kind == FaultInjected && b.steady != nil && drill.Phase != nil && e.Lo-b.steady.Hi < drill.Phase.Wait:
+		return errors.New("the fault is before the end of its wait for a random phase")
 	case e.Seen != 0 && e.Kind != FaultInjected:
 		return fmt.Errorf("%s has a moment at which a fault was seen", e.Kind)
 	}
@@ -460,6 +464,9 @@ func (d *Drill) clean() {
 	for i := range d.Counters {
 		texts = append(texts, &d.Counters[i].Name, &d.Counters[i].Unit)
 	}
+	if d.Phase != nil {
+		texts = append(texts, &d.Phase.Seed)
+	}
 	for _, text := range texts {
 		*text = foreign.Text(*text)
 	}
@@ -473,7 +480,7 @@ func (s Scenario) recordable() error {
 	d := Drill{
 		Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady, HealAfter: s.HealAfter, Deadline: s.Deadline,
 		Stages: stageNames(s.Stages), Proofs: proofNames(s.Proofs), Model: s.Model,
-		Counters: withoutRead(counters(s.Workload)),
+		Counters: withoutRead(counters(s.Workload)), Phase: &Phase{Seed: "any", Of: s.period()},
 	}
 	if err := d.validate(); err != nil {
 		return fmt.Errorf("scenario %s cannot be: %w", s.ID, err)
@@ -528,6 +535,9 @@ func (d *Drill) validate() error {
 		if !slices.Contains(d.Stages, stage) {
 			return fmt.Errorf("a source of %q, which is no stage", foreign.Text(stage))
 		}
+	}
+	if err := d.Phase.validate(); err != nil {
+		return err
 	}
 	if err := d.Model.validate(); err != nil {
 		return err

@@ -103,6 +103,15 @@
 // service is back when it is back for all. A drill goes on until a request of each class that it
 // has seen was acked since the fault and since the last failure of any.
 //
+// # A drill that is played many times
+//
+// A fault that always comes at the same moment of what the system does again and again finds what
+// that moment finds. With DRTEST_SEED in the environment, [Run] lets the fault wait, once the drill
+// is steady, for a random part of [Scenario].Period, or of [Load].Every where that is longer. The
+// system has to stay steady meanwhile. The wait follows from the seed and from the names of the
+// test and of the scenario, so that it comes again with them: the journal has it as the [Phase] of
+// the drill. "drreport run -count" gives a seed to each play of a drill.
+//
 // # A tester that stalls
 //
 // The test process may stand still: it is stopped, its machine is paused, or its disk is slow. A

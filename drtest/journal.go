@@ -13,9 +13,15 @@ import (
 	"github.com/drtest/suite/internal/foreign"
 )
 
-// journalVersion is that of the journal's format, which JOURNAL.md describes. A reader refuses any
-// other.
-const journalVersion = 3
+// journalVersion is that of the journal's format, which JOURNAL.md describes, and oldestVersion the
+// first one that is a part of it. A reader refuses any other.
+const (
+	journalVersion = 4
+	oldestVersion  = 3
+)
+
+// readable says whether journals of a version are read.
+func readable(version int) bool { return version >= oldestVersion && version <= journalVersion }
 
 // A record is what one line of a journal says: a JSON object with exactly one field, which a
 // [chain] makes a line. Durations and instants are integers of nanoseconds. A journal is appended
@@ -144,7 +150,7 @@ func (b *book) read(r io.Reader) error {
 func (b *book) addLine(links *chain, line []byte) error {
 	fields, err := links.open(line)
 	if err != nil {
-		if v := versionOf(line); links.lines == 0 && v != journalVersion && v != 0 {
+		if v := versionOf(line); links.lines == 0 && !readable(v) && v != 0 {
 			return wrongVersion(v)
 		}
 		return err
@@ -183,7 +189,7 @@ func versionOf(line []byte) int {
 }
 
 func wrongVersion(v int) error {
-	return fmt.Errorf("the journal has version %d, this program reads version %d: read it with the version of drreport that wrote it, or play the drill again", v, journalVersion)
+	return fmt.Errorf("the journal has version %d, this program reads versions %d to %d: read it with the version of drreport that wrote it, or play the drill again", v, oldestVersion, journalVersion)
 }
 
 // WriteTo writes the report as a journal that [ReadReport] reads. One whose ledger has not ended is

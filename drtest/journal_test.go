@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const head = `{"journal":{"version":3,"drill":{"id":"J","title":"J","fault":"f","began":"2026-01-01T00:00:00Z","every":1,"timeout":1,"steady":1,"steps":1,"stages":["up"],"proofs":["kept"],"deadline":1,"tracked":true,"counters":[{"name":"calls"}]},"asserted":[{"objective":"RPO","limit":0}]}}` + "\n"
+const head = `{"journal":{"version":4,"drill":{"id":"J","title":"J","fault":"f","began":"2026-01-01T00:00:00Z","every":1,"timeout":1,"steady":1,"steps":1,"stages":["up"],"proofs":["kept"],"deadline":1,"tracked":true,"counters":[{"name":"calls"}]},"asserted":[{"objective":"RPO","limit":0}]}}` + "\n"
 
 // seal makes lines of records, as doc of chain says: each numbered, each with a hash of the hash
 // before it and of itself.
@@ -41,11 +41,14 @@ func TestDamagedJournals(t *testing.T) {
 	rpo := `{"objective":"RPO","status":"pass","limit":0,"why":""}`
 	event := func(kind, more string) string { return `{"event":{"kind":"` + kind + `",` + more + "}}\n" }
 	swap := strings.NewReplacer
+	phased := func(phase string) string {
+		return swap(`"counters":[{"name":"calls"}]`, `"counters":[{"name":"calls"}],"phase":`+phase).Replace(head)
+	}
 	for _, c := range []struct{ reason, journal, want string }{
 		{"truncated", head + op + `{"outcome":{"n":0,"e`, "journal line 3: cut off in mid-line: the test process died while it wrote"},
 		{"no header", op, "journal line 1: the journal does not begin with its header"},
 		{"two headers", head + head, "journal line 2: a second header: two drills wrote to one journal"},
-		{"a later version", strings.Replace(head, `"version":3`, `"version":7`, 1), "journal line 1: the journal has version 7, this program reads version 3: read it with the version of drreport that wrote it, or play the drill again"},
+		{"a later version", strings.Replace(head, `"version":4`, `"version":7`, 1), "journal line 1: the journal has version 7, this program reads versions 3 to 4: read it with the version of drreport that wrote it, or play the drill again"},
 		{"no scenario", strings.Replace(head, `"id":"J"`, `"id":""`, 1), "journal line 1: the header names no scenario"},
 		{"not JSON", head + "{\x00\x00}\n", `journal line 2: no record of a journal: invalid character '\x00' looking for beginning of object key string`},
 		{"another record", head + `{"surprise":{}}` + "\n", `journal line 2: no record of a journal: json: unknown field "surprise"`},
@@ -121,6 +124,10 @@ func TestDamagedJournals(t *testing.T) {
 		{"a load without a period", swap(`"every":1`, `"every":0`).Replace(head), "journal line 1: the drill cannot be: every is 0s"},
 		{"a timeout in the past", swap(`"timeout":1`, `"timeout":-1`).Replace(head), "journal line 1: the drill cannot be: timeout is -1ns"},
 		{"a steady window of less than a period", swap(`"every":1`, `"every":2`).Replace(head), "journal line 1: the drill cannot be: steady is 1ns"},
+		{"a phase without a seed", phased(`{"seed":"","of":5,"wait":2}`), `journal line 1: the drill cannot be: a wait of 2ns, as a part of 5ns by the seed ""`},
+		{"a phase that is longer than its period", phased(`{"seed":"a","of":5,"wait":5}`), `journal line 1: the drill cannot be: a wait of 5ns, as a part of 5ns by the seed "a"`},
+		{"a phase of the version before", swap(`"version":4`, `"version":3`).Replace(phased(`{"seed":"a","of":5,"wait":2}`)), "journal line 1: a phase of the fault, which version 3 does not have"},
+		{"a fault that did not wait for its phase", phased(`{"seed":"a","of":5,"wait":3}`) + event("steady state", `"lo":1,"hi":1`) + fault, "journal line 3: the fault is before the end of its wait for a random phase"},
 		{"a deadline of ages", swap(`"deadline":1`, `"deadline":9223372036854775807`).Replace(head), "journal line 1: the drill cannot be: deadline is 2562047h47m16.854775807s"},
 		{"a stage twice", swap(`["up"]`, `["up","Up"]`).Replace(head), `journal line 1: the drill cannot be: a stage or proof "Up", whose name is empty or that of another`},
 		{"a limit in the past", swap(`"limit":0`, `"limit":-1`).Replace(head), "journal line 1: what is asserted cannot be: RPO has a limit of -1ns"},
@@ -136,7 +143,7 @@ func TestDamagedJournals(t *testing.T) {
 	for _, c := range []struct{ reason, journal, want string }{
 		{"empty", "", "journal line 1: the journal is empty"},
 		{"no journal", "hello\n", "journal line 1: no line of a journal"},
-		{"the version before", `{"journal":{"version":2,"drill":{"id":"J"}}}` + "\n", "journal line 1: the journal has version 2, this program reads version 3: read it with the version of drreport that wrote it, or play the drill again"},
+		{"the version before", `{"journal":{"version":2,"drill":{"id":"J"}}}` + "\n", "journal line 1: the journal has version 2, this program reads versions 3 to 4: read it with the version of drreport that wrote it, or play the drill again"},
 		{"a line that is no object", lines[0] + "[]\n", "journal line 2: no line of a journal"},
 		{"a digit that was changed", strings.Replace(whole, `"start":1`, `"start":0`, 1), "journal line 2: its hash does not fit it and the line before it: one of them was changed, or is of another journal"},
 		{"a line of another journal", lines[0] + seal(head + op2)[len(lines[0]):], "journal line 2: op 1 where op 0 is due"},

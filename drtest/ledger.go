@@ -57,6 +57,8 @@ type Drill struct {
 	// ErrorRate is the lowest that an objective asks for: see the function of that name. The drill
 	// goes on until it can be excluded.
 	ErrorRate float64 `json:"errorRate,omitempty"`
+	// Phase is nil when the fault came as soon as the drill was steady.
+	Phase *Phase `json:"phase,omitempty"`
 }
 
 // An Op is one request as a client saw it.

@@ -34,12 +34,14 @@ func Play(ctx context.Context, s Scenario) (*Ledger, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	return play(ctx, s, nil)
+	return play(ctx, s, nil, nil)
 }
 
-func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
+// play lets the fault wait for its phase, unless that is nil.
+func play(ctx context.Context, s Scenario, phase *Phase, sink func(record)) (*Ledger, error) {
 	p := &player{
 		Scenario:     s,
+		phase:        phase,
 		start:        time.Now(),
 		report:       newBook(),
 		progress:     map[string]Progress{},
@@ -62,7 +64,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 		Began: p.start.Round(0), Every: s.Load.Every, Timeout: s.Load.Timeout, Steady: s.Load.Steady,
 		HealAfter: s.HealAfter, Steps: len(s.Runbook), Stages: stageNames(s.Stages), Sources: sources(s.Stages),
 		Proofs: proofNames(s.Proofs), Model: s.Model, Deadline: s.Deadline, Tracked: tracked, Watched: s.Health != nil,
-		Counters: withoutRead(counters(s.Workload)), ErrorRate: s.errorRate(),
+		Counters: withoutRead(counters(s.Workload)), ErrorRate: s.errorRate(), Phase: phase,
 	}}})
 	err := p.drill(ctx)
 	end := &ending{Machine: machineSince(p.startTotals, p.machine.Read(), p.now())}
@@ -77,6 +79,7 @@ func play(ctx context.Context, s Scenario, sink func(record)) (*Ledger, error) {
 // journal alike.
 type player struct {
 	Scenario
+	phase       *Phase // nil: the fault comes at once
 	start       time.Time
 	machine     *machine.Reader
 	startTotals machine.Totals          // at the start
@@ -225,6 +228,9 @@ func (p *player) drill(parent context.Context) (err error) {
 	}
 
 	if err := p.reachSteady(parent); err != nil {
+		return err
+	}
+	if err := p.phase.wait(parent); err != nil {
 		return err
 	}
 	looking, looked := context.WithTimeout(parent, p.Deadline)

@@ -42,7 +42,15 @@ func Run(t TB, s Scenario) *Report {
 	if err := s.validate(); err != nil {
 		t.Fatalf("drtest: %v", err)
 	}
-	longest := s.longestUntilSteady() + s.Deadline
+	phase, err := seededPhase(t.Name(), s)
+	if err != nil {
+		t.Fatalf("drtest: %v", err)
+	}
+	longest, again := s.longestUntilSteady()+s.Deadline, ""
+	if phase != nil {
+		longest += phase.Wait
+		again = seedSetting + "=" + foreign.Word(phase.Seed) + " "
+	}
 	if end, bounded := testDeadline(t); bounded && time.Until(end) < longest {
 		if end.Sub(processStart) >= longest {
 			Untrusted(t, "others took the time that it would have had alone")
@@ -55,7 +63,7 @@ func Run(t TB, s Scenario) *Report {
 		t.Fatalf("drtest: keep the journal of %s: %v", s.ID, err)
 	}
 	t.Cleanup(func() { j.close(t) })
-	ledger, broken := play(t.Context(), s, func(rec record) {
+	ledger, broken := play(t.Context(), s, phase, func(rec record) {
 		j.write(rec)
 		if rec.Event != nil && rec.Event.Kind != HealthKept && rec.Event.Kind != ContainerStarted && rec.Event.Kind != Stalled {
 			line := foreign.Text(phaseLine(s.ID, *rec.Event))
@@ -75,7 +83,7 @@ func Run(t TB, s Scenario) *Report {
 		t.Logf("%s", shown)
 	}
 	if r.Untrusted() {
-		again := fmt.Sprintf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: go test -count=1 -parallel 1 -run %s", foreign.Word(runPattern(t.Name())))
+		again = fmt.Sprintf("the machine did not keep up, so this drill shows nothing either way; play it again, alone: %sgo test -count=1 -parallel 1 -run %s", again, foreign.Word(runPattern(t.Name())))
 		announce.Lines(t, again)
 		t.Logf("%s", again)
 	}

@@ -643,7 +643,7 @@ func TestRefusedScenarios(t *testing.T) {
 		{"scenario SYS has no Deadline: when to give up and judge what was seen", func(s *drtest.Scenario) { s.Deadline = 0 }},
 		{"scenario SYS has no Objectives: a drill that asserts nothing cannot fail", func(s *drtest.Scenario) { s.Objectives = nil }},
 		{"scenario SYS has a Deadline of 1s, too short for Load.Timeout, a window of Load.Steady, HealAfter and Watch", func(s *drtest.Scenario) { s.Deadline = time.Second }},
-		{"scenario SYS has a negative HealAfter, Watch or Load.Settle", func(s *drtest.Scenario) { s.HealAfter = -1 }},
+		{"scenario SYS has a negative HealAfter, Watch, Period or Load.Settle", func(s *drtest.Scenario) { s.HealAfter = -1 }},
 		{`scenario SYS: objective "nothing" judges nothing: make it with RTO, RPO... or a Check of a function`, func(s *drtest.Scenario) {
 			s.Objectives = []drtest.Objective{drtest.Check("nothing", nil)}
 		}},

@@ -33,6 +33,11 @@ type Scenario struct {
 
 	// Fault is the disaster. Required.
 	Fault Fault
+	// Period is the longest period of what the system does again and again, such as checkpoints or
+	// the renewal of a lease, where it matters at which moment of it the fault comes. A drill that
+	// is played many times waits before each fault for a random part of it, or of Load.Every where
+	// that is longer. One that is played once does not wait.
+	Period time.Duration
 	// HealAfter is how long the world leaves the fault in place. At zero the fault stays until the
 	// drill ends.
 	HealAfter time.Duration
@@ -221,8 +226,8 @@ func (s Scenario) validate() error {
 		return s.lacks("Load.Steady of at least Load.Every: the window without failures that makes a steady state")
 	case s.Deadline <= 0:
 		return s.lacks("Deadline: when to give up and judge what was seen")
-	case s.HealAfter < 0 || s.Watch < 0 || s.Load.Settle < 0:
-		return fmt.Errorf("scenario %s has a negative HealAfter, Watch or Load.Settle", s.ID)
+	case s.HealAfter < 0 || s.Watch < 0 || s.Load.Settle < 0 || s.Period < 0:
+		return fmt.Errorf("scenario %s has a negative HealAfter, Watch, Period or Load.Settle", s.ID)
 	case s.Load.Timeout > s.Deadline || s.Load.Steady+max(s.HealAfter, s.Watch) > s.Deadline:
 		return fmt.Errorf("scenario %s has a Deadline of %v, too short for Load.Timeout, a window of Load.Steady, HealAfter and Watch", s.ID, s.Deadline)
 	case len(s.Objectives) == 0:

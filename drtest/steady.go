@@ -36,8 +36,11 @@ func (p *player) reachSteady(ctx context.Context) error {
 		}
 		return fmt.Errorf("no steady state before the fault: %s: %w", why, err)
 	}
-	p.event(SteadyReached, Interval{p.now(), p.now()},
-		fmt.Sprintf("%d requests acked, one every %v, none failed for %v", acked, p.Load.Every, p.Load.Steady))
+	note := fmt.Sprintf("%d requests acked, one every %v, none failed for %v", acked, p.Load.Every, p.Load.Steady)
+	if p.phase != nil {
+		note += "; the fault waits for " + p.phase.String()
+	}
+	p.event(SteadyReached, Interval{p.now(), p.now()}, note)
 	return nil
 }
 
