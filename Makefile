@@ -3,6 +3,8 @@
 OUT     ?= dr-results
 TIMEOUT ?= 60m
 RUN     ?=
+# How many times each drill is played, one play after the other. The report says what so many plays prove.
+COUNT   ?= 1
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/suite_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
@@ -26,11 +28,11 @@ PAIRS ?= 10
 .PHONY: dr drill test calibrate stopped killed images engine lint clean help
 .DEFAULT_GOAL := help
 
-dr: images ## play all scenarios and write the report to dr-results/latest
-	@$(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
+dr: images ## play all scenarios, COUNT= times, and write the report to dr-results/latest
+	@$(DRREPORT) run -out '$(OUT)' -count $(COUNT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
 
 drill: images ## play one scenario: make drill RUN=DR-DB-003, RUN=TestPrimaryFailover, RUN='TestShutdown/graceful'
-	@$(DRREPORT) run -out '$(OUT)' -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
+	@$(DRREPORT) run -out '$(OUT)' -count $(COUNT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test
 
 # The scenarios by themselves, so that no other test's containers run beside a drill, and by drreport, which plays again what the machine kept
 # from a verdict: a sabotaged system, too, has to be seen to fail. Those that sabotage their system are skipped without DRTEST_SABOTAGE.

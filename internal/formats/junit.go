@@ -169,6 +169,13 @@ func resultProperties(r *report.Result) *properties {
 	for _, name := range slices.Sorted(maps.Keys(r.Limits)) {
 		p.add(name+"_seconds_limit", number(time.Duration(r.Limits[name])))
 	}
+	if r.Play > 0 {
+		p.add("play", fmt.Sprint(r.Play))
+	}
+	if r.Phase != nil {
+		p.add("seed", string(r.Phase.Seed))
+		p.add("phase_seconds", number(time.Duration(r.Phase.Wait)))
+	}
 	p.add("test", string(r.Test))
 	p.add("package", string(r.Package))
 	p.add("journal", string(r.Journal))

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/drtest/suite/drtest"
@@ -19,6 +20,7 @@ type family struct {
 	unit    string // as UCUM has it: "s" of seconds, "1" of a share, and empty of what has none
 	help    string
 	samples []sample
+	play    int // of the result that is told of, where there are several of its drill
 }
 
 type sample struct {
@@ -33,6 +35,9 @@ func (f *family) add(value float64, labels ...string) {
 	s := sample{value: value}
 	for i := 0; i < len(labels); i += 2 {
 		s.labels = append(s.labels, label{labels[i], foreign.Text(labels[i+1])})
+	}
+	if f.play > 0 {
+		s.labels = append(s.labels, label{"play", strconv.Itoa(f.play)})
 	}
 	f.samples = append(f.samples, s)
 }
@@ -59,6 +64,7 @@ func families(r *report.Report) []family {
 		}
 	})
 	t.drills(r)
+	t.plays(r)
 	return t.all
 }
 
@@ -66,23 +72,25 @@ func families(r *report.Report) []family {
 // they say as much of the machine as of the system.
 func (t *teller) drills(r *report.Report) {
 	drills := labels(r)
-	// each calls f for the results that can be trusted, and whose drills came to their end.
-	each := func(f func(drill string, x *report.Result)) {
+	// each calls do for the results that can be trusted, and whose drills came to their end.
+	each := func(f *family, do func(drill string, x *report.Result)) {
 		for i := range r.Results {
 			if x := &r.Results[i]; x.Reason == "" && !x.Untrusted {
-				f(drills[i], x)
+				f.play = x.Play
+				do(drills[i], x)
 			}
 		}
 	}
 	t.tell("drtest.drill.status", "", "How a drill ended: 1 for its status, 0 for the others.", func(f *family) {
 		for i, x := range r.Results {
+			f.play = x.Play
 			for _, s := range []string{"pass", "fail", "inconclusive", "untrusted"} {
 				f.add(truth(status(x.Status, x.Untrusted) == s), "drill", drills[i], "status", s)
 			}
 		}
 	})
 	t.tell("drtest.drill.figure", "s", "A measured time, of a figure or until a stage was reached, which lies between its two ends.", func(f *family) {
-		each(func(drill string, x *report.Result) {
+		each(f, func(drill string, x *report.Result) {
 			for _, took := range times(x) {
 				f.add(seconds(took.Interval.Lo), "drill", drill, "figure", took.name, "end", "lo")
 				f.add(seconds(took.Interval.Hi), "drill", drill, "figure", took.name, "end", "hi")
@@ -90,28 +98,28 @@ func (t *teller) drills(r *report.Report) {
 		})
 	})
 	t.tell("drtest.drill.limit", "s", "The limit of a figure or of a stage.", func(f *family) {
-		each(func(drill string, x *report.Result) {
+		each(f, func(drill string, x *report.Result) {
 			for _, name := range slices.Sorted(maps.Keys(x.Limits)) {
 				f.add(seconds(time.Duration(x.Limits[name])), "drill", drill, "figure", name)
 			}
 		})
 	})
 	t.tell("drtest.drill.share", "1", "A measured share, from 0 to 1.", func(f *family) {
-		each(func(drill string, x *report.Result) {
+		each(f, func(drill string, x *report.Result) {
 			for _, s := range shares(x) {
 				f.add(s.Number, "drill", drill, "figure", s.name)
 			}
 		})
 	})
 	t.tell("drtest.drill.units", "", "Units of work: affected by the fault, recovered, lost, or there more than once.", func(f *family) {
-		each(func(drill string, x *report.Result) {
+		each(f, func(drill string, x *report.Result) {
 			for _, c := range counts(x) {
 				f.add(c.Number, "drill", drill, "kind", c.name)
 			}
 		})
 	})
 	t.tell("drtest.drill.counted", "", "What a counter of the workload counted in the drill, and how much of it had been counted before.", func(f *family) {
-		each(func(drill string, x *report.Result) {
+		each(f, func(drill string, x *report.Result) {
 			for _, c := range x.Counters {
 				if c.Total != nil && c.Repeated != nil {
 					f.add(float64(*c.Total), "drill", drill, "counter", c.Name, "unit", string(c.Unit), "kind", "total")
@@ -119,6 +127,25 @@ func (t *teller) drills(r *report.Report) {
 				}
 			}
 		})
+	})
+}
+
+// plays adds what the plays of each drill show together.
+func (t *teller) plays(r *report.Report) {
+	t.tell("drtest.drill.plays", "", "The plays of a drill: those that count, and those of them in which acked work was lost, or that failed.", func(f *family) {
+		for i := range r.Repeated {
+			g := &r.Repeated[i]
+			f.add(float64(g.Counted), "drill", g.Label(), "kind", "counted")
+			f.add(float64(g.Loss.Times), "drill", g.Label(), "kind", "lost")
+			f.add(float64(g.Failure.Times), "drill", g.Label(), "kind", "failed")
+		}
+	})
+	t.tell("drtest.drill.rate_at_most", "1", "The upper bound, at 95 %, of the rate of such disasters that lose acked work, or fail.", func(f *family) {
+		for i := range r.Repeated {
+			g := &r.Repeated[i]
+			f.add(g.Loss.AtMost, "drill", g.Label(), "kind", "lost")
+			f.add(g.Failure.AtMost, "drill", g.Label(), "kind", "failed")
+		}
 	})
 }
 
@@ -176,13 +203,19 @@ func figures(r *report.Result, such func(drtest.NamedFigure) bool) (all []figure
 	return all
 }
 
-// labels tells all results apart, also those that nothing but their order does.
+// labels tells all results of a play apart, also those that nothing but their order does. Each is
+// the same in all plays.
 func labels(r *report.Report) (all []string) {
-	seen := map[string]int{}
+	type drill struct {
+		name string
+		play int
+	}
+	seen := map[drill]int{}
 	for i := range r.Results {
-		name := foreign.Text(r.Results[i].Label())
-		if seen[name]++; seen[name] > 1 {
-			name = fmt.Sprintf("%s (%d)", name, seen[name])
+		name := foreign.Text(r.Results[i].Drill())
+		in := drill{name, r.Results[i].Play}
+		if seen[in]++; seen[in] > 1 {
+			name = fmt.Sprintf("%s (%d)", name, seen[in])
 		}
 		all = append(all, name)
 	}

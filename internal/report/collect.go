@@ -31,7 +31,8 @@ const (
 const RerunDir = "rerun"
 
 // Collect makes the report of a directory: of every journal below it, and of the run of go test
-// that wrote them. Where some of it was played again, the second run decides. A journal that is
+// that wrote them, or of the runs of several plays. Where some of it was played again, the second
+// run decides. A journal that is
 // damaged or missing, or that no test of the run wrote, becomes a result that says so. An error
 // means that the directory, or what describes the run, cannot be read.
 func Collect(dir string) (*Report, error) {
@@ -39,28 +40,53 @@ func Collect(dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := collectRun(dir, ".")
+	n, wrong, err := plays(dir)
 	if err != nil {
 		return nil, err
 	}
-	rerun, err := collectRun(dir, RerunDir)
+	if n > 0 {
+		return collectPlays(dir, n, wrong)
+	}
+	p, err := collectTwice(dir, ".")
+	if err != nil {
+		return nil, err
+	}
+	return newReport(p.run, p.rerun, p.results, atMost(p.missing), p.notes), nil
+}
+
+// played is what one play of the drills left, and where some of them were played again, what that
+// did.
+type played struct {
+	run, rerun *Run
+	results    []Result
+	missing    []string
+	notes      []Text
+}
+
+// collectTwice reads what the run in a part of dir left, and the one below it that played its
+// untrusted results again.
+func collectTwice(dir, part string) (*played, error) {
+	first, err := collectRun(dir, part)
+	if err != nil {
+		return nil, err
+	}
+	rerun, err := collectRun(dir, path.Join(part, RerunDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		rerun, err = nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	results, missing, notes := first.results, first.missing, first.notes
-	var second *Run
+	p := &played{run: first.run, results: first.results, missing: first.missing, notes: first.notes}
 	if rerun != nil {
-		missing, second = append(missing, rerun.missing...), rerun.run
+		p.missing, p.rerun = append(p.missing, rerun.missing...), rerun.run
 		if rerun.run != nil {
 			var passed []Text
-			results, passed = first.preferRerun(rerun)
-			notes = append(notes, passed...)
+			p.results, passed = first.preferRerun(rerun)
+			p.notes = append(p.notes, passed...)
 		}
 	}
-	return newReport(first.run, second, results, atMost(missing), notes), nil
+	return p, nil
 }
 
 // atMost joins what is missing, and counts it where it is much.
@@ -98,7 +124,7 @@ func collectRun(dir, part string) (*collected, error) {
 		switch {
 		case err != nil && path == in:
 			return err
-		case err == nil && entry.IsDir() && path == filepath.Join(dir, RerunDir) && part != RerunDir:
+		case err == nil && entry.IsDir() && path == filepath.Join(in, RerunDir) && path != in && filepath.Base(in) != RerunDir:
 			return filepath.SkipDir
 		case err == nil && (entry.IsDir() || filepath.Ext(path) != ".ndjson"):
 			return nil

@@ -46,7 +46,7 @@ func schemaOfFigures() string {
 
 // TestSchemaOfFigures: the schema has each figure, with its meaning. With -update it is written so.
 func TestSchemaOfFigures(t *testing.T) {
-	part := regexp.MustCompile(`(?s)    "figures": \{\n.*?(\n    "status": )`)
+	part := regexp.MustCompile(`(?sm)^    "figures": \{\n.*?(\n    "status": )`)
 	want := part.ReplaceAllString(Schema, strings.ReplaceAll(strings.TrimSuffix(schemaOfFigures(), "\n"), "$", "$$")+"$1")
 	if *update {
 		if err := os.WriteFile("schema.json", []byte(want), 0o644); err != nil {

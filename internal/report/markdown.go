@@ -35,7 +35,7 @@ func (r *Report) Markdown() ([]byte, error) {
 		"lo":         func(i drtest.Interval) Seconds { return Seconds(i.Lo) },
 		"hi":         end,
 		"share":      share, "mark": mark, "in": in, "rows": rows, "averages": averages, "compliance": compliance,
-		"metByAll": metByAll,
+		"metByAll": metByAll, "markOf": mark, "sources": func() string { return escape(Sources) },
 	}).Parse(form)
 	if err != nil {
 		return nil, fmt.Errorf("read the form of the report: %w", err)

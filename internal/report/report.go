@@ -33,15 +33,20 @@ type Report struct {
 	*Run        // nil when the report is made of journals alone
 	// Rerun is the run that played the untrusted results of the first one again, alone. It is nil
 	// when there was none.
-	Rerun      *Run `json:"rerun"`
-	Complete   bool `json:"complete"`
-	Incomplete Text `json:"incomplete"` // why it is not complete
+	Rerun *Run `json:"rerun"`
+	// Plays are the runs of a run that played its drills several times: Run is then all of them as
+	// one. It is empty when they were played once.
+	Plays      []PlayedRun `json:"plays,omitempty"`
+	Complete   bool        `json:"complete"`
+	Incomplete Text        `json:"incomplete"` // why it is not complete
 	// Notes are what the harness said of the run, such as that a test passed as it was played again.
 	Notes []Text `json:"notes"`
 	// Summary is over all results, and each of Categories over its own.
 	Summary    Tally      `json:"summary"`
 	Categories []Category `json:"categories"`
 	Results    []Result   `json:"results"`
+	// Repeated is what the plays of each drill showed together.
+	Repeated []Repeated `json:"repeated,omitempty"`
 }
 
 // Run is how a run of go test was made, and how it ended.
@@ -104,7 +109,7 @@ type Category struct {
 func newReport(run, rerun *Run, results []Result, incomplete string, notes []Text) *Report {
 	r := &Report{Version: Version, Run: run, Rerun: rerun, Complete: incomplete == "", Incomplete: Text(incomplete), Notes: append([]Text{}, notes...)}
 	results = slices.SortedStableFunc(slices.Values(results), func(a, b Result) int {
-		return cmp.Or(cmp.Compare(natural(a.ID), natural(b.ID)), cmp.Compare(a.Package, b.Package), cmp.Compare(natural(string(a.Test)), natural(string(b.Test))),
+		return cmp.Or(cmp.Compare(natural(a.ID), natural(b.ID)), cmp.Compare(a.Package, b.Package), cmp.Compare(natural(string(a.Test)), natural(string(b.Test))), cmp.Compare(a.Play, b.Play),
 			cmp.Compare(a.Journal, b.Journal))
 	})
 	r.Categories, r.Results = []Category{}, results
@@ -135,7 +140,7 @@ func tellApart(results []Result) {
 	same := func() map[string]int {
 		n := map[string]int{}
 		for _, r := range results {
-			n[r.Label()]++
+			n[r.named()]++
 		}
 		return n
 	}
@@ -146,7 +151,7 @@ func tellApart(results []Result) {
 	} {
 		n := same()
 		for i := range results {
-			if more := label(results[i]); n[results[i].Label()] > 1 && more != "" {
+			if more := label(results[i]); n[results[i].named()] > 1 && more != "" {
 				results[i].label = results[i].ID + " (" + more + ")"
 			}
 		}
@@ -259,8 +264,7 @@ func tally(results []Result) Tally {
 // Passed says whether there are results, all of them passed, and nothing else went wrong in the
 // run.
 func (r *Report) Passed() bool {
-	return r.Complete && r.Summary.Results > 0 && r.Summary.Passed == r.Summary.Results &&
-		(r.Run == nil || *r.Run.Exit == 0 || r.Rerun != nil && *r.Rerun.Exit == 0)
+	return r.Complete && r.Summary.Results > 0 && r.Summary.Passed == r.Summary.Results && endedWell(r.Run, r.Rerun)
 }
 
 // Untrusted says whether nothing but the machine stands between the report and a pass.

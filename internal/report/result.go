@@ -22,12 +22,15 @@ type Result struct {
 	Status   drtest.Status `json:"status"`
 	// Untrusted says of an inconclusive result that nothing but the machine stands between it and a
 	// verdict.
-	Untrusted  bool               `json:"untrusted"`
-	FirstRun   *FirstRun          `json:"first_run"` // the run before this one, where the drill was played again
-	Reason     Text               `json:"reason"`    // why the drill broke, was cut off, or left no journal
-	Test       Text               `json:"test"`
-	Package    Text               `json:"package"` // of the test
-	Journal    Text               `json:"journal"` // relative to the report
+	Untrusted bool      `json:"untrusted"`
+	FirstRun  *FirstRun `json:"first_run"` // the run before this one, where the drill was played again
+	Reason    Text      `json:"reason"`    // why the drill broke, was cut off, or left no journal
+	Test      Text      `json:"test"`
+	Package   Text      `json:"package"` // of the test
+	// Play counts from 1, and is 0 when the drills were played once.
+	Play       int                `json:"play,omitempty"`
+	Phase      *Phase             `json:"phase,omitempty"` // for which the fault waited
+	Journal    Text               `json:"journal"`         // relative to the report
 	Began      *time.Time         `json:"began"`
 	Fault      Text               `json:"fault"`
 	Receipt    Text               `json:"receipt"`
@@ -56,13 +59,39 @@ type Result struct {
 	aroundFailures bool   // it is of a test or a package that failed around parts that did
 	of             *test  // that left the journal, or nil
 	label          string // tells it from results of the same ID
+	plays          int    // how many there are of each drill
+	unsound        bool   // what it measured does not count: the drill broke or was cut off, or its journal is damaged
 }
 
 // setTest notes which test a result is of.
 func (r *Result) setTest(t *test) { r.of, r.Test, r.Package = t, Text(t.name), Text(t.pkg) }
 
-// Label is the ID, with what tells the result from others of the same ID.
-func (r Result) Label() string { return cmp.Or(r.label, r.ID) }
+// Label is the ID, with what tells the result from others of the same ID: "DR-DB-004 (play 3 of
+// 20)".
+func (r Result) Label() string {
+	name := r.Drill()
+	if r.Play == 0 {
+		return name
+	}
+	play := fmt.Sprintf("play %d of %d", r.Play, r.plays)
+	if before, is := strings.CutSuffix(name, ")"); is && r.label != "" {
+		return before + ", " + play + ")"
+	}
+	return name + " (" + play + ")"
+}
+
+// Drill is the label of all plays of the drill.
+func (r Result) Drill() string { return cmp.Or(r.label, r.ID) }
+
+// named is the label of the drill in one play.
+func (r Result) named() string { return fmt.Sprint(r.Play, " ", r.Drill()) }
+
+// A Phase is how long the fault waited once the drill was steady: see [drtest.Phase].
+type Phase struct {
+	Seed Text    `json:"seed"`
+	Of   Seconds `json:"of"`
+	Wait Seconds `json:"wait"`
+}
 
 // FirstRun is how the first run of a drill ended that was played again, alone, since that run was
 // untrusted.
@@ -254,7 +283,12 @@ func resultOf(r *drtest.Report, damage error) Result {
 	case !l.Ended:
 		res.markBroken("the drill was cut off before its end")
 	}
+	res.unsound = res.Reason != ""
+	if p := l.Drill.Phase; p != nil {
+		res.Phase = &Phase{Text(p.Seed), Seconds(p.Of), Seconds(p.Wait)}
+	}
 	for _, v := range r.Disputed() {
+		res.unsound = true
 		res.markBroken(fmt.Sprintf("its journal does not bear the verdict that it records (%v)", v))
 		res.Untrusted = false
 	}

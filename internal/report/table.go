@@ -46,25 +46,37 @@ func (r *Report) Table() []byte {
 			}
 		}
 	}
+	for i := range r.Repeated {
+		g := &r.Repeated[i]
+		fmt.Fprintf(&b, "%s: %v: %d of %d plays passed\n", g.Label(), g.Status, g.Passed, g.Plays)
+		for _, sentence := range g.Proves() {
+			fmt.Fprintf(&b, "  %s\n", sentence)
+		}
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", note)
 	}
-	s := r.Summary
-	fmt.Fprintf(&b, "%d results: %d passed, %d failed, %d inconclusive", s.Results, s.Passed, s.Failed, s.Inconclusive)
-	if s.Untrusted > 0 {
-		fmt.Fprintf(&b, ", %d of them untrusted: the machine did not keep up", s.Untrusted)
-	}
-	if s.Rerun > 0 {
-		fmt.Fprintf(&b, "; %d played again, alone", s.Rerun)
-	}
-	fmt.Fprintln(&b)
-	if s.Results == 0 {
+	fmt.Fprintln(&b, r.Sum())
+	if r.Summary.Results == 0 {
 		fmt.Fprintln(&b, "no drill ran, so nothing passed")
 	}
 	if r.Incomplete != "" {
 		fmt.Fprintf(&b, "incomplete: %s\n", r.Incomplete)
 	}
 	return b.Bytes()
+}
+
+// Sum counts the results in a line.
+func (r *Report) Sum() string {
+	s := r.Summary
+	sum := fmt.Sprintf("%d results: %d passed, %d failed, %d inconclusive", s.Results, s.Passed, s.Failed, s.Inconclusive)
+	if s.Untrusted > 0 {
+		sum += fmt.Sprintf(", %d of them untrusted: the machine did not keep up", s.Untrusted)
+	}
+	if s.Rerun > 0 {
+		sum += fmt.Sprintf("; %d played again, alone", s.Rerun)
+	}
+	return sum
 }
 
 // cell cuts what would make a column too wide to be read. What is below the table has all of it.

@@ -18,13 +18,15 @@ import (
 const usage = `Drreport runs disaster-recovery drills and reports on them.
 
 usage:
-	drreport run [-out dir] [-drill name] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] [-listen addr] packages...
+	drreport run [-out dir] [-drill name] [-run regexp] [-skip regexp] [-count n] [-timeout d] [-parallel n] [-listen addr] packages...
 		run go test on the packages, show the phases of each drill as they
 		happen, and write report.html, for people, and the other forms of the
 		report to a new directory below dir, which dir/latest then leads to; a drill that is untrusted, since
 		the machine did not keep up, is played again, alone, and that decides;
 		-drill DR-DB-003 plays what is in the file of that scenario;
 		-listen :9464 tells Prometheus of the drills while they run;
+		-count 20 plays each drill twenty times, each time with its fault at
+		another phase, and says what that proves;
 		GOFLAGS may change how the tests are built, and is refused otherwise
 	drreport write [-out file]... dir
 		make the report of the journals below dir again, in the form that each

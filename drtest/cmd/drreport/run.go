@@ -26,7 +26,7 @@ import (
 
 // run runs go test and reports on it.
 func (c command) run(args []string) (int, error) {
-	fs := c.flags("run", "[-out dir] [-drill name] [-run regexp] [-skip regexp] [-timeout d] [-parallel n] [-listen addr] packages...")
+	fs := c.flags("run", "[-out dir] [-drill name] [-run regexp] [-skip regexp] [-count n] [-timeout d] [-parallel n] [-listen addr] packages...")
 	out := fs.String("out", "dr-results", "the `directory` that gets a directory for each run")
 	var only, skip string
 	matching := func(pattern *string) func(string) error { // of a wrong one, go test says that every package failed
@@ -39,6 +39,7 @@ func (c command) run(args []string) (int, error) {
 	fs.Func("run", "run only tests that match `regexp`", matching(&only))
 	drill := fs.String("drill", "", "run only the drill of that `name`: the ID of its scenario, or its test and subtest")
 	fs.Func("skip", "leave out tests that match `regexp`", matching(&skip))
+	count := fs.Uint("count", 1, "play each drill `n` times, one after the other, each time with its fault at another phase")
 	timeout := fs.Duration("timeout", time.Hour, "the `limit` of each package's tests")
 	parallel := fs.Uint("parallel", 0, "play at most `n` tests of a package at a time, where the machine carries them; 0 is one for each processor")
 	listen := fs.String("listen", "", "tell Prometheus of the drills while they run, at http://`addr`/metrics: :9464, of this machine alone, or with a host")
@@ -55,6 +56,8 @@ func (c command) run(args []string) (int, error) {
 	}
 	c.environ = append(slices.DeleteFunc(slices.Clone(c.environ), func(e string) bool { return strings.HasPrefix(e, "GOFLAGS=") }), goflags...)
 	switch {
+	case *count == 0:
+		return trouble, errors.New("-count 0 plays nothing")
 	case *drill != "" && only != "":
 		return trouble, errors.New("-drill and -run both say what to run")
 	case *drill != "":
@@ -90,19 +93,19 @@ func (c command) run(args []string) (int, error) {
 		test = append(test, "-parallel", strconv.FormatUint(uint64(*parallel), 10))
 	}
 	unmute := c.mute()
-	r, err := c.play(dir, ".", *out, append(test, packages...))
+	again := []string{"-timeout", timeout.String(), "-p", "1", "-parallel", "1"}
+	if skip != "" {
+		again = append(again, "-skip", skip)
+	}
+	p := plan{dir: dir, shown: filepath.Join(*out, name), test: append(test, packages...), again: append(again, packages...)}
+	var r *report.Report
+	if *count == 1 {
+		r, _, err = c.playOnce(p)
+	} else {
+		r, err = c.playMany(p, int(*count))
+	}
 	if err != nil {
 		return trouble, err
-	}
-	if pattern := r.UntrustedTests(); pattern != "" && r.Complete {
-		fmt.Fprintf(c.stdout, "\n%splayed again, alone, since the machine did not keep up: %s\n", r.Table(), pattern)
-		rerun := []string{"-timeout", timeout.String(), "-p", "1", "-parallel", "1", "-run", pattern}
-		if skip != "" {
-			rerun = append(rerun, "-skip", skip)
-		}
-		if r, err = c.play(dir, report.RerunDir, *out, append(rerun, packages...)); err != nil {
-			return trouble, err
-		}
 	}
 	fmt.Fprintf(c.stdout, "\n%s", r.Table()) // first: the disk may be full
 	if err := save(r, dir, reports(dir)...); err != nil {
@@ -134,31 +137,36 @@ func statusOf(r *report.Report) int {
 	return notPassed
 }
 
-// play runs go test once, keeps what it leaves in a part of the directory of the run, and returns
+// play runs go test once, keeps what it leaves in a part of the directory of the plan, and returns
 // the report of all of it.
-func (c command) play(dir, part, out string, args []string) (*report.Report, error) {
-	into := filepath.Join(dir, part)
+func (c command) play(p plan, part string, args []string) (r *report.Report, interrupted bool, err error) {
+	into := filepath.Join(p.dir, part)
 	if err := os.MkdirAll(into, 0o755); err != nil {
-		return nil, fmt.Errorf("make directory of the run: %w", err)
+		return nil, false, fmt.Errorf("make directory of the run: %w", err)
 	}
 	// Vet is for the code of a change, and takes as long as a drill.
 	test := append([]string{"go", "test", "-json", "-count=1", "-vet=off", "-artifacts", "-outputdir", into}, args...)
 	shown := slices.Clone(test) // a reader has no use for the way to the directory on this machine
-	shown[slices.Index(shown, into)] = filepath.Join(out, filepath.Base(dir), part)
+	shown[slices.Index(shown, into)] = filepath.Join(p.shown, part)
 	about := report.Run{
 		When: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 		Command: strings.Join(quoted(append(settings(c.environ), shown...)), " "), Commit: report.Text(c.commit()), Trouble: "it is running",
 	}
 	if err := describe(into, about); err != nil { // for the report of a run that is killed
-		return nil, err
+		return nil, false, err
 	}
-	if err := c.follow(c.exec(test[0], test[1:]...), into, &about); err != nil {
-		return nil, err
+	cmd := c.exec(test[0], test[1:]...)
+	if p.seed != "" {
+		cmd.Env = append(cmd.Environ(), seedSetting+"="+p.seed)
+	}
+	if interrupted, err = c.follow(cmd, into, &about); err != nil {
+		return nil, false, err
 	}
 	if err := describe(into, about); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return report.Collect(dir)
+	r, err = report.Collect(p.dir)
+	return r, interrupted, err
 }
 
 // commit is that of the code in the working directory, or nothing where git does not tell.
@@ -258,25 +266,25 @@ func describe(dir string, about report.Run) error {
 }
 
 // follow runs go test to its end, shows what people should see of it, keeps all of it, and notes
-// how it ended. A signal interrupts go test and its tests, and a second one kills them. They are
+// how it ended, and whether it was stopped. A signal interrupts go test and its tests, and a second one kills them. They are
 // interrupted as well when what they say cannot be kept.
-func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
+func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) (stopped bool, err error) {
 	kept, err := os.Create(filepath.Join(dir, report.TranscriptFile))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer kept.Close()
 	said := &harmlessWriter{w: c.stderr}
 	cmd.Stderr = said
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return false, err
 	}
 	token := rand.Text()
 	cmd.Env = append(cmd.Environ(), announce.Token+"="+token)
 	leadGroup(cmd)
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start go test: %w", err)
+		return false, fmt.Errorf("start go test: %w", err)
 	}
 	var interrupted os.Signal
 	ended, relayed, unkept := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -314,9 +322,9 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) error {
 		}
 	}
 	if err := errors.Join(err, into.err, kept.Close()); err != nil {
-		return fmt.Errorf("keep what go test says: %w", err)
+		return false, fmt.Errorf("keep what go test says: %w", err)
 	}
-	return nil
+	return interrupted != nil, nil
 }
 
 // A tolerantWriter writes as long as it can, and tells once that it cannot. Its reader goes on: a
