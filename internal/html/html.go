@@ -32,6 +32,7 @@ type page struct {
 	Headline string
 	Whys     []why
 	Worst    []worst
+	Repeats  []repeated
 	Drills   []*drill
 	Legend   []kind
 }
@@ -62,10 +63,10 @@ func markOf(s drtest.Status, distrusted bool) mark {
 func Render(r *report.Report, dir string) ([]byte, error) {
 	p := page{Report: r, Style: template.CSS(style), Legend: kinds[:]} // the style is ours
 	for i := range r.Results {
-		p.Drills = append(p.Drills, newDrill(i, &r.Results[i], r.Run, dir))
+		p.Drills = append(p.Drills, newDrill(i, &r.Results[i], runOf(r, &r.Results[i]), dir))
 	}
 	p.Mark, p.Headline = headline(r)
-	p.Whys, p.Worst = whys(p.Drills), worsts(p.Drills)
+	p.Whys, p.Worst, p.Repeats = whys(p.Drills), worsts(p.Drills), repeatedDrills(r)
 	t, err := template.New("report.html").Funcs(template.FuncMap{
 		"text": clean,
 		"date": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
@@ -87,6 +88,9 @@ func clean(v any) string { return foreign.Text(fmt.Sprint(v)) }
 func headline(r *report.Report) (mark, string) {
 	s := r.Summary
 	drills := fmt.Sprintf("%d %s", s.Results, plural(s.Results, "drill"))
+	if n := len(r.Repeated); n > 0 {
+		drills = fmt.Sprintf("%d plays of %d %s", s.Results, n, plural(n, "drill"))
+	}
 	var parts []string
 	for _, p := range []struct {
 		n    int

@@ -48,6 +48,11 @@ func fakeGo(how string, args []string) int {
 		return 0
 	}
 	out := args[slices.Index(args, "-outputdir")+1]
+	if other, play, is := strings.Cut(how, " in "); is { // in one of several plays
+		if how = "pass"; strings.Contains(out, string(filepath.Separator)+play) {
+			how = other
+		}
+	}
 	dir := filepath.Join(out, "_artifacts", "1")
 	say := func(action, output string) {
 		fmt.Printf("{\"Action\":%q,\"Package\":\"p\",\"Test\":\"TestLoss\",\"Path\":%q,\"Output\":%q}\n", action, dir, output)
@@ -92,6 +97,14 @@ func fakeGo(how string, args []string) int {
 		r = drtest.Judge(l, drtest.RTO(time.Second/2))
 	}
 	data := journal(r)
+	if how == "die" {
+		_ = os.MkdirAll(dir, 0o755)
+		_ = os.WriteFile(filepath.Join(dir, "DR-DB-001.ndjson"), data[:len(data)/2], 0o644)
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = self.Kill()
+		}
+		select {}
+	}
 	if how == "hang" {
 		<-signals
 		data = data[:len(data)/2]
@@ -172,10 +185,16 @@ func call(t *testing.T, how string, s os.Signal, args ...string) (status int, st
 // callIn does so in an environment that has more.
 func callIn(t *testing.T, more []string, how string, s os.Signal, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	return callAt(t, more, how, s, "", args...)
+}
+
+// callAt gives the signal only once the program has said something before.
+func callAt(t *testing.T, more []string, how string, s os.Signal, after string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
 	signals := make(chan os.Signal, 1)
 	var out, errs bytes.Buffer
 	c := command{stderr: &errs, environ: append([]string{"HOME=elsewhere", "DRTEST_PROFILE=production"}, more...), signals: signals, stdout: writer(func(p []byte) (int, error) {
-		if s != nil && bytes.Contains(p, []byte("drill ")) {
+		if s != nil && bytes.Contains(p, []byte("drill ")) && bytes.Contains(out.Bytes(), []byte(after)) {
 			signals <- s
 		}
 		return out.Write(p)
