@@ -31,6 +31,7 @@ func applicationCrash(t testing.TB, app *orchestrator) drtest.Scenario {
 		Load:       steadyLoad,
 		Health:     app.Ready,
 		Fault:      app.service.Crash(),
+		Period:     selected.checkpoint, // how much work is done again depends on when the last one was
 		Objectives: []drtest.Objective{
 			drtest.Detection(time.Second), // nobody answers, so the next poll knows
 			// Docker's first back-off of 100 ms and 0.4 s for the start, and 0.3 s until the

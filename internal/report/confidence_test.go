@@ -81,7 +81,7 @@ func TestConfidence(t *testing.T) {
 		for range runs {
 			var results []Result
 			for k := 1; k <= plays; k++ {
-				c := &chancy{outage: least + time.Duration(random.ExpFloat64() * float64(mean)), loses: random.Float64() < rate}
+				c := &chancy{outage: least + time.Duration(random.ExpFloat64()*float64(mean)), loses: random.Float64() < rate}
 				x := resultOf(c.play(t), nil)
 				x.Play, x.Journal = k, "CHANCE.ndjson"
 				results = append(results, x)
