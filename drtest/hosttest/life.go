@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/wait"
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +43,7 @@ func begin(c Config, log *os.File) (*life, error) {
 		cmd:   exec.Command(c.Cmd[0], c.Cmd[1:]...),
 		ended: make(chan struct{}), reap: sync.OnceFunc(func() { close(last) }), reaped: make(chan struct{}),
 	}
-	l.cmd.Dir, l.cmd.Env, l.cmd.Stdout, l.cmd.Stderr = c.Dir, os.Environ(), log, log
+	l.cmd.Dir, l.cmd.Env, l.cmd.Stdout, l.cmd.Stderr = c.Dir, announce.Environ(), log, log
 	for name, value := range c.Env {
 		l.cmd.Env = append(l.cmd.Env, name+"="+value)
 	}

@@ -5,6 +5,7 @@ package announce
 import (
 	"flag"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/drtest/suite/internal/foreign"
@@ -32,6 +33,12 @@ func Key(key, token string) string {
 		return key
 	}
 	return key + "." + token
+}
+
+// Environ returns the environment of this process for programs that are no part of the harness: it
+// has no token.
+func Environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, Token+"=") })
 }
 
 // T is the part of testing.TB that is needed.
