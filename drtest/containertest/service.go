@@ -2,6 +2,7 @@ package containertest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/reaper"
 	"github.com/drtest/suite/internal/secret"
+	"github.com/drtest/suite/internal/wait"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -144,6 +147,9 @@ func (s *Service) Exec(ctx context.Context, cmd ...string) (string, error) {
 	return out, nil
 }
 
+// execPoll is the time between two looks at a command whose output has ended.
+const execPoll = 5 * time.Millisecond
+
 func (s *Service) exec(ctx context.Context, cmd []string) (string, error) {
 	created, err := s.engine.ExecCreate(ctx, s.id, client.ExecCreateOptions{Cmd: cmd, AttachStdout: true, AttachStderr: true})
 	if err != nil {
@@ -159,14 +165,19 @@ func (s *Service) exec(ctx context.Context, cmd []string) (string, error) {
 	if _, err := stdcopy.StdCopy(&out, &out, attached.Reader); err != nil {
 		return out.String(), errors.Join(context.Cause(ctx), err)
 	}
-	result, err := s.engine.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
-	if err != nil {
-		return out.String(), err
+	var result client.ExecInspectResult
+	var failed error // to ask, which is no reason to ask again
+	err = wait.For(ctx, execPoll, func(ctx context.Context) error {
+		result, failed = s.engine.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+		if failed == nil && result.Running { // the output ends a moment before, and the code is 0 until then
+			return errors.New("it has printed all, and has not ended")
+		}
+		return nil
+	})
+	if err = cmp.Or(err, failed); err == nil && result.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d: %s", result.ExitCode, secret.Hide(strings.TrimSpace(out.String())))
 	}
-	if result.ExitCode != 0 {
-		return out.String(), fmt.Errorf("exit code %d: %s", result.ExitCode, secret.Hide(strings.TrimSpace(out.String())))
-	}
-	return out.String(), nil
+	return out.String(), err
 }
 
 // Logs returns what the service has printed since its container was made, or adopted, across
