@@ -15,6 +15,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/drtest/suite/drtest"
+	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/docker"
 	"github.com/drtest/suite/internal/firewall"
 	"github.com/drtest/suite/internal/machine"
@@ -129,7 +130,25 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 	if err := errors.Join(errs...); err != nil {
 		machine.Fatal(t, err)
 	}
+	for _, s := range services {
+		if err := s.announceImage(t); err != nil {
+			machine.Fatal(t, err)
+		}
+	}
 	return services
+}
+
+// announceImage tells the report of the run which image a service has: a name can be given to
+// another image later, an ID cannot.
+func (s *Service) announceImage(t testing.TB) error {
+	ctx, cancel := machine.Allow(t.Context(), StartTimeout)
+	defer cancel()
+	c, err := s.inspect(ctx)
+	if err != nil {
+		return machine.Blame(ctx, fmt.Errorf("look up the image of %s: %w", s.Name(), err))
+	}
+	announce.Tell(t, announce.System, fmt.Sprintf("image %s, %s", s.config.Image, c.Image))
+	return nil
 }
 
 func (s *Service) start(ctx context.Context, firewallImage string) (err error) {
