@@ -51,7 +51,9 @@ func Collect(dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newReport(p.run, p.rerun, p.results, atMost(p.missing), p.notes), nil
+	r := newReport(p.run, p.rerun, p.results, atMost(p.missing), p.notes)
+	r.faults = p.faults
+	return r, nil
 }
 
 // played is what one play of the drills left, and where some of them were played again, what that
@@ -60,6 +62,7 @@ type played struct {
 	run, rerun *Run
 	results    []Result
 	missing    []string
+	faults     []string // see [Report.Faults]
 	notes      []Text
 }
 
@@ -77,9 +80,9 @@ func collectTwice(dir, part string) (*played, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &played{run: first.run, results: first.results, missing: first.missing, notes: first.notes}
+	p := &played{run: first.run, results: first.results, missing: first.missing, faults: first.faults, notes: first.notes}
 	if rerun != nil {
-		p.missing, p.rerun = append(p.missing, rerun.missing...), rerun.run
+		p.missing, p.faults, p.rerun = append(p.missing, rerun.missing...), slices.Concat(p.faults, rerun.faults), rerun.run
 		if rerun.run != nil {
 			var passed []Text
 			p.results, passed = first.preferRerun(rerun)
@@ -103,6 +106,7 @@ type collected struct {
 	run     *Run
 	results []Result
 	missing []string // what did not come to its end, or is not there
+	faults  []string // what is not there, or not as the run left it
 	notes   []Text
 	passed  map[id]bool // tests
 }
@@ -304,7 +308,7 @@ func (c *collected) assemble(part string, transcript bool, sum string, failed bo
 			c.missing = append(c.missing, r.ID+" did not come to its end")
 		}
 		if r.journalFault != "" {
-			c.missing = append(c.missing, fmt.Sprintf("the journal %s %s", r.Journal, r.journalFault))
+			c.lack(fmt.Sprintf("the journal %s %s", r.Journal, r.journalFault))
 		}
 	}
 	broke := func(format string, args ...any) {
@@ -319,7 +323,7 @@ func (c *collected) assemble(part string, transcript bool, sum string, failed bo
 			c.notes = append(c.notes, "this report is made of journals alone: nothing tells whether there were more")
 		}
 	case c.run == nil:
-		c.missing = append(c.missing, file(RunFile)+" is missing, so nothing tells how go test ended")
+		c.lack(file(RunFile) + " is missing, so nothing tells how go test ended")
 	case c.run.Exit == nil:
 		c.missing = append(c.missing, strings.TrimSuffix("go test did not come to its end: "+string(c.run.Trouble), ": "))
 	case *c.run.Exit != 0 && !failed:
@@ -328,12 +332,17 @@ func (c *collected) assemble(part string, transcript bool, sum string, failed bo
 	switch {
 	case c.run == nil:
 	case !transcript:
-		c.missing = append(c.missing, file(TranscriptFile)+" is missing, so nothing tells which results there were")
+		c.lack(file(TranscriptFile) + " is missing, so nothing tells which results there were")
 		broke("%s is missing, so nothing tells which results there were", file(TranscriptFile))
 	case c.run.Transcript != "" && string(c.run.Transcript) != sum:
-		c.missing = append(c.missing, file(TranscriptFile)+" is not as the run left it")
+		c.lack(file(TranscriptFile) + " is not as the run left it")
 		broke("%s is not as the run left it, so nothing tells which results there were", file(TranscriptFile))
 	}
+}
+
+// lack notes what is not there, or not as the run left it.
+func (c *collected) lack(what string) {
+	c.missing, c.faults = append(c.missing, what), append(c.faults, what)
 }
 
 // failDoubted takes the pass from a drill whose test failed, unless another drill or a part of the

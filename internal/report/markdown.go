@@ -50,6 +50,9 @@ func (r *Report) Markdown() ([]byte, error) {
 // statistics are the figures that have statistics by category.
 func statistics() []string { return []string{"RTO", "RPO"} }
 
+// Escape is what this document does to text from outside, for other documents.
+func Escape(text string) string { return escape(text) }
+
 // escape keeps text from being taken for Markdown or HTML, wherever it stands in a line: in a cell,
 // an item or a heading.
 func escape(text string) string {

@@ -86,7 +86,7 @@ func plays(dir string) (n int, wrong string, err error) {
 func collectPlays(dir string, n int, wrong string) (*Report, error) {
 	var all played
 	if wrong != "" {
-		all.missing = append(all.missing, wrong)
+		all.missing, all.faults = append(all.missing, wrong), append(all.faults, wrong)
 	}
 	var unplayed []int
 	var runs []PlayedRun
@@ -107,6 +107,9 @@ func collectPlays(dir string, n int, wrong string) (*Report, error) {
 		all.results = append(all.results, p.results...)
 		for _, m := range p.missing {
 			all.missing = append(all.missing, fmt.Sprintf("play %d: %s", k, m))
+		}
+		for _, f := range p.faults {
+			all.faults = append(all.faults, fmt.Sprintf("play %d: %s", k, f))
 		}
 		for _, note := range p.notes {
 			if notes[note] == nil {
@@ -129,6 +132,7 @@ func collectPlays(dir string, n int, wrong string) (*Report, error) {
 	}
 	all.missing = append(all.missing, absent(all.results, n, unplayed)...)
 	r := newReport(whole(runs), nil, all.results, atMost(all.missing), all.notes)
+	r.faults = all.faults
 	r.addPlays(runs, n)
 	return r, nil
 }

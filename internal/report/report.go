@@ -47,7 +47,14 @@ type Report struct {
 	Results    []Result   `json:"results"`
 	// Repeated is what the plays of each drill showed together.
 	Repeated []Repeated `json:"repeated,omitempty"`
+
+	faults []string
 }
+
+// Faults are what is wrong with the files that the report was made of: a journal that is damaged,
+// missing or no test's, a transcript that is not as the run left it. Unlike a report that is
+// incomplete, one without faults may be of a run that was interrupted.
+func (r *Report) Faults() []string { return r.faults }
 
 // Run is how a run of go test was made, and how it ended.
 type Run struct {

@@ -93,6 +93,9 @@ type Phase struct {
 	Wait Seconds `json:"wait"`
 }
 
+// Faulty says whether what was kept of the drill is damaged, missing, or no test's of the run.
+func (r Result) Faulty() bool { return r.journalFault != "" }
+
 // FirstRun is how the first run of a drill ended that was played again, alone, since that run was
 // untrusted.
 type FirstRun struct {

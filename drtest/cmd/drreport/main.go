@@ -36,12 +36,25 @@ usage:
 		show what a journal holds and judge it as its test did; objectives
 		that are given, such as -rto 45s -rpo 0s, take the place of those of
 		the same name, or are judged as well
+	drreport bundle -out file.zip [-stated file] [-last bundle.zip] dir
+		pack the run in a directory for those who audit it: all of its files,
+		a record of the test, and a manifest of hashes; -stated has what only
+		people know, such as who approved it, and -last the test before
+	drreport verify [-statement file] bundle.zip
+		check, offline, that nothing of a bundle was changed, and that its
+		reports and its record are what its journals say, judged again; takes
+		a directory as well; -statement writes what a signature is put on
+	drreport coverage [-catalogue file] dir...
+		show which failure modes runs have drilled, when last and by which
+		drills, and which never
 	drreport schema
 		print the JSON Schema of report.json
 
 Exit status:
-	0  passed: everything did, or, for write and schema, it was written
-	1  not passed: something failed, or is inconclusive
+	0  passed: everything did, or, for write, bundle, coverage and schema, it was
+	   written; for verify, the bundle is whole, whatever its drills showed
+	1  not passed: something failed, or is inconclusive; for verify and bundle,
+	   refused: something is not as it was left, and is named
 	2  wrong usage, or a file that cannot be read or written
 	3  untrusted: nothing failed, and all that did not pass is untrusted, even
 	   alone: the machine did not keep up, and another one may show it
@@ -91,6 +104,12 @@ func (c command) main(args []string) int {
 		status, err = c.write(args)
 	case "check":
 		status, err = c.check(args)
+	case "bundle":
+		status, err = c.bundle(args)
+	case "verify":
+		status, err = c.verify(args)
+	case "coverage":
+		status, err = c.coverage(args)
 	case "schema":
 		status = passed
 		_, err = fmt.Fprint(c.stdout, report.Schema)
