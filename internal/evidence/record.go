@@ -58,6 +58,7 @@ type Drill struct {
 	Figures    []string   `json:"figures"`
 	Integrity  []string   `json:"integrity"`
 	Journal    string     `json:"journal"` // within the bundle
+	Machine    string     `json:"machine"` // what kept the test machine from its work, if anything did
 	Again      string     `json:"played_again"`
 }
 
@@ -167,6 +168,9 @@ func newDrill(x *report.Result) Drill {
 	}
 	if x.FirstRun != nil {
 		d.Again = fmt.Sprintf("the first run was untrusted: %s; its journal: %s/%s", x.FirstRun.Why, runDir, x.FirstRun.Journal)
+	}
+	if x.Machine != nil && x.Machine.Overloaded {
+		d.Machine = string(x.Machine.Why)
 	}
 	for _, m := range x.Recovery {
 		line := m.Name

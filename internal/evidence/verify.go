@@ -100,6 +100,10 @@ func (m Maker) samePacking(path, root string) (string, error) {
 
 // verifyRun checks the directory of a run, which has no manifest.
 func (m Maker) verifyRun(dir string) (Checked, error) {
+	dir, err := filepath.EvalSymlinks(dir) // "latest" is one
+	if err != nil {
+		return Checked{}, err
+	}
 	r, wrong, err := m.judgeAgain(dir)
 	if err != nil {
 		return Checked{}, err

@@ -475,6 +475,15 @@ func TestUsage(t *testing.T) {
 		{"write -out report.pdf .", trouble, "", "invalid value"},
 		{"write nosuch", trouble, "", "drreport: lstat nosuch"},
 		{"write " + dir, passed, "ID", ""},
+		{"bundle", trouble, "", "usage: drreport bundle"},
+		{"bundle -out x.zip nosuch", trouble, "", "drreport: lstat nosuch"},
+		{"bundle -out " + t.TempDir() + "/x.zip " + dir, notPassed, "", "refused: run.json is missing: a bundle is of a run that drreport run played"},
+		{"verify", trouble, "", "usage: drreport verify"},
+		{"verify -h", passed, "", "usage: drreport verify"},
+		{"verify nosuch", trouble, "", "drreport: stat nosuch"},
+		{"verify " + dir, notPassed, "", "refused: manifest.json is missing"},
+		{"coverage", trouble, "", "usage: drreport coverage"},
+		{"coverage nosuch", trouble, "", "drreport: lstat nosuch"},
 	} {
 		status, stdout, stderr := call(t, "", nil, strings.Fields(c.args)...)
 		if status != c.status || !strings.HasPrefix(stdout, c.stdout) || !strings.HasPrefix(stderr, c.stderr) || (stderr == "") != (c.stderr == "") {
