@@ -26,8 +26,8 @@ import (
 //go:embed catalogue.json
 var Catalogue []byte
 
-// A Mode is one way for a system to fail. A fault is of it when its name, or that of a fault that is
-// joined to it by "and", begins as one of the patterns in Faults says.
+// A Mode is one way for a system to fail. A fault is of it when its name, or that of a fault that
+// is joined to it by "and", begins as one of the patterns in Faults says.
 type Mode struct {
 	Mode    string   `json:"mode"`
 	Is      string   `json:"is"`

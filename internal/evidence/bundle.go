@@ -1,6 +1,6 @@
 // Package evidence packs a run of drills for those who audit it, and checks such a bundle without
-// the systems and without a network. A bundle holds the files of the run, a record of the test, what
-// people stated, and a manifest of hashes. Whatever follows from the journals is made again and
+// the systems and without a network. A bundle holds the files of the run, a record of the test,
+// what people stated, and a manifest of hashes. Whatever follows from the journals is made again and
 // compared when a bundle is checked.
 package evidence
 

@@ -159,7 +159,7 @@ func refusals(t *testing.T, path string) []string {
 	return refusal.Wrong
 }
 
-// TestTampering: each edit is refused by the name of a file, be the manifest as it was or made anew.
+// TestTampering: each edit is refused by the name of a file, whatever the manifest says.
 func TestTampering(t *testing.T) {
 	last := bundle(t, play(t, drill("DR-DB-004", "Failover", 1500, false)), "", "")
 	whole := bundle(t, play(t, drill("DR-DB-004", "Failover", 2000, true), drill("DR-DB-001", "Loss", 1500, false)), stated, last)
