@@ -53,7 +53,7 @@ wrote AT/run.zip, the evidence of run RUN
 	check(trouble, "", "drreport: OUT/latest/run.zip lies in the directory that is packed\n", "bundle", "-out", filepath.Join(latest, "run.zip"), latest)
 	check(trouble, "", "drreport: bundle needs -out: the file to write\n", "bundle", latest)
 	statement := filepath.Join(at, "statement.json")
-	check(passed, table+"whole: run RUN, 10 files, as its manifest says, and its reports and its record are what its journals say. Who made it is for a signature to say.\n", "",
+	check(passed, table+"whole: run RUN, 11 files, as its manifest says, and its reports and its record are what its journals say. Who made it is for a signature to say.\n", "",
 		"verify", "-statement", statement, file)
 	if text, err := os.ReadFile(statement); err != nil || !bytes.Contains(text, []byte(`"result": "PASSED"`)) {
 		t.Errorf("%v\n%s", err, text)
@@ -88,7 +88,7 @@ wrote AT/run.zip, the evidence of run RUN
 		}
 	}
 	want := []string{"evidence.json", "evidence.md", "manifest.json", "run/_artifacts/1/DR-DB-001.ndjson", "run/gotest.json",
-		"run/report.html", "run/report.json", "run/report.md", "run/report.prom", "run/report.xml", "run/run.json"}
+		"run/report.html", "run/report.json", "run/report.md", "run/report.otlp", "run/report.prom", "run/report.xml", "run/run.json"}
 	if diff := cmp.Diff(want, slices.Clone(names)); diff != "" {
 		t.Errorf("files of the bundle (-want +got):\n%s", diff)
 	}
