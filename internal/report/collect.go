@@ -32,13 +32,20 @@ const RerunDir = "rerun"
 
 // Collect makes the report of a directory: of every journal below it, and of the run of go test
 // that wrote them, or of the runs of several plays. Where some of it was played again, the second
-// run decides. A journal that is
-// damaged or missing, or that no test of the run wrote, becomes a result that says so. An error
-// means that the directory, or what describes the run, cannot be read.
+// run decides. A journal that is damaged or missing, or that no test of the run wrote, becomes a
+// result that says so. Of merged shards it makes one report. An error means that the directory, or
+// what describes the run, cannot be read, or that the shards are not of one run.
 func Collect(dir string) (*Report, error) {
 	dir, err := filepath.EvalSymlinks(dir) // "latest" is one
 	if err != nil {
 		return nil, err
+	}
+	names, runs, err := shardsIn(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) > 0 {
+		return collectShards(dir, names, runs)
 	}
 	n, wrong, err := plays(dir)
 	if err != nil {
@@ -50,6 +57,9 @@ func Collect(dir string) (*Report, error) {
 	p, err := collectTwice(dir, ".")
 	if err != nil {
 		return nil, err
+	}
+	if p.run != nil && p.run.Shard != nil {
+		p.notes = append(p.notes, Text(fmt.Sprintf("this is %v: the drills of the others are not in it", p.run.Shard)))
 	}
 	r := newReport(p.run, p.rerun, p.results, atMost(p.missing), p.notes)
 	r.faults = p.faults
@@ -161,6 +171,9 @@ func collectRun(dir, part string) (*collected, error) {
 			}
 		}
 		failed = slices.ContainsFunc(transcript.order, (*test).bad)
+		if run != nil {
+			c.missing = append(c.missing, run.Shard.unplayed(transcript)...)
+		}
 	}
 	c.assemble(part, transcript != nil, sum, failed)
 	return c, nil

@@ -36,9 +36,12 @@ type Report struct {
 	Rerun *Run `json:"rerun"`
 	// Plays are the runs of a run that played its drills several times: Run is then all of them as
 	// one. It is empty when they were played once.
-	Plays      []PlayedRun `json:"plays,omitempty"`
-	Complete   bool        `json:"complete"`
-	Incomplete Text        `json:"incomplete"` // why it is not complete
+	Plays []PlayedRun `json:"plays,omitempty"`
+	// Shards are the parts that were merged, of which Run and Rerun then tell as of one run: the
+	// earliest begin, all commands, the worst end. A report of one run has none.
+	Shards     []ShardRun `json:"shards,omitempty"`
+	Complete   bool       `json:"complete"`
+	Incomplete Text       `json:"incomplete"` // why it is not complete
 	// Notes are what the harness said of the run, such as that a test passed as it was played again.
 	Notes []Text `json:"notes"`
 	// Summary is over all results, and each of Categories over its own.
@@ -75,8 +78,10 @@ type Run struct {
 	// wrote to its standard error.
 	Trouble Text `json:"trouble"`
 	// Transcript is the SHA-256 of what go test said, which in turn has that of each journal. It is
-	// empty as long as go test runs.
+	// empty as long as go test runs, and for merged shards, each of which has its own.
 	Transcript Text `json:"transcript"`
+	// Shard is which part of a run this was. It is nil for a whole one.
+	Shard *Shard `json:"shard,omitempty"`
 }
 
 // A Tally counts results.

@@ -32,6 +32,35 @@ type Transcript struct {
 	outsideProtocol outputTail              // what is no event
 	lines           int
 	token           string // that the harness's keys have: see [announce.Token]
+	watch           func(TestEvent) (taken bool)
+}
+
+// A TestEvent is what a transcript tells of a test while it runs.
+type TestEvent struct {
+	Package, Test string
+	What          What
+	Text          string // of a phase
+}
+
+// What happens to a test.
+type What string
+
+// These are what happens to a test. One that goes on after a pause begins again.
+const (
+	Began   What = "run"
+	Paused  What = "pause"
+	Passed  What = "pass"
+	Failed  What = "fail"
+	Skipped What = "skip"
+	Reached What = "phase" // its drill is in another phase
+)
+
+// Watch has each event told as it comes in. A phase that is taken is not shown.
+func (t *Transcript) Watch(watch func(TestEvent) (taken bool)) { t.watch = watch }
+
+// tell tells an event to who watches.
+func (t *Transcript) tell(of *test, what What, text string) (taken bool) {
+	return t.watch != nil && of.name != "" && t.watch(TestEvent{of.pkg, of.name, what, text})
 }
 
 // NewTranscript returns an empty transcript.
@@ -176,6 +205,12 @@ func (t *Transcript) add(raw []byte, more int) (shown string) {
 	}
 	now.output.flush(now.takeLine)
 	switch e.Action {
+	case "run", "pause", "pass", "fail", "skip":
+		t.tell(now, What(e.Action), "")
+	case "cont":
+		t.tell(now, Began, "")
+	}
+	switch e.Action {
 	case "run":
 		now.running, now.frameDue = now.state != "", "=== RUN   "+e.Test
 	case "cont":
@@ -230,6 +265,9 @@ func (t *Transcript) takeAnnouncement(now *test, key, value string) string {
 	switch own {
 	case announce.Phase:
 		now.phases[fields(value)]++
+		if t.tell(now, Reached, value) {
+			return ""
+		}
 		return value + "\n"
 	case announce.Line:
 		now.announced[fields(value)]++

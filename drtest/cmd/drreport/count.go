@@ -24,6 +24,9 @@ type plan struct {
 	seed  string // of the phases of its faults, or nothing
 	test  []string
 	again []string // without the pattern of what is played again
+
+	screen screen
+	shard  *report.Shard // nil unless the run is a part of one
 }
 
 // playOnce plays the drills, and again, alone, what was untrusted.
@@ -37,6 +40,7 @@ func (c command) playOnce(p plan) (r *report.Report, interrupted bool, err error
 		return r, false, nil
 	}
 	fmt.Fprintf(c.stdout, "\n%splayed again, alone, since the machine did not keep up: %s\n", r.Table(), pattern)
+	p.screen.plan.Tests, p.shard = untrustedTests(r), nil
 	return c.play(p, report.RerunDir, append([]string{"-run", pattern}, p.again...))
 }
 

@@ -56,9 +56,26 @@ func (c command) drillPattern(name string, packages []string) (string, error) {
 	return "", fmt.Errorf("no scenario has the ID %s: there are %s", id, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 }
 
+// A testPackage is a package with its test files.
+type testPackage struct {
+	ImportPath, Dir           string
+	TestGoFiles, XTestGoFiles []string
+}
+
 // testFiles returns the test files of packages.
 func (c command) testFiles(packages []string) (files []string, err error) {
-	list := c.exec("go", append([]string{"list", "-json=Dir,TestGoFiles,XTestGoFiles"}, packages...)...)
+	all, err := c.testPackages(packages)
+	for _, p := range all {
+		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+			files = append(files, filepath.Join(p.Dir, name))
+		}
+	}
+	return files, err
+}
+
+// testPackages asks the go command for packages.
+func (c command) testPackages(packages []string) (all []testPackage, err error) {
+	list := c.exec("go", append([]string{"list", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles"}, packages...)...)
 	list.Env = c.environ
 	list.Stderr = c.stderr
 	out, err := list.Output()
@@ -66,18 +83,13 @@ func (c command) testFiles(packages []string) (files []string, err error) {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p struct {
-			Dir                       string
-			TestGoFiles, XTestGoFiles []string
-		}
+		var p testPackage
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return files, nil
+			return all, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("go list: %w", err)
 		}
-		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
-			files = append(files, filepath.Join(p.Dir, name))
-		}
+		all = append(all, p)
 	}
 }
 

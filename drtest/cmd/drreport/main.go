@@ -18,7 +18,8 @@ import (
 const usage = `Drreport runs disaster-recovery drills and reports on them.
 
 usage:
-	drreport run [-out dir] [-drill name] [-run regexp] [-skip regexp] [-count n] [-timeout d] [-parallel n] [-listen addr] packages...
+	drreport run [-out dir] [-drill name] [-run regexp] [-skip regexp] [-count n] [-timeout d] [-parallel n]
+	             [-listen addr] [-shard i/n] [-durations path] [-v] packages...
 		run go test on the packages, show the phases of each drill as they
 		happen, and write report.html, for people, and the other forms of the
 		report to a new directory below dir, which dir/latest then leads to; a drill that is untrusted, since
@@ -27,11 +28,18 @@ usage:
 		-listen :9464 tells Prometheus of the drills while they run;
 		-count 20 plays each drill twenty times, each time with its fault at
 		another phase, and says what that proves;
+		-shard 1/2 plays one of two parts, divided by how long the drills took
+		in the run at -durations, and without it by their count; on a terminal
+		only the latest phase of each drill is shown, and with -v all of them;
 		GOFLAGS may change how the tests are built, and is refused otherwise
 	drreport write [-out file]... dir
 		make the report of the journals below dir again, in the form that each
 		file's ending asks for: .html, .md, .json, .xml (JUnit), .prom (Prometheus),
 		.otlp (OpenTelemetry)
+	drreport merge -out dir shard-dirs...
+		copy the evidence of all shards of a run into one new directory, and make
+		one report of it, with one exit status, as of one run; a shard that is
+		missing is named, with its drills
 	drreport check journal.ndjson [objectives]
 		show what a journal holds and judge it as its test did; objectives
 		that are given, such as -rto 45s -rpo 0s, take the place of those of
@@ -102,6 +110,8 @@ func (c command) main(args []string) int {
 		status, err = c.run(args)
 	case "write":
 		status, err = c.write(args)
+	case "merge":
+		status, err = c.merge(args)
 	case "check":
 		status, err = c.check(args)
 	case "bundle":

@@ -21,12 +21,13 @@ import (
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/foreign"
 	"github.com/drtest/suite/internal/report"
+	"github.com/drtest/suite/internal/shards"
 	"github.com/drtest/suite/internal/watch"
 )
 
 // run runs go test and reports on it.
 func (c command) run(args []string) (int, error) {
-	fs := c.flags("run", "[-out dir] [-drill name] [-run regexp] [-skip regexp] [-count n] [-timeout d] [-parallel n] [-listen addr] packages...")
+	fs := c.flags("run", "[-out dir] [-drill name] [-run regexp] [-skip regexp] [-count n] [-timeout d] [-parallel n] [-listen addr] [-shard i/n] [-durations path] [-v] packages...")
 	out := fs.String("out", "dr-results", "the `directory` that gets a directory for each run")
 	var only, skip string
 	matching := func(pattern *string) func(string) error { // of a wrong one, go test says that every package failed
@@ -43,6 +44,13 @@ func (c command) run(args []string) (int, error) {
 	timeout := fs.Duration("timeout", time.Hour, "the `limit` of each package's tests")
 	parallel := fs.Uint("parallel", 0, "play at most `n` tests of a package at a time, where the machine carries them; 0 is one for each processor")
 	listen := fs.String("listen", "", "tell Prometheus of the drills while they run, at http://`addr`/metrics: :9464, of this machine alone, or with a host")
+	var machine part
+	fs.Func("shard", "play one part of the drills, the `i/n`-th of n, such as 1/2; drreport merge puts them together", func(s string) (err error) {
+		machine, err = parsePart(s)
+		return err
+	})
+	durations := fs.String("durations", "", "divide the drills by how long they took in the run, or the runs, at `path`; all shards need the same")
+	verbose := fs.Bool("v", false, "show all phases of the drills on a terminal, too, and not only the latest ones")
 	packages, err := parse(fs, args, 0)
 	if err != nil {
 		return trouble, err
@@ -58,11 +66,28 @@ func (c command) run(args []string) (int, error) {
 	switch {
 	case *count == 0:
 		return trouble, errors.New("-count 0 plays nothing")
+	case *count > 1 && machine.of > 0:
+		return trouble, errors.New("-count and -shard: the shards of repeated plays cannot be merged")
 	case *drill != "" && only != "":
 		return trouble, errors.New("-drill and -run both say what to run")
+	case *durations != "" && machine.of == 0:
+		return trouble, errors.New("-durations divide drills among machines, and there is no -shard")
 	case *drill != "":
 		if only, err = c.drillPattern(*drill, packages); err != nil {
 			return trouble, err
+		}
+	}
+	s, shard := c.screen(*verbose), (*report.Shard)(nil)
+	if s.is || machine.of > 0 {
+		filter, err := shards.NewFilter(only, skip)
+		if err != nil {
+			return trouble, err
+		}
+		if shard, err = c.plan(&s, machine, packages, filter, *durations, *out); err != nil && machine.of > 0 {
+			return trouble, err // what is wrong with a package, go test says itself
+		}
+		if shard != nil {
+			only = filter.Pattern(s.plan.Tests)
 		}
 	}
 	now := time.Now().UTC()
@@ -97,7 +122,7 @@ func (c command) run(args []string) (int, error) {
 	if skip != "" {
 		again = append(again, "-skip", skip)
 	}
-	p := plan{dir: dir, shown: filepath.Join(*out, name), test: append(test, packages...), again: append(again, packages...)}
+	p := plan{dir: dir, shown: filepath.Join(*out, name), test: append(test, packages...), again: append(again, packages...), screen: s, shard: shard}
 	var r *report.Report
 	if *count == 1 {
 		r, _, err = c.playOnce(p)
@@ -150,7 +175,7 @@ func (c command) play(p plan, part string, args []string) (r *report.Report, int
 	shown[slices.Index(shown, into)] = filepath.Join(p.shown, part)
 	about := report.Run{
 		When: time.Now().UTC(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Command: strings.Join(quoted(append(settings(c.environ), shown...)), " "), Commit: report.Text(c.commit()), Trouble: "it is running",
+		Command: strings.Join(quoted(append(settings(c.environ), shown...)), " "), Commit: report.Text(c.commit()), Trouble: "it is running", Shard: p.shard,
 	}
 	if err := describe(into, about); err != nil { // for the report of a run that is killed
 		return nil, false, err
@@ -159,7 +184,7 @@ func (c command) play(p plan, part string, args []string) (r *report.Report, int
 	if p.seed != "" {
 		cmd.Env = append(cmd.Environ(), seedSetting+"="+p.seed)
 	}
-	if interrupted, err = c.follow(cmd, into, &about); err != nil {
+	if interrupted, err = c.follow(cmd, into, &about, p.screen); err != nil {
 		return nil, false, err
 	}
 	if err := describe(into, about); err != nil {
@@ -177,7 +202,7 @@ func (c command) commit() string {
 	}
 	commit := strings.TrimSpace(string(hash))
 	if changes, err := c.exec("git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changes) > 0 {
-		commit += ", and changes that are not committed"
+		commit += report.Uncommitted
 	}
 	return commit
 }
@@ -268,12 +293,15 @@ func describe(dir string, about report.Run) error {
 // follow runs go test to its end, shows what people should see of it, keeps all of it, and notes
 // how it ended, and whether it was stopped. A signal interrupts go test and its tests, and a second one kills them. They are
 // interrupted as well when what they say cannot be kept.
-func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) (stopped bool, err error) {
+func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run, s screen) (stopped bool, err error) {
 	kept, err := os.Create(filepath.Join(dir, report.TranscriptFile))
 	if err != nil {
 		return false, err
 	}
 	defer kept.Close()
+	transcript := report.NewTranscript()
+	c, hide := s.show(c, transcript)
+	defer hide()
 	said := &harmlessWriter{w: c.stderr}
 	cmd.Stderr = said
 	stdout, err := cmd.StdoutPipe()
@@ -305,7 +333,7 @@ func (c command) follow(cmd *exec.Cmd, dir string, about *report.Run) (stopped b
 	}()
 	sum := sha256.New()
 	into := &tolerantWriter{w: io.MultiWriter(kept, sum), failed: unkept}
-	err = report.NewTranscript().Read(io.TeeReader(io.MultiReader(strings.NewReader(report.Preface(token)), stdout), into), func(text string) { fmt.Fprint(c.stdout, text) })
+	err = transcript.Read(io.TeeReader(io.MultiReader(strings.NewReader(report.Preface(token)), stdout), into), func(text string) { fmt.Fprint(c.stdout, text) })
 	failure := cmd.Wait()
 	close(ended)
 	<-relayed
