@@ -5,6 +5,9 @@ TIMEOUT ?= 60m
 RUN     ?=
 # How many times each drill is played, one play after the other. The report says what so many plays prove.
 COUNT   ?= 1
+# A part of the drills, such as 1/2, divided by how long they took in the results at DURATIONS: see drreport run -h.
+SHARD     ?=
+DURATIONS ?=
 # fast is for every commit, production has the sizes and the settings of a service; see scenarios_test/suite_test.go.
 PROFILE ?= $(or $(DRTEST_PROFILE),fast)
 export DRTEST_PROFILE := $(PROFILE)
@@ -28,8 +31,9 @@ PAIRS ?= 10
 .PHONY: dr drill test calibrate stopped killed images engine lint clean help
 .DEFAULT_GOAL := help
 
-dr: images ## play all scenarios, COUNT= times, and write the report to dr-results/latest
-	@$(DRREPORT) run -out '$(OUT)' -count $(COUNT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' ./scenarios_test
+dr: images ## play all scenarios, COUNT= times, or a SHARD= of them such as 1/2, and write the report to dr-results/latest
+	@$(DRREPORT) run -out '$(OUT)' -count $(COUNT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' \
+		$(if $(SHARD),-shard '$(SHARD)') $(if $(DURATIONS),-durations '$(DURATIONS)') ./scenarios_test
 
 drill: images ## play one scenario: make drill RUN=DR-DB-003, RUN=TestPrimaryFailover, RUN='TestShutdown/graceful'
 	@$(DRREPORT) run -out '$(OUT)' -count $(COUNT) -timeout $(TIMEOUT) -parallel $(PARALLEL) -skip '$(CHECKS)' -drill '$(or $(RUN),none given)' ./scenarios_test

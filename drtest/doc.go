@@ -81,6 +81,18 @@
 // and neither does a system of which a request failed between the steady state and the fault: then
 // the drill broke.
 //
+// # Attributes of a test
+//
+// Each drill sets attributes of its test, which go test -json tells: see [testing.T.Attr]. They
+// begin with the ID. A test that plays several drills sets them for one after the other.
+//
+//	drtest.id                 the ID of the scenario
+//	drtest.status             pass, fail, inconclusive, or untrusted: the machine did not keep up
+//	drtest.detection_seconds  the strict end of the figure, such as 0.892, or +Inf when it was never
+//	drtest.rto_seconds        seen; absent when it was not measured, or the drill broke
+//	drtest.rpo_seconds
+//	drtest.lost_units         acked units that the system does not hold; absent likewise
+//
 // # Partial outages
 //
 // When acks came between the fault and the last failure, only some requests failed, and one more

@@ -76,6 +76,7 @@ func Run(t TB, s Scenario) *Report {
 	if j.err != nil {
 		t.Errorf("drtest: write the journal of %s: %v", s.ID, j.err)
 	}
+	setAttributes(t, r, broken != nil)
 	logVerdicts(t, r)
 	if r.Status() != Pass {
 		shown := failureReport(r, j.path)
