@@ -246,6 +246,14 @@ func TestMergeRefuses(t *testing.T) {
 	if _, err := os.Stat(merged); err == nil {
 		t.Error("what could not be copied whole is there")
 	}
+	run := filepath.Join(first, "run.json")
+	if err := os.WriteFile(run, []byte(strings.Replace(read(t, run), `"TestEven"`, `"TestOther"`, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, _ := one.drreport(nil, "write", "-out", filepath.Join(t.TempDir(), "report.md"), first)
+	if want := "incomplete: TestOther was never begun;"; status != incomplete || !strings.Contains(stdout, want) {
+		t.Errorf("a drill that was not played: exit status %d, want %q in\n%s", status, want, stdout)
+	}
 	status, _, stderr = one.drreport(nil, "run", "-out", t.TempDir(), "-shard", "8/8", "./more")
 	if want := "drreport: there are 2 drills, too few for 8 shards\n"; status != trouble || stderr != want {
 		t.Errorf("too few: exit status %d, standard error %q, want %q", status, stderr, want)
