@@ -490,7 +490,7 @@ func TestUsage(t *testing.T) {
 		{"coverage", trouble, "", "usage: drreport coverage"},
 		{"coverage nosuch", trouble, "", "drreport: lstat nosuch"},
 	} {
-		status, stdout, stderr := call(t, "", nil, strings.Fields(c.args)...)
+		status, stdout, stderr := call(t, "pass", nil, strings.Fields(c.args)...)
 		if status != c.status || !strings.HasPrefix(stdout, c.stdout) || !strings.HasPrefix(stderr, c.stderr) || (stderr == "") != (c.stderr == "") {
 			t.Errorf("drreport %s: exit status %d, want %d\n%s%s", c.args, status, c.status, stdout, stderr)
 		}

@@ -58,11 +58,6 @@ func (c command) run(args []string) (int, error) {
 	if i := slices.IndexFunc(packages, func(p string) bool { return strings.HasPrefix(p, "-") }); i >= 0 {
 		return trouble, fmt.Errorf("%q is no package: give what go test is to do differently by the flags of drreport run", packages[i])
 	}
-	goflags, err := c.goflags()
-	if err != nil {
-		return trouble, err
-	}
-	c.environ = append(slices.DeleteFunc(slices.Clone(c.environ), func(e string) bool { return strings.HasPrefix(e, "GOFLAGS=") }), goflags...)
 	switch {
 	case *count == 0:
 		return trouble, errors.New("-count 0 plays nothing")
@@ -72,7 +67,13 @@ func (c command) run(args []string) (int, error) {
 		return trouble, errors.New("-drill and -run both say what to run")
 	case *durations != "" && machine.of == 0:
 		return trouble, errors.New("-durations divide drills among machines, and there is no -shard")
-	case *drill != "":
+	}
+	goflags, err := c.goflags()
+	if err != nil {
+		return trouble, err
+	}
+	c.environ = append(slices.DeleteFunc(slices.Clone(c.environ), func(e string) bool { return strings.HasPrefix(e, "GOFLAGS=") }), goflags...)
+	if *drill != "" {
 		if only, err = c.drillPattern(*drill, packages); err != nil {
 			return trouble, err
 		}
