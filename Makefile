@@ -28,7 +28,7 @@ STOPS ?= 200
 KILLS ?= 50
 PAIRS ?= 10
 
-.PHONY: dr drill test calibrate stopped killed images engine lint clean help
+.PHONY: dr drill test calibrate drift stopped killed images engine lint clean help
 .DEFAULT_GOAL := help
 
 dr: images ## play all scenarios, COUNT= times, or a SHARD= of them such as 1/2, and write the report to dr-results/latest
@@ -46,6 +46,9 @@ test: images ## run all tests, those that sabotage the system among them
 
 calibrate: ## play services whose truth is known, N= of each kind, and write how far the figures can be trusted
 	go test -count=1 -timeout $(TIMEOUT) -run '^TestCalibration$$' ./internal/calibrate -plants $(N) -keep
+
+drift: ## play drills over HTTP with all processors kept busy beside half of them: is what got slower untrusted?
+	go test -v -count=1 -timeout $(TIMEOUT) -run '^TestBusyMachine$$' ./internal/drift -real
 
 stopped: ## play STOPS= of them over HTTP, by a process that is stopped for a while
 	go test -v -count=1 -timeout $(TIMEOUT) -run '^TestStopped$$' ./internal/calibrate -stops $(STOPS)

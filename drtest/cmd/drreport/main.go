@@ -55,17 +55,27 @@ usage:
 	drreport coverage [-catalogue file] dir...
 		show which failure modes runs have drilled, when last and by which
 		drills, and which never
+	drreport baseline -out file dir...
+		keep what repeated plays measured in a small file for git
+	drreport compare [-across-machines] old new
+		tell what changed between two results, each a directory or a baseline, from
+		noise: slower, faster, no change, too few samples, untrusted
+	drreport history [-runs n] [-out file.html] dir
+		show how the figures of the runs below dir went
 	drreport schema
 		print the JSON Schema of report.json
 
 Exit status:
-	0  passed: everything did, or, for write, bundle, coverage and schema, it was
-	   written; for verify, the bundle is whole, whatever its drills showed
+	0  passed: everything did, or, for write, bundle, coverage, baseline, history
+	   and schema, it was written; for verify, the bundle is whole, whatever its
+	   drills showed; for compare, nothing got worse
 	1  not passed: something failed, or is inconclusive; for verify and bundle,
-	   refused: something is not as it was left, and is named
+	   refused: something is not as it was left, and is named; for compare,
+	   something got worse
 	2  wrong usage, or a file that cannot be read or written
 	3  untrusted: nothing failed, and all that did not pass is untrusted, even
-	   alone: the machine did not keep up, and another one may show it
+	   alone: the machine did not keep up, and another one may show it; or, for
+	   compare, too few samples are left to tell
 	4  incomplete: nothing failed, and a part of the run is missing, is damaged or
 	   did not come to its end
 
@@ -120,6 +130,12 @@ func (c command) main(args []string) int {
 		status, err = c.verify(args)
 	case "coverage":
 		status, err = c.coverage(args)
+	case "baseline":
+		status, err = c.baseline(args)
+	case "compare":
+		status, err = c.compare(args)
+	case "history":
+		status, err = c.history(args)
 	case "schema":
 		status = passed
 		_, err = fmt.Fprint(c.stdout, report.Schema)
