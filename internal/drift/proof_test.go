@@ -40,7 +40,7 @@ func TestPlantedSlowness(t *testing.T) {
 	t.Parallel()
 	found := 0
 	for try := range uint64(*tries) {
-		c := compared(t, plays(t, ten, 3000+2*try, plan{}), plays(t, ten, 3001+2*try, plan{slower: 300 * ms}))
+		c := compared(t, plays(t, ten, 3000+2*try, plan{}), plays(t, ten, 3001+2*try, plan{slower: 300 * ms, losing: 1}))
 		if c.line(t, "RTO").Verdict == Slower {
 			found++
 		} else {
@@ -94,7 +94,7 @@ func TestStrainedMachine(t *testing.T) {
 		want string
 	}{
 		{"did not keep up", 0.6, "untrusted: 10 and 0 plays are left, 5 on each side are needed"},
-		{"kept up, but took a third", 0.34, "untrusted: slower by "},
+		{"kept up, but took a third", 0.32, "untrusted: slower by "},
 	} {
 		for try := range uint64(5) {
 			c := compared(t, plays(t, ten, 300+2*try, plan{}), plays(t, ten, 301+2*try, plan{slower: 500 * ms, edit: strained(x.part)}))
