@@ -37,7 +37,7 @@ var rules = []struct {
 		"what was drilled is read of reports, on any machine, without an engine"},
 	{"internal/report", []string{"drtest", "internal/announce", "internal/foreign", "internal/repeat"}, []string{}, []string{"github.com/google/go-cmp", "github.com/stretchr/testify", "github.com/santhosh-tekuri/jsonschema"},
 		"a report is made of journals, on any machine, without an engine"},
-	{"internal/drift", []string{"drtest", "internal/foreign", "internal/report"}, []string{"github.com/aclements/go-moremath", "golang.org/x/perf"}, []string{"github.com/google/go-cmp"},
+	{"internal/drift", []string{"drtest", "internal/foreign", "internal/repeat", "internal/report"}, []string{"github.com/aclements/go-moremath", "golang.org/x/perf"}, []string{"github.com/google/go-cmp"},
 		"what changed is told from journals, on any machine, without an engine"},
 	{"internal/watch", []string{"drtest", "internal/formats", "internal/report"}, []string{}, []string{"github.com/google/go-cmp", "github.com/prometheus/client_golang"},
 		"what is told of a run while it goes on follows from its journals, as its report does"},

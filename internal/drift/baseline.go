@@ -136,7 +136,7 @@ func runsBelow(dir string) (runs []string, err error) {
 		if err != nil || !entry.IsDir() {
 			return err
 		}
-		if _, err := os.Stat(filepath.Join(path, report.RunFile)); err == nil {
+		if isRun(path) {
 			runs = append(runs, path)
 			return filepath.SkipDir // what is below belongs to it, such as its second run
 		}
@@ -146,6 +146,13 @@ func runsBelow(dir string) (runs []string, err error) {
 		runs = []string{dir}
 	}
 	return runs, err
+}
+
+// isRun says whether drreport run wrote that directory: for one play of its drills, or for many.
+func isRun(dir string) bool {
+	_, once := os.Stat(filepath.Join(dir, report.RunFile))
+	_, many := os.Stat(filepath.Join(dir, report.PlaysFile))
+	return once == nil || many == nil
 }
 
 // add takes in the drills of a report.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drtest/suite/internal/repeat"
 	"golang.org/x/perf/benchmath"
 )
 
@@ -244,13 +245,7 @@ func (f Figure) center(of func(Sample) float64) float64 {
 	if f.Rate != nil {
 		return float64(f.Rate.Times) / float64(f.Rate.Plays)
 	}
-	return median(f.values(of))
-}
-
-// median is that of values in their order.
-func median(values []float64) float64 {
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
+	return repeat.Median(f.values(of))
 }
 
 // above says whether the values of f lie above those of another, as the rank test sees it: of all

@@ -1,6 +1,8 @@
 package drift
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -201,4 +203,28 @@ func TestHistory(t *testing.T) {
 		t.Errorf("%d drawings of %d rows", n, len(h.Rows))
 	}
 	t.Log(h.Table(8))
+}
+
+// TestRepeatedRun: the plays of one run are gathered as one, so that one that is missing is missed.
+func TestRepeatedRun(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(report.PlaysFile, `{"plays": 3, "seed": "abc"}`)
+	for k := range 2 {
+		if err := moveTo(plays(t, 1, uint64(k), plan{}), dir, report.PlayDir(k+1)); err != nil {
+			t.Fatal(err)
+		}
+		write(filepath.Join(report.PlayDir(k+1), report.RunFile), `{"os": "linux", "arch": "amd64", "cpus": 2, "command": "DRTEST_PROFILE=fast go test", "exit": 0}`)
+	}
+	b, err := Gather(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Runs) != 1 || !strings.Contains(b.Runs[0].Incomplete, "not played: play 3") || b.Drills[0].Plays != 2 || b.Drills[0].Class != (Class{"fast", "2 processors, linux/amd64"}) {
+		t.Errorf("got %v, %v", b.Runs, b.Drills[0])
+	}
 }

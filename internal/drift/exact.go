@@ -3,8 +3,8 @@ package drift
 import (
 	"math"
 
-	"github.com/aclements/go-moremath/mathx"
 	"github.com/aclements/go-moremath/stats"
+	"github.com/drtest/suite/internal/repeat"
 )
 
 // fisher returns the probability of rates that differ at least as much, were they the same: the
@@ -23,33 +23,8 @@ func fisher(a, n, b, m int) float64 {
 	return min(1, p)
 }
 
-// interval returns the rates that k of n do not exclude, with a confidence of 95 %: the exact
-// interval of Clopper and Pearson (Biometrika 26, 1934).
-func (r Rate) interval() (lo, hi float64) {
-	const each = 0.025
-	k, n := float64(r.Times), float64(r.Plays)
-	lo, hi = 0, 1
-	if r.Times > 0 { // k or more of n are rarer than that with a lower rate
-		lo = invert(func(p float64) bool { return mathx.BetaInc(p, k, n-k+1) < each })
-	}
-	if r.Times < r.Plays { // k or less
-		hi = invert(func(p float64) bool { return mathx.BetaInc(p, k+1, n-k) < 1-each })
-	}
-	return lo, hi
-}
-
-// invert returns where below turns false, from 0 to 1.
-func invert(below func(p float64) bool) float64 {
-	lo, hi := 0.0, 1.0
-	for range 60 {
-		if mid := (lo + hi) / 2; below(mid) {
-			lo = mid
-		} else {
-			hi = mid
-		}
-	}
-	return lo
-}
+// interval returns the rates that are not excluded, with a confidence of 95 %.
+func (r Rate) interval() (lo, hi float64) { return repeat.Between(r.Times, r.Plays, 0.95) }
 
 // leastP is the least that a test of so many samples can ever return: two samples that lie apart, or
 // all plays against none, in either direction.

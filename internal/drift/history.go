@@ -46,7 +46,7 @@ func History(dir string) (*Trend, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dirs[0], report.RunFile)); err != nil {
+	if !isRun(dirs[0]) {
 		if dirs, err = directories(dirs[0]); err != nil {
 			return nil, err
 		}

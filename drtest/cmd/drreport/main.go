@@ -77,7 +77,7 @@ Exit status:
 	   alone: the machine did not keep up, and another one may show it; or, for
 	   compare, too few samples are left to tell
 	4  incomplete: nothing failed, and a part of the run is missing, is damaged or
-	   did not come to its end
+	   did not come to its end; for compare, also a drill of old is not in new
 
 "drreport <command> -h" lists the flags of a command.
 `
