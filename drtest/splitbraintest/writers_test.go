@@ -65,6 +65,10 @@ func TestNaivePromotion(t *testing.T) {
 	_, err = log.Divergence(t.Context(), pg.Replica, pg.Primary)
 	require.ErrorContains(t, err, "timeline 1 does not descend from timeline 2")
 
+	// The server stands still from here on. It would write its last page anew, at some time, to
+	// whatever file then has the segment's name, and that page may hold all of the acked writes.
+	run(t, pg.Primary, "sh", "-c", "kill -STOP -1 && grep -q 'T (stopped)' /proc/[0-9]*/status")
+
 	// Without the segment of the fork there is no proof, and with a copy of it there is one again.
 	first := segment(d.Timeline, d.Fork)
 	run(t, pg.Primary, "mkdir", pgtest.KeptWALFolder)
