@@ -23,7 +23,6 @@ import (
 const (
 	markTable  = "drtest_mark"
 	settleStep = 50 * time.Millisecond
-	wakeStep   = 250 * time.Millisecond
 )
 
 // A Cluster is members that elect their primary by themselves: Patroni 4, with its leader key in
@@ -45,11 +44,11 @@ func StartCluster(t testing.TB, c Config) *Cluster {
 	}
 	stores := max(1, c.EtcdMembers)
 	image, shown := containertest.Build(t, Image(t, c.Image)), certify(t, stores)
-	configs := c.store(image, c.Network, stores, shown)
+	var members []containertest.Config
 	for i := range 3 {
-		configs = append(configs, c.member(t, memberName(i), image, c.Network, stores, shown))
+		members = append(members, c.member(t, memberName(i), image, c.Network, stores, shown))
 	}
-	return c.start(t, stores, configs, shown)
+	return c.start(t, c.store(image, c.Network, stores, shown), members, shown)
 }
 
 // StartRegions starts a cluster that is spread over three networks: two regions, each with a member
@@ -64,24 +63,27 @@ func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 	}
 	common := Config{Image: c.Image, Settings: c.Settings, Replication: c.Replication}
 	image, shown := containertest.Build(t, Image(t, c.Image)), certify(t, len(networks))
-	configs := common.store(image, c.First, len(networks), shown)
+	stores := common.store(image, c.First, len(networks), shown)
 	for i, network := range networks {
-		configs[i].Network = network
+		stores[i].Network = network
 	}
+	var members []containertest.Config
 	for i, network := range networks[:2] {
-		member := common.member(t, memberName(i), image, network, len(networks), shown)
-		member.Env["PGTEST_STORE"] = storeName(i)
-		configs = append(configs, member)
+		members = append(members, common.member(t, memberName(i), image, network, len(networks), shown))
 	}
-	return common.start(t, len(networks), configs, shown)
+	return common.start(t, stores, members, shown)
 }
 
-// start starts the members of the store, which come first, and those of the cluster.
-func (c Config) start(t testing.TB, stores int, configs []containertest.Config, shown *certificate.Certificate) *Cluster {
+// start starts the members of the store, and then those of the cluster: an agent that does not find
+// the store when it starts asks again after five seconds.
+func (c Config) start(t testing.TB, stores, members []containertest.Config, shown *certificate.Certificate) *Cluster {
 	t.Helper()
-	services := containertest.StartAll(t, configs...)
-	cluster := &Cluster{Store: &Store{Members: services[:stores], client: client(shown)}, Timing: c.timing(t), replication: c.Replication}
-	for _, s := range services[stores:] {
+	cluster := &Cluster{Timing: c.timing(t), replication: c.Replication}
+	cluster.Store = &Store{Members: containertest.StartAll(t, stores...), client: client(shown)}
+	for i := range members {
+		members[i].Ready = cluster.Store.joined(members[i].Name, members[i].Ready)
+	}
+	for _, s := range containertest.StartAll(t, members...) {
 		cluster.Members = append(cluster.Members, &Member{pgtest.NewNode(t, s)})
 	}
 	ctx, cancel := machine.Allow(t.Context(), containertest.StartTimeout)
@@ -95,11 +97,9 @@ func (c Config) start(t testing.TB, stores int, configs []containertest.Config, 
 // settle returns when the cluster is as its replication demands, by the store and by the agents'
 // own word, and has the table of marks.
 func (c *Cluster) settle(ctx context.Context) error {
-	var woken time.Time
 	if err := wait.For(ctx, settleStep, func(ctx context.Context) error {
 		err := c.settled(ctx, c.Members)
-		if err != nil && time.Since(woken) > wakeStep {
-			woken = time.Now()
+		if err != nil {
 			err = errors.Join(err, c.Store.wake(ctx))
 		}
 		return err

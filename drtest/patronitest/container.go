@@ -88,7 +88,7 @@ func (c Config) member(t testing.TB, name, image, network string, stores int, st
 	config := pgtest.Config{Image: c.Image, Network: network, Settings: c.Settings}.Container(t, name)
 	config.Image = image
 	config.Cmd = []string{"patroni"}
-	config.Env["PGTEST_AGENT"], config.Env["PGTEST_STORE"] = string(agent), storeName(0)
+	config.Env["PGTEST_AGENT"] = string(agent)
 	maps.Copy(config.Env, storeEnv(store))
 	config.ExtraPorts = []int{agentPort}
 	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,7 +39,14 @@ type Store struct {
 	client  *http.Client
 	known   sync.Map // the address of each member, until it fails: the engine is slow to tell it
 	views   coalesced[*view]
+
+	mu    sync.Mutex
+	woken time.Time // when wake last did
 }
+
+// wakeStep is the least time between two calls that wake the agents. A round takes an agent a tenth
+// of a second of a processor.
+const wakeStep = 500 * time.Millisecond
 
 // certify makes the certificate of a store of n members.
 func certify(t testing.TB, n int) *certificate.Certificate {
@@ -186,11 +194,46 @@ func (s *Store) read(ctx context.Context) (*view, error) {
 	return nil, errors.Join(errs...)
 }
 
+// joined returns what says whether the member of that name is ready, in place of ready, which
+// connects to its server. When it starts for the first time the store is asked before: connections
+// that nobody can make yet, ten a second to each member, would take as much of the processors as
+// all else that a cluster does until it is there.
+func (s *Store) joined(name string, ready func(context.Context, *containertest.Service) error) func(context.Context, *containertest.Service) error {
+	var once atomic.Bool
+	return func(ctx context.Context, member *containertest.Service) error {
+		if !once.Load() {
+			v, err := s.view(ctx)
+			if err != nil {
+				return err
+			}
+			if got := v.Members[name]; got.State != "running" || got.Replication != "streaming" && v.Leader != name {
+				return errors.Join(fmt.Errorf("its agent says %q, and %q holds the lease", got, v.Leader), s.wake(ctx))
+			}
+		}
+		if err := ready(ctx, member); err != nil {
+			return err
+		}
+		once.Store(true)
+		return nil
+	}
+}
+
 // wake has every agent begin its next round at once, by a change of the cluster's configuration
 // that changes nothing: a blank behind it. A cluster takes several rounds until it is settled, most
 // of which would begin with a wait. It is for a cluster that starts: a change of the configuration
-// that somebody else makes at the same moment would be undone.
+// that somebody else makes at the same moment would be undone. It does nothing when it did so a
+// moment ago.
 func (s *Store) wake(ctx context.Context) error {
+	s.mu.Lock()
+	now := time.Now()
+	due := now.Sub(s.woken) > wakeStep
+	if due {
+		s.woken = now
+	}
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
 	key := []byte("/service/" + scope + "/config")
 	read, err := json.Marshal(map[string][]byte{"key": key})
 	if err != nil {

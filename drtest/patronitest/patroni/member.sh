@@ -14,11 +14,7 @@ printf '%s\n' "${PGTEST_CONF:-}" >node.conf
 [ -e agent.json ] || (umask 077 && printf '%s\n' "${PGTEST_AGENT:?}" >agent.json) # which is YAML
 # A container starts with no process, so a lock that names one is from before a crash.
 rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
-# An agent that does not find the store when it starts asks again after five seconds.
-if [ ! -e agent.pid ]; then
-	sh /etc/postgresql/unpack.sh
-	bash -c 'until (exec 3<>"/dev/tcp/$PGTEST_STORE/2379") 2>/dev/null; do sleep 0.05; done'
-fi
+[ -e agent.pid ] || sh /etc/postgresql/unpack.sh
 (sh /etc/postgresql/password.sh &)
 echo $$ >agent.pid
 exec patroni agent.json
