@@ -133,12 +133,12 @@ func Repeated(counter string, atMost int) Objective {
 		_, ok := named(all, counter)
 		return lackIf(!ok, "the counters of the workload are "+counterNames(all))
 	}
-	return Objective{name: repeatedName(counter), of: counter, kind: repeated, count: &atMost, needs: needs, judge: func(_ *Ledger, f Figures) Verdict {
+	return Objective{name: repeatedName(counter), of: counter, kind: repeated, count: &atMost, needs: needs, judge: func(l *Ledger, f Figures) Verdict {
 		switch c := f.Counter(counter); {
 		case !c.Known:
-			return Verdict{Why: c.Why}
+			return l.notShown(c.Why)
 		case c.Total == 0:
-			return Verdict{Why: "nothing was counted, so nothing could be repeated"}
+			return l.notShown("nothing was counted, so nothing could be repeated")
 		case c.Count.Repeated > atMost:
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%v, want at most %d", c, atMost)}
 		default:

@@ -267,9 +267,9 @@ func untrusted(v Verdict, strain Strain) Verdict {
 
 // survivorsUnread is a verdict that needs the survivors, which could not be read.
 func (l *Ledger) survivorsUnread(why string) Verdict {
-	v := Verdict{Why: why}
+	v := l.notShown(why)
 	if read, tried := l.Event(SurvivorsRead); tried {
-		if strain := l.strainIn(Interval{l.lastMeasured(), read.Hi}); !strain.KeptUp() {
+		if strain := l.strainIn(Interval{l.lastMeasured(), read.Hi}); !v.Untrusted && !strain.KeptUp() {
 			return untrusted(v, strain)
 		}
 	}

@@ -73,7 +73,7 @@ func (m Model) explains() Objective {
 		} else if v.Status == Inconclusive {
 			v.Why += ": too coarse to tell, with " + resolution(l)
 		}
-		if got.Lo < want.Lo && got.Hi < want.Hi { // too fast is no matter of the machine
+		if v.Status == Fail && got.Hi < want.Lo { // too fast is no matter of the machine
 			return v
 		}
 		return l.distrust(v, windowSince(FaultInjected)(l, got), got.Lo, want.Hi)

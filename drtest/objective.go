@@ -78,14 +78,14 @@ func ErrorRate(atMost float64) Objective {
 			}
 		}
 		if acks == 0 {
-			return Verdict{Why: "no request was acked after the last failure"}
+			return l.notShown("no request was acked after the last failure")
 		}
 		rate := excluded(acks, c.rows())
-		v := Verdict{Why: fmt.Sprintf("%d requests acked in a row exclude a failure rate above %s, want at most %s", acks, percent(rate), percent(atMost))}
-		if rate <= atMost {
-			v.Status = Pass
+		why := fmt.Sprintf("%d requests acked in a row exclude a failure rate above %s, want at most %s", acks, percent(rate), percent(atMost))
+		if rate > atMost {
+			return l.notShown(why)
 		}
-		return v
+		return Verdict{Status: Pass, Why: why}
 	}}
 }
 
@@ -215,7 +215,7 @@ func AllRecovered(atLeast int) Objective {
 	return Objective{name: nameAllRecovered, count: &atLeast, needs: tracked, judge: func(l *Ledger, f Figures) Verdict {
 		switch why := fmt.Sprintf("%d of %d units in flight recovered", len(f.Recovered), len(f.Affected)); {
 		case !f.WorkKnown:
-			return Verdict{Why: f.WorkWhy}
+			return l.notShown(f.WorkWhy)
 		case len(f.Unrecovered) > 0:
 			var ids []string
 			for _, u := range f.Unrecovered {
@@ -228,7 +228,7 @@ func AllRecovered(atLeast int) Objective {
 			}
 			return v
 		case len(f.Affected) < max(1, atLeast):
-			return Verdict{Why: fmt.Sprintf("%s, want at least %d in flight at the fault", why, max(1, atLeast))}
+			return l.notShown(fmt.Sprintf("%s, want at least %d in flight at the fault", why, max(1, atLeast)))
 		default:
 			return Verdict{Status: Pass, Why: why}
 		}
@@ -274,9 +274,9 @@ func NoFailedRequests() Objective {
 		case f.Failed > 0:
 			return untrusted(Verdict{Why: fmt.Sprintf("%d requests failed while the test process stood still", f.Failed)}, l.strainIn(window))
 		case a.after == 0:
-			return Verdict{Why: "no request was sent and acked after the fault"}
+			return l.notShown("no request was sent and acked after the fault")
 		case unserved != "":
-			return Verdict{Why: unserved}
+			return l.notShown(unserved)
 		case leastRate(a.slow, a.of) > mostSlow:
 			return l.distrust(Verdict{Status: Fail, Why: became(a.slow)}, window, a.slowest-a.usual, 0)
 		case leastRate(a.stalled, a.of) > mostSlow:
@@ -307,17 +307,23 @@ func hiddenOutage(unseen time.Duration) string {
 	return fmt.Sprintf("no request was sent for %s, in which an outage could hide", seconds(unseen))
 }
 
+// notShown is the verdict of an objective that the drill does not show either way. On a machine that
+// did not keep up it is untrusted, whatever is missing: work that came in too slowly for as much of
+// it to be in flight as was asked for, a commit that nobody saw wait.
+func (l *Ledger) notShown(why string) Verdict {
+	return l.distrust(Verdict{Why: why}, Interval{0, l.lastMeasured()}, 0, 0)
+}
+
 // notMeasured is a verdict on a figure that is not known. An outage that no client saw may have
 // been one while no request was sent.
 func (l *Ledger) notMeasured(fig Figure) Verdict {
-	v := Verdict{Why: fig.Why}
 	if fault, _ := l.Event(FaultInjected); fig.Why == noOutage {
 		if unseen := l.answers(fault).unseen; unseen > l.Drill.gap() {
-			v.Why += ": " + hiddenOutage(unseen)
+			v := Verdict{Why: fig.Why + ": " + hiddenOutage(unseen)}
 			return untrusted(v, l.strainIn(Interval{fault.Lo, Forever}))
 		}
 	}
-	return v
+	return l.notShown(fig.Why)
 }
 
 // answers are the times that answers took, before the fault and after it.
@@ -401,7 +407,7 @@ func Check(name string, property func(*Ledger, Figures) error) Objective {
 		}()
 		err := property(l, f)
 		if errors.Is(err, ErrInconclusive) {
-			return l.distrust(Verdict{Why: err.Error()}, Interval{0, l.lastMeasured()}, 0, 0)
+			return l.notShown(err.Error())
 		}
 		if err != nil {
 			return Verdict{Status: Fail, Why: err.Error()}
@@ -441,7 +447,7 @@ func rightResults() Objective {
 			}
 			return Verdict{Status: Fail, Why: fmt.Sprintf("%d units had a wrong result: %s", len(f.Wrong), firstTen(units))}
 		case len(l.Samples) == 0:
-			return Verdict{Why: "the progress of the units was never read"}
+			return l.notShown("the progress of the units was never read")
 		}
 		return Verdict{Status: Pass, Why: fmt.Sprintf("none of %d finished units had a wrong one", f.Finished)}
 	}}
@@ -458,8 +464,8 @@ func proved(proof string) Objective {
 			case e.Kind == Refuted:
 				return Verdict{Status: Fail, Why: e.Evidence}
 			case e.Kind == Proved, e.Kind == NotProved:
-				v := Verdict{Why: cmp.Or(e.Evidence, "it gave no evidence")}
-				if strain := l.strainIn(e.Interval); e.Hi-e.Lo >= proofLimit && !strain.KeptUp() {
+				v := l.notShown(cmp.Or(e.Evidence, "it gave no evidence"))
+				if strain := l.strainIn(e.Interval); !v.Untrusted && !strain.KeptUp() {
 					return untrusted(v, strain)
 				}
 				return v

@@ -265,6 +265,8 @@ func (g *gate) room(now time.Time) (next int, why string) {
 		return -1, fmt.Sprintf("some task waited for a disk %.0f %% of the time", 100*share(last.did.Disk-first.did.Disk))
 	case share(waited) > machine.MostWaited:
 		return -1, fmt.Sprintf(how, 100*share(waited))
+	case last.did.Busy(first.did) > machine.MostBusy:
+		return -1, fmt.Sprintf("%.0f %% of the processors were in use", 100*last.did.Busy(first.did))
 	}
 	if share(waited) <= mostWaitedHeavy {
 		return g.heaviest(), ""

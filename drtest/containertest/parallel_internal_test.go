@@ -24,6 +24,7 @@ type plantedMachine struct {
 	memory float64
 	mute   bool // it has no pressure stall information
 	stuck  bool // it has some that never changes
+	full   bool // something else uses all processors
 	gate   *gate
 }
 
@@ -36,6 +37,9 @@ func (m *plantedMachine) look() machine.Totals {
 	part := func(share float64) time.Duration { return time.Duration(share * float64(now.Sub(m.start))) }
 	ticks := now.Sub(m.start).Seconds() * 200
 	did := machine.Totals{All: ticks, Idle: ticks, Stolen: m.stolen, Pressure: true, Waited: m.waited, Disk: part(m.disk), Memory: part(m.memory)}
+	if m.full {
+		did.Idle = 0
+	}
 	if m.mute || m.stuck {
 		did.Idle, did.Waited, did.Pressure = 0, time.Hour, m.stuck
 	}
@@ -58,6 +62,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		slow    time.Duration // what containers take to start
 		mute    bool
 		stuck   bool
+		full    bool
 		most    int
 		lasts   time.Duration // all of them, in order of magnitude
 		says    []string
@@ -74,7 +79,9 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		{reason: "something else keeps the machine busy", weights: []Weight{Light, Light, Light}, share: func(time.Duration, int) float64 { return 1 }, most: 1, lasts: 90 * time.Second, says: []string{
 			"no more than 1 side by side for now: some task waited for a processor 100 % of the time",
 			"no more than 1 side by side for now: some task waited for a processor 100 % of the time"}},
-		{reason: "and then it stops", weights: []Weight{Light, Light}, share: func(elapsed time.Duration, _ int) float64 {
+		{reason: "something else uses all processors, and nobody has to wait for one until a drill comes", weights: []Weight{Light, Light}, share: each(0.1), full: true, most: 1, lasts: 60 * time.Second, says: []string{
+			"no more than 1 side by side for now: 100 % of the processors were in use"}},
+		{reason: "something else keeps the machine busy, and then it stops", weights: []Weight{Light, Light}, share: func(elapsed time.Duration, _ int) float64 {
 			if elapsed < 10*time.Second {
 				return 1
 			}
@@ -100,7 +107,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var said []string
 				g := &gate{say: func(line string) { said = append(said, line) }}
-				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, disk: c.disk, memory: c.memory, mute: c.mute, stuck: c.stuck, gate: g}
+				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, disk: c.disk, memory: c.memory, mute: c.mute, stuck: c.stuck, full: c.full, gate: g}
 				g.look = m.look
 				done := make(chan struct{})
 				for i, w := range c.weights {

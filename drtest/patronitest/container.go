@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,9 @@ func RegionAddrs(n int) []string {
 }
 
 func memberName(n int) string { return fmt.Sprintf("node-%d", n+1) }
+
+// slotName is what Patroni calls the replication slot of a member.
+func slotName(member string) string { return strings.ReplaceAll(member, "-", "_") }
 
 // member describes a member of a cluster.
 func (c Config) member(t testing.TB, name, image, network string, stores int, store *certificate.Certificate) containertest.Config {
@@ -89,6 +93,13 @@ func (c Config) member(t testing.TB, name, image, network string, stores int, st
 	config.Image = image
 	config.Cmd = []string{"patroni"}
 	config.Env["PGTEST_AGENT"] = string(agent)
+	if first := memberName(0); name == first {
+		config.Env["PGTEST_SLOTS"] = slotName(memberName(1)) + " " + slotName(memberName(2))
+	} else {
+		config.Env["PGTEST_FIRST"], config.Env["PGTEST_SLOT"] = first, slotName(name)
+		config.Env["PGTEST_CONNINFO"] = fmt.Sprintf("host=%s port=%d dbname=%s user=replicator password=%s application_name=%s",
+			first, pgtest.Port, pgtest.Database, secret.Password(), name)
+	}
 	maps.Copy(config.Env, storeEnv(store))
 	config.ExtraPorts = []int{agentPort}
 	config.Restart = containertest.NeverRestart // the agent restarts its server, and a dead node is dead

@@ -47,7 +47,7 @@ var rules = []struct {
 		"it shows what a transcript tells, and nothing of its own"},
 	{"drtest/cmd/drengine", []string{"internal/..."}, nil, nil,
 		"it looks after the engine, and knows nothing of drills and reports"},
-	{"drtest/cmd", []string{"drtest", "internal/coverage", "internal/drift", "internal/evidence", "internal/formats", "internal/html", "internal/report", "internal/watch", "internal/announce", "internal/foreign", "internal/live", "internal/shards"}, []string{"golang.org/x/term"},
+	{"drtest/cmd", []string{"drtest", "internal/coverage", "internal/drift", "internal/evidence", "internal/formats", "internal/html", "internal/report", "internal/watch", "internal/announce", "internal/foreign", "internal/live", "internal/machine", "internal/shards"}, []string{"golang.org/x/term"},
 		[]string{"github.com/google/go-cmp", "github.com/stretchr/testify", "golang.org/x/sys"},
 		"a report is made of journals, on any machine, without an engine"},
 	{"drtest/containertest", []string{"drtest", "internal/..."}, nil, nil,

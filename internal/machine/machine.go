@@ -25,6 +25,10 @@ const (
 	MostStolen = 0.1
 )
 
+// MostBusy is the share of the processors' time from which on there is no room for a drill. Other
+// work that keeps all of them in use lets no task wait until another one comes.
+const MostBusy = 0.9
+
 // fullShare is the share of the processors' time from which on all of them are in use.
 const fullShare = 0.95
 

@@ -40,6 +40,9 @@ func (c command) playOnce(p plan) (r *report.Report, interrupted bool, err error
 		return r, false, nil
 	}
 	fmt.Fprintf(c.stdout, "\n%splayed again, alone, since the machine did not keep up: %s\n", r.Table(), pattern)
+	if c.awaitCalm() {
+		return r, true, nil
+	}
 	p.screen.plan.Tests, p.shard = untrustedTests(r), nil
 	return c.play(p, report.RerunDir, append([]string{"-run", pattern}, p.again...))
 }

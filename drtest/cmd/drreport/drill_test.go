@@ -32,7 +32,7 @@ func TestDrillPattern(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := command{io.Discard, io.Discard, append(os.Environ(), "GOWORK=off", "GOFLAGS="), nil, func(name string, args ...string) *exec.Cmd {
+	c := command{stdout: io.Discard, stderr: io.Discard, environ: append(os.Environ(), "GOWORK=off", "GOFLAGS="), exec: func(name string, args ...string) *exec.Cmd {
 		cmd := exec.Command(name, args...)
 		cmd.Dir = dir
 		return cmd

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/drtest/suite/internal/foreign"
+	"github.com/drtest/suite/internal/machine"
 	"github.com/drtest/suite/internal/report"
 )
 
@@ -93,7 +94,7 @@ const (
 
 func main() {
 	signals := make(chan os.Signal, 1)
-	c := command{os.Stdout, os.Stderr, os.Environ(), signals, exec.Command}
+	c := command{os.Stdout, os.Stderr, os.Environ(), signals, exec.Command, machine.Open().Read}
 	if len(os.Args) > 1 && os.Args[1] == "run" { // nothing else outlives an interrupt
 		notifySignals(signals)
 	}
@@ -106,6 +107,7 @@ type command struct {
 	environ        []string
 	signals        <-chan os.Signal
 	exec           func(name string, args ...string) *exec.Cmd
+	look           func() machine.Totals // at the machine; nil: it is not looked at
 }
 
 // main returns the exit status.

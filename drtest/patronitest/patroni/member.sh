@@ -14,7 +14,10 @@ printf '%s\n' "${PGTEST_CONF:-}" >node.conf
 [ -e agent.json ] || (umask 077 && printf '%s\n' "${PGTEST_AGENT:?}" >agent.json) # which is YAML
 # A container starts with no process, so a lock that names one is from before a crash.
 rm -f data/postmaster.pid /var/run/postgresql/.s.PGSQL.5432*
-[ -e agent.pid ] || sh /etc/postgresql/unpack.sh
+if [ ! -e agent.pid ]; then
+	sh /etc/postgresql/first_start.sh
+	export PGTEST_AWAIT="${PGTEST_FIRST:-}"
+fi
 (sh /etc/postgresql/password.sh &)
 echo $$ >agent.pid
-exec patroni agent.json
+exec python3 /etc/postgresql/agent.py agent.json
