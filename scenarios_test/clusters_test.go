@@ -98,6 +98,7 @@ func (c *clustered) scenario(title string, fault drtest.Fault) drtest.Scenario {
 		Load:       c.load,
 		Health:     c.app.Ready,
 		Fault:      fault,
+		Period:     c.Timing.LoopWait, // the leader renews its lease so often
 		Deadline:   90 * time.Second,
 	}
 }

@@ -247,6 +247,7 @@ type lastResult struct {
 	ID        string                     `json:"id"`
 	Test      string                     `json:"test"`
 	Package   string                     `json:"package"`
+	Play      int                        `json:"play"`
 	Status    string                     `json:"status"`
 	Untrusted bool                       `json:"untrusted"`
 	Figures   map[string]json.RawMessage `json:"figures"`
@@ -273,7 +274,7 @@ func (l *lastTest) compare(r *report.Report) *Comparison {
 		x := &r.Results[i]
 		found := false
 		for j, then := range l.results {
-			if seen[j] || then.ID != x.ID || then.Test != string(x.Test) || then.Package != string(x.Package) {
+			if seen[j] || then.ID != x.ID || then.Test != string(x.Test) || then.Package != string(x.Package) || then.Play != x.Play {
 				continue
 			}
 			seen[j], found = true, true
