@@ -34,7 +34,7 @@ type Cluster struct {
 	replication Replication
 }
 
-// StartCluster starts three members and their store, and returns when one member is the primary and
+// StartCluster starts three members and their store, and returns when the first member leads and
 // the others stream from it; with synchronous replication, when the store names a synchronous
 // standby as well: without that nobody could take over. It fails t as [pgtest.StartPrimary] does.
 func StartCluster(t testing.TB, c Config) *Cluster {
@@ -54,7 +54,8 @@ func StartCluster(t testing.TB, c Config) *Cluster {
 // StartRegions starts a cluster that is spread over three networks: two regions, each with a member
 // of the cluster and one of its store, and a witness, with a member of the store alone.
 // [RegionAddrs] are what has to be reached in each from the others. Its members have no firewalls:
-// what leads from one network to another can be cut. It returns as StartCluster does.
+// what leads from one network to another can be cut. It returns as StartCluster does: the member in
+// the first region leads.
 func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 	t.Helper()
 	networks := []string{c.First, c.Second, c.Witness}

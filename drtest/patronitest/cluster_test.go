@@ -47,9 +47,15 @@ func TestCluster(t *testing.T) {
 	require.Len(t, c.Store.Members, 3)
 	first, err := c.Leader(t.Context())
 	require.NoError(t, err)
+	require.Equal(t, c.Members[0], first)
 	standby, err := c.Standby(t.Context())
 	require.NoError(t, err)
 	require.NotEqual(t, first, standby)
+	for _, m := range c.Members { // the agents have found their servers with the settings that they would have given them
+		said, err := m.request(t.Context(), http.MethodGet, "/patroni", nil)
+		require.NoError(t, err)
+		require.NotContains(t, said, "pending_restart")
+	}
 	config, err := first.request(t.Context(), http.MethodGet, "/config", nil)
 	require.NoError(t, err)
 	require.Contains(t, config, `"ttl": 25`)
