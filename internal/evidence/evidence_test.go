@@ -96,9 +96,9 @@ func TestStated(t *testing.T) {
 	}
 }
 
-// TestReadme: the file that the README shows is one.
+// TestReadme: the file that the README of drreport shows is one.
 func TestReadme(t *testing.T) {
-	_, after, found := strings.Cut(string(read(t, "../../README.md")), "```json\n")
+	_, after, found := strings.Cut(string(read(t, "../../drtest/cmd/drreport/README.md")), "```json\n")
 	text, _, _ := strings.Cut(after, "```")
 	var s Stated
 	if err := strict([]byte(text), &s); err != nil || !found || len(s.Runs) == 0 {

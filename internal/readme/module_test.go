@@ -49,8 +49,8 @@ func newHome(t *testing.T) *home {
 	own := regexp.MustCompile(`(?ms)^tool \(.*?^\)\n|^(module|tool) [^\n]*\n`).ReplaceAllString(string(gomod), "")
 	h.write("go.mod", "module acme.example/app\n"+own)
 	h.write("go.sum", string(gosum))
-	h.write("drills/image/Dockerfile", show(t, "README.md", "dockerfile")[0])
-	h.write(".dockerignore", strings.ReplaceAll(show(t, "README.md", "dockerignore")[0], "  ", ""))
+	h.write("drills/image/Dockerfile", show(t, firstDrill, "dockerfile")[0])
+	h.write(".dockerignore", show(t, firstDrill, "dockerignore")[0])
 	h.write("drills/orders_test.go", drill(t))
 
 	goenv := func(name string) string {
@@ -144,8 +144,9 @@ func names(refs []string, name string) []string {
 	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return !strings.HasPrefix(ref, name+":") })
 }
 
-// What the README says holds in a module of somebody else, with its service, its drills and its own
-// tests with testcontainers: as one module, and with the drills as a module of their own.
+// What the README and FIRST_DRILL.md say holds in a module of somebody else, with its service, its
+// drills and its own tests with testcontainers: as one module, and with the drills as a module of
+// their own.
 func TestOwnModule(t *testing.T) {
 	h := newHome(t)
 	before := h.read("go.mod")

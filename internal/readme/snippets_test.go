@@ -1,4 +1,5 @@
-// Package readme tests that what the README and CONTRIBUTING.md show can be done as it stands.
+// Package readme tests that what the README, FIRST_DRILL.md and CONTRIBUTING.md show can be done as
+// it stands.
 package readme
 
 import (
@@ -50,10 +51,13 @@ func wholeFile(t *testing.T, document string) string {
 	return ""
 }
 
-// drill returns the one of the README.
-func drill(t *testing.T) string { return wholeFile(t, "README.md") }
+// firstDrill is what the README has the owner of a service copy.
+const firstDrill = "drtest/FIRST_DRILL.md"
 
-// TestSnippetsCompile compiles the Go of both documents: a file as it is, and parts of one as a
+// drill returns the file of Go there.
+func drill(t *testing.T) string { return wholeFile(t, firstDrill) }
+
+// TestSnippetsCompile compiles the Go of all three documents: a file as it is, and parts of one as a
 // part of the scenarios, where the reader would put them.
 func TestSnippetsCompile(t *testing.T) {
 	root, err := filepath.Abs("../..")
@@ -65,7 +69,7 @@ func TestSnippetsCompile(t *testing.T) {
 		parts += fmt.Sprintf("\t%q\n", path)
 	}
 	parts += ")\n"
-	for _, document := range []string{"README.md", "CONTRIBUTING.md"} {
+	for _, document := range []string{"README.md", firstDrill, "CONTRIBUTING.md"} {
 		for _, s := range show(t, document, "go") {
 			if strings.HasPrefix(s, "package ") {
 				continue
