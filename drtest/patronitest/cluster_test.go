@@ -55,6 +55,9 @@ func TestCluster(t *testing.T) {
 		said, err := m.request(t.Context(), http.MethodGet, "/patroni", nil)
 		require.NoError(t, err)
 		require.NotContains(t, said, "pending_restart")
+		refused, err := m.Text(t.Context(), `SELECT coalesce(string_agg(name || ': ' || error, ', '), '') FROM pg_file_settings WHERE error IS NOT NULL`)
+		require.NoError(t, err)
+		require.Empty(t, refused)
 	}
 	config, err := first.request(t.Context(), http.MethodGet, "/config", nil)
 	require.NoError(t, err)

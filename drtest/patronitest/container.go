@@ -53,7 +53,7 @@ func (c Config) member(t testing.TB, name, image, network string, stores int, st
 		"postgresql": map[string]any{
 			"use_pg_rewind": true,
 			"use_slots":     true,
-			"parameters":    map[string]any{"wal_keep_size": "256MB", "hba_file": "/etc/postgresql/pg_hba.conf"},
+			"parameters":    map[string]any{"wal_keep_size": "256MB"},
 		},
 	}
 	maps.Copy(dcs, c.Replication.settings())

@@ -4,11 +4,14 @@
 set -eu
 cd /var/lib/postgresql
 sh /etc/postgresql/unpack.sh
+cp /etc/postgresql/pg_hba.conf data/
 {
 	echo "include '/etc/postgresql/postgresql.conf'"
-	# What an agent finds here it keeps, and what it would add now would need another start of the server.
-	echo "hba_file = '/etc/postgresql/pg_hba.conf'"
+	# What an agent writes there needs no other start of the server if it is the same. The path of a file of access rules in another
+	# folder it does not find out from a replica that runs.
+	echo "hba_file = '/var/lib/postgresql/data/pg_hba.conf'"
 	echo "ident_file = '/var/lib/postgresql/data/pg_ident.conf'"
+	echo "listen_addresses = '0.0.0.0'"
 	echo "unix_socket_directories = '/var/run/postgresql'"
 	if [ -n "${PGTEST_FIRST:-}" ]; then
 		echo "primary_conninfo = '${PGTEST_CONNINFO:?}'"
