@@ -1,5 +1,5 @@
-// Drreport runs drills under go test, makes reports of their journals and judges a saved journal
-// again.
+// Drreport writes a first drill, runs drills under go test, makes reports of their journals and
+// judges a saved journal again.
 package main
 
 import (
@@ -19,6 +19,9 @@ import (
 const usage = `Drreport runs disaster-recovery drills and reports on them.
 
 usage:
+	drreport new [-program path | -image name] [-port n] dir
+		write the first drill of a service into a new package: a test that compiles,
+		with its Do and Survivors to change, and the Dockerfile of its image
 	drreport run [-out dir] [-drill name] [-run regexp] [-skip regexp] [-count n] [-timeout d] [-parallel n]
 	             [-listen addr] [-shard i/n] [-durations path] [-v] packages...
 		run go test on the packages, show the phases of each drill as they
@@ -67,8 +70,8 @@ usage:
 		print the JSON Schema of report.json
 
 Exit status:
-	0  passed: everything did, or, for write, bundle, coverage, baseline, history
-	   and schema, it was written; for verify, the bundle is whole, whatever its
+	0  passed: everything did, or, for new, write, bundle, coverage, baseline,
+	   history and schema, it was written; for verify, the bundle is whole, whatever its
 	   drills showed; for compare, nothing got worse
 	1  not passed: something failed, or is inconclusive; for verify and bundle,
 	   refused: something is not as it was left, and is named; for compare,
@@ -118,6 +121,8 @@ func (c command) main(args []string) int {
 	}
 	status, err := trouble, error(nil)
 	switch name {
+	case "new":
+		status, err = c.create(args)
 	case "run":
 		status, err = c.run(args)
 	case "write":
