@@ -107,5 +107,5 @@ func TestLockedTableSabotaged(t *testing.T) {
 	pg := pgtest.StartPrimary(t, pgtest.Config{})
 	proxy := proxytest.Start(t, proxytest.Config{Network: pg.Network()})
 	s := lockedTable(pg, startOrchestrator(t, proxy, pg, variant{sabotage: "no-breaker"}), "ACCESS EXCLUSIVE")
-	requireFailure(t, s, "detection", "want at most 2.5s")
+	requireFailure(t, s, "bad until the lock is gone", "health was never bad|health was good again") // whatever the machine does beside it
 }
