@@ -192,6 +192,13 @@ func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
 	return context.Cause(ctx)
 }
 
+const (
+	// longestStarts is how long a drill waits for the systems of others that are being started,
+	// under load and before it has to be steady; and startsOver is for how long they must be over.
+	longestStarts = 30 * time.Second
+	startsOver    = 300 * time.Millisecond
+)
+
 // drill takes the drill through its phases.
 func (p *player) drill(parent context.Context) (err error) {
 	parent, p.abort = context.WithCancelCause(context.WithValue(parent, playerKey{}, p))
@@ -227,6 +234,9 @@ func (p *player) drill(parent context.Context) (err error) {
 		observers.Go(func() { p.eachPeriod(observing, func() { _ = p.sample(observing, t) }) })
 	}
 
+	measured.Starts.Wait(parent, longestStarts, startsOver)
+	served := measured.Drills.Begin()
+	defer served()
 	if err := p.reachSteady(parent); err != nil {
 		return err
 	}
@@ -242,8 +252,6 @@ func (p *player) drill(parent context.Context) (err error) {
 	p.deadline = p.now() + p.Deadline
 	ctx, cancel := context.WithTimeout(parent, p.Deadline)
 	defer cancel()
-	served := measured.Drills.Begin()
-	defer served()
 	injecting, injected := context.WithCancel(observing)
 	defer injected()
 	for _, stage := range p.Stages {

@@ -15,6 +15,7 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/drtest/containertest"
 	"github.com/drtest/suite/drtest/pgtest"
+	"github.com/drtest/suite/internal/measured"
 )
 
 // ArchiveInterval is how old the WAL of a primary with a [Repository] gets before it is handed to
@@ -110,6 +111,7 @@ func megabytes(n int64) float64 { return float64(n) / 1e6 }
 // when the backup and all WAL that it needs are in the repository. A page with a wrong checksum is
 // an error.
 func (r *Repository) Backup(ctx context.Context, n *pgtest.Node, kind BackupKind) (Backup, error) {
+	defer measured.Starts.Begin()() // it keeps the machine as busy
 	begin := time.Now()
 	b, err := r.tool.backup(ctx, n, kind)
 	if err != nil {

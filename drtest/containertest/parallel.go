@@ -14,6 +14,7 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/machine"
+	"github.com/drtest/suite/internal/measured"
 )
 
 // Weight says how much of a machine the system of a drill needs, above all while it starts.
@@ -30,10 +31,11 @@ const (
 // Parallel marks t to run in parallel with other tests, as t.Parallel does, and has it begin when
 // the machine has room for it. It is the first call of a drill. What a machine does not get done in
 // time is measured as a part of a recovery, so how many drills run side by side follows from the
-// machine while they run: the first begins at once, and another one beside it only after the
-// machine has been quiet for some seconds, as the kernel's pressure stall information tells of
-// processors, disks and memory, with the time that its host has taken from it, how late the test
-// process is woken, and how long containers took to start. go test's -parallel is the most that
+// machine while they run: the first begins at once, and another one beside it only while none is
+// between its steady state and the return of service, and after the machine has been quiet for some
+// seconds, as the kernel's pressure stall information tells of processors, disks and memory, with
+// the time that its host has taken from it, how late the test process is woken, and how long
+// containers took to start. go test's -parallel is the most that
 // ever run at a time. It needs no engine.
 //
 // A test whose parts call Parallel has them take its place: it waits for them. Go test counts what
@@ -69,7 +71,7 @@ func Parallel(t *testing.T, w Weight) {
 }
 
 // drills are those of this process.
-var drills = &gate{look: machine.Open().ReadAll, say: func(line string) { fmt.Fprintln(os.Stderr, "drtest: "+line) }}
+var drills = &gate{look: machine.Open().ReadAll, measured: measured.Drills.Any, say: func(line string) { fmt.Fprintln(os.Stderr, "drtest: "+line) }}
 
 const (
 	// lookEvery is how often the machine is looked at.
@@ -93,8 +95,9 @@ const (
 
 // A gate lets drills begin.
 type gate struct {
-	look func() machine.Totals
-	say  func(string)
+	look     func() machine.Totals
+	say      func(string)
+	measured func() bool // whether a drill is being measured; nil: none is
 
 	mu       sync.Mutex
 	running  []*drill
@@ -230,7 +233,7 @@ func (g *gate) admit(now time.Time) {
 // room returns the index of the first waiter that may begin beside those that run, or -1 and why
 // none may; nothing while it is too early to tell. The caller holds mu.
 func (g *gate) room(now time.Time) (next int, why string) {
-	if g.starting > 0 {
+	if g.starting > 0 || g.measured != nil && g.measured() {
 		return -1, ""
 	}
 	quiet := time.Duration(len(g.running)) * quietFor

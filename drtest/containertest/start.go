@@ -116,7 +116,8 @@ func StartAll(t testing.TB, cs ...Config) []*Service {
 		services[i] = &Service{engine: engine, config: cs[i]}
 	}
 	t.Cleanup(func() { cleanUp(t, services) })
-	measured.Drills.Wait(t.Context(), yieldFor)
+	measured.Drills.Wait(t.Context(), yieldFor, 0)
+	defer measured.Starts.Begin()()
 	errs := make([]error, len(cs))
 	var starts sync.WaitGroup
 	for i, s := range services {

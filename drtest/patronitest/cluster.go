@@ -17,6 +17,7 @@ import (
 	"github.com/drtest/suite/drtest/pgtest"
 	"github.com/drtest/suite/internal/certificate"
 	"github.com/drtest/suite/internal/machine"
+	"github.com/drtest/suite/internal/measured"
 	"github.com/drtest/suite/internal/wait"
 )
 
@@ -79,6 +80,7 @@ func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 // the store when it starts asks again after five seconds.
 func (c Config) start(t testing.TB, stores, members []containertest.Config, shown *certificate.Certificate) *Cluster {
 	t.Helper()
+	defer measured.Starts.Begin()()
 	cluster := &Cluster{Timing: c.timing(t), replication: c.Replication}
 	cluster.Store = &Store{Members: containertest.StartAll(t, stores...), client: client(shown)}
 	for i := range members {

@@ -1,6 +1,7 @@
-// Package measured counts the drills of this process that are being measured: those between their
-// fault and the return of service. Whatever else the machine does in that time makes their figures
-// worse, so whoever is about to start a system waits until there are none.
+// Package measured counts the drills of this process that are being measured, from their steady
+// state until the return of service, and the systems that are being started. Whatever else the
+// machine does while a drill is measured makes its figures worse, so whoever is about to start a
+// system waits until there is none, and a drill is not measured before the starts are over.
 package measured
 
 import (
@@ -10,35 +11,42 @@ import (
 	"time"
 )
 
-// A Register counts the drills of a process. Its zero value has none.
+// A Register counts what goes on in a process. Its zero value has nothing.
 type Register struct{ open atomic.Int64 }
 
-// Drills are those of this process: what is started in it and what is measured in it are on one
-// machine.
-var Drills Register
+// Drills are those of this process that are being measured, and Starts are of the systems that it
+// starts: both are on one machine.
+var Drills, Starts Register
 
-// Begin says that a drill is being measured, until end is called, once or more often.
+// Begin says that something goes on, until end is called, once or more often.
 func (r *Register) Begin() (end func()) {
 	r.open.Add(1)
 	return sync.OnceFunc(func() { r.open.Add(-1) })
 }
 
-// Any says whether a drill is being measured.
+// Any says whether anything goes on.
 func (r *Register) Any() bool { return r.open.Load() > 0 }
 
 // every is how often Wait looks. A channel would tie drills in virtual time to each other.
 const every = 20 * time.Millisecond
 
-// Wait returns when no drill is being measured, or after a limit, or when ctx ends.
-func (r *Register) Wait(ctx context.Context, limit time.Duration) {
-	over := time.NewTimer(limit)
-	defer over.Stop()
+// Wait returns when nothing goes on, or after a limit, or when ctx ends. What has gone on has to be
+// over for a while: a system is started one part after the other.
+func (r *Register) Wait(ctx context.Context, limit, over time.Duration) {
+	if !r.Any() {
+		return
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for r.Any() {
+	for last := time.Now(); r.Any() || time.Since(last) < over; {
+		if r.Any() {
+			last = time.Now()
+		}
 		select {
 		case <-tick.C:
-		case <-over.C:
+		case <-late.C:
 			return
 		case <-ctx.Done():
 			return

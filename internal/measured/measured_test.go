@@ -12,7 +12,7 @@ func TestWait(t *testing.T) {
 		var r Register
 		waits := func(limit time.Duration) time.Duration {
 			start := time.Now()
-			r.Wait(t.Context(), limit)
+			r.Wait(t.Context(), limit, 0)
 			return time.Since(start)
 		}
 		if got := waits(time.Hour); got != 0 || r.Any() {
@@ -28,11 +28,21 @@ func TestWait(t *testing.T) {
 		if got := waits(time.Minute); got < 4*time.Second || got > 4*time.Second+every || r.Any() {
 			t.Errorf("waited %v, want 4s until the second has ended", got)
 		}
+		first = r.Begin()
+		time.AfterFunc(2*time.Second, func() {
+			first()
+			time.AfterFunc(100*time.Millisecond, func() { time.AfterFunc(time.Second, r.Begin()) }) // its next part
+		})
+		start := time.Now()
+		r.Wait(t.Context(), time.Minute, 300*time.Millisecond)
+		if got := time.Since(start); (got - 3400*time.Millisecond).Abs() > 2*every {
+			t.Errorf("waited %v, want 3.4s, until both parts have been over for a while", got)
+		}
 		defer r.Begin()()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		start := time.Now()
-		r.Wait(ctx, time.Minute)
+		start = time.Now()
+		r.Wait(ctx, time.Minute, 0)
 		if got := time.Since(start); got != time.Second {
 			t.Errorf("waited %v, want a second, until its context ends", got)
 		}
