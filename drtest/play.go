@@ -192,12 +192,9 @@ func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
 	return context.Cause(ctx)
 }
 
-const (
-	// longestStarts is how long a drill waits for the systems of others that are being started,
-	// under load and before it has to be steady; and startsOver is for how long they must be over.
-	longestStarts = 30 * time.Second
-	startsOver    = 300 * time.Millisecond
-)
+// longestTurn is how long a drill waits, under load and before it has to be steady, for others that
+// are being measured, and for the start of a system that goes on.
+const longestTurn = 30 * time.Second
 
 // drill takes the drill through its phases.
 func (p *player) drill(parent context.Context) (err error) {
@@ -234,9 +231,9 @@ func (p *player) drill(parent context.Context) (err error) {
 		observers.Go(func() { p.eachPeriod(observing, func() { _ = p.sample(observing, t) }) })
 	}
 
-	measured.Starts.Wait(parent, longestStarts, startsOver)
-	served := measured.Drills.Begin()
+	served := measured.Drills.Enter(parent, longestTurn)
 	defer served()
+	measured.Starts.Wait(parent, longestTurn)
 	if err := p.reachSteady(parent); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -57,6 +58,7 @@ func Parallel(t *testing.T, w Weight) {
 	if end, bounded := t.Deadline(); bounded {
 		limit = max(time.Until(end)/2, time.Until(end)-StartTimeout) // later there is no time for a start
 	}
+	measured.Drills.Limit(max(1, runtime.NumCPU()/perDrill))
 	waited, leave, err := drills.enter(w, t.Name(), limit)
 	if err != nil {
 		drtest.Untrusted(t, fmt.Sprintf("%v, and go test is about to end all tests: give it a longer -timeout, or play fewer drills", err))
@@ -80,6 +82,9 @@ const (
 	// when the last one began: what that one does first is to start its system, and the more there
 	// are, the longer it takes to see each of them at work.
 	quietFor = 4 * time.Second
+	// perDrill is how many processors a drill keeps busy as its system fails and recovers, which looks
+	// quiet until then: so many of them are measured at a time, each on its own.
+	perDrill = 2
 	// mostWaitedHeavy is the share of the time in which some task may wait for a processor on a
 	// machine with room for a heavy drill. A light one begins on any machine that keeps up.
 	mostWaitedHeavy = 0.3

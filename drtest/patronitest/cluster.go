@@ -80,7 +80,6 @@ func StartRegions(t testing.TB, c RegionsConfig) *Cluster {
 // the store when it starts asks again after five seconds.
 func (c Config) start(t testing.TB, stores, members []containertest.Config, shown *certificate.Certificate) *Cluster {
 	t.Helper()
-	defer measured.Starts.Begin()()
 	cluster := &Cluster{Timing: c.timing(t), replication: c.Replication}
 	cluster.Store = &Store{Members: containertest.StartAll(t, stores...), client: client(shown)}
 	for i := range members {
@@ -91,6 +90,7 @@ func (c Config) start(t testing.TB, stores, members []containertest.Config, show
 	}
 	ctx, cancel := machine.Allow(t.Context(), containertest.StartTimeout)
 	defer cancel()
+	defer measured.Starts.Begin()()
 	if err := cluster.settle(ctx); err != nil {
 		machine.Fatal(t, machine.Blame(ctx, fmt.Errorf("cluster: %w", err)))
 	}
