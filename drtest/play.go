@@ -192,9 +192,9 @@ func (p *player) await(ctx context.Context, cond func(*Ledger) bool) error {
 	return context.Cause(ctx)
 }
 
-// longestTurn is how long a drill waits, under load and before it has to be steady, for others that
-// are being measured, and for the start of a system that goes on.
-const longestTurn = 30 * time.Second
+// longestStarts is how long a drill waits, under load and before it has to be steady, for the starts
+// of other systems that go on.
+const longestStarts = 30 * time.Second
 
 // drill takes the drill through its phases.
 func (p *player) drill(parent context.Context) (err error) {
@@ -231,9 +231,9 @@ func (p *player) drill(parent context.Context) (err error) {
 		observers.Go(func() { p.eachPeriod(observing, func() { _ = p.sample(observing, t) }) })
 	}
 
-	served := measured.Drills.Enter(parent, longestTurn)
+	served := measured.Drills.Begin() // holds back the starts that have not begun
 	defer served()
-	measured.Starts.Wait(parent, longestTurn)
+	measured.Starts.Wait(parent, longestStarts)
 	if err := p.reachSteady(parent); err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/drtest/suite/drtest"
 	"github.com/drtest/suite/internal/announce"
 	"github.com/drtest/suite/internal/machine"
-	"github.com/drtest/suite/internal/measured"
 )
 
 // Weight says how much of a machine the system of a drill needs, above all while it starts.
@@ -32,11 +31,11 @@ const (
 // Parallel marks t to run in parallel with other tests, as t.Parallel does, and has it begin when
 // the machine has room for it. It is the first call of a drill. What a machine does not get done in
 // time is measured as a part of a recovery, so how many drills run side by side follows from the
-// machine while they run: the first begins at once, and another one beside it only while none is
-// between its steady state and the return of service, and after the machine has been quiet for some
-// seconds, as the kernel's pressure stall information tells of processors, disks and memory, with
-// the time that its host has taken from it, how late the test process is woken, and how long
-// containers took to start. go test's -parallel is the most that
+// machine while they run: the first begins at once, and another one beside it only after the
+// machine has been quiet for some seconds, as the kernel's pressure stall information tells of
+// processors, disks and memory, with the time that its host has taken from it, how late the test
+// process is woken, and how long containers took to start. Of heavy ones there is at most one for
+// each two processors. go test's -parallel is the most that
 // ever run at a time. It needs no engine.
 //
 // A test whose parts call Parallel has them take its place: it waits for them. Go test counts what
@@ -58,7 +57,6 @@ func Parallel(t *testing.T, w Weight) {
 	if end, bounded := t.Deadline(); bounded {
 		limit = max(time.Until(end)/2, time.Until(end)-StartTimeout) // later there is no time for a start
 	}
-	measured.Drills.Limit(max(1, runtime.NumCPU()/perDrill))
 	waited, leave, err := drills.enter(w, t.Name(), limit)
 	if err != nil {
 		drtest.Untrusted(t, fmt.Sprintf("%v, and go test is about to end all tests: give it a longer -timeout, or play fewer drills", err))
@@ -73,7 +71,7 @@ func Parallel(t *testing.T, w Weight) {
 }
 
 // drills are those of this process.
-var drills = &gate{look: machine.Open().ReadAll, measured: measured.Drills.Any, say: func(line string) { fmt.Fprintln(os.Stderr, "drtest: "+line) }}
+var drills = &gate{look: machine.Open().ReadAll, processors: runtime.NumCPU(), say: func(line string) { fmt.Fprintln(os.Stderr, "drtest: "+line) }}
 
 const (
 	// lookEvery is how often the machine is looked at.
@@ -82,9 +80,9 @@ const (
 	// when the last one began: what that one does first is to start its system, and the more there
 	// are, the longer it takes to see each of them at work.
 	quietFor = 4 * time.Second
-	// perDrill is how many processors a drill keeps busy as its system fails and recovers, which looks
-	// quiet until then: so many of them are measured at a time, each on its own.
-	perDrill = 2
+	// perHeavy is how many processors a heavy drill keeps busy as its system fails and recovers. Until
+	// then it looks quiet, for as long as a lease, so it has so many to itself from its start.
+	perHeavy = 2
 	// mostWaitedHeavy is the share of the time in which some task may wait for a processor on a
 	// machine with room for a heavy drill. A light one begins on any machine that keeps up.
 	mostWaitedHeavy = 0.3
@@ -100,9 +98,9 @@ const (
 
 // A gate lets drills begin.
 type gate struct {
-	look     func() machine.Totals
-	say      func(string)
-	measured func() bool // whether a drill is being measured; nil: none is
+	look       func() machine.Totals
+	say        func(string)
+	processors int
 
 	mu       sync.Mutex
 	running  []*drill
@@ -238,7 +236,7 @@ func (g *gate) admit(now time.Time) {
 // room returns the index of the first waiter that may begin beside those that run, or -1 and why
 // none may; nothing while it is too early to tell. The caller holds mu.
 func (g *gate) room(now time.Time) (next int, why string) {
-	if g.starting > 0 || g.measured != nil && g.measured() {
+	if g.starting > 0 {
 		return -1, ""
 	}
 	quiet := time.Duration(len(g.running)) * quietFor
@@ -276,11 +274,24 @@ func (g *gate) room(now time.Time) (next int, why string) {
 	case last.did.Busy(first.did) > machine.MostBusy:
 		return -1, fmt.Sprintf("%.0f %% of the processors were in use", 100*last.did.Busy(first.did))
 	}
-	if share(waited) <= mostWaitedHeavy {
-		return g.heaviest(), ""
-	}
 	light := slices.IndexFunc(g.waiting, func(w *drill) bool { return w.weight == Light })
-	return light, fmt.Sprintf(how+", too much for a heavy one", 100*share(waited))
+	switch heavy := g.heavy(); {
+	case heavy >= max(1, g.processors/perHeavy):
+		return light, fmt.Sprintf("heavy drills run: %d, the most for %d processors", heavy, g.processors)
+	case share(waited) > mostWaitedHeavy:
+		return light, fmt.Sprintf(how+", too much for a heavy one", 100*share(waited))
+	}
+	return g.heaviest(), ""
+}
+
+// heavy counts the heavy drills that run.
+func (g *gate) heavy() (n int) {
+	for _, d := range g.running {
+		if d.weight == Heavy {
+			n++
+		}
+	}
+	return n
 }
 
 // heaviest returns the index of the first heavy waiter, or of the first one. What is heavy takes

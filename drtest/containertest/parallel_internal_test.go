@@ -63,7 +63,7 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		mute    bool
 		stuck   bool
 		full    bool
-		drilled time.Duration // until then a drill is being measured
+		few     bool // it has two processors, and eight otherwise
 		most    int
 		lasts   time.Duration // all of them, in order of magnitude
 		says    []string
@@ -90,8 +90,9 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 		}, most: 2, lasts: 42 * time.Second, says: []string{
 			"no more than 1 side by side for now: some task waited for a processor 100 % of the time",
 			"2 side by side, since the machine is quiet"}},
-		{reason: "a drill is being measured", weights: []Weight{Light, Light}, share: each(0), drilled: 20 * time.Second, most: 2, lasts: 50 * time.Second, says: []string{
-			"2 side by side, since the machine is quiet"}},
+		{reason: "two processors are for one heavy drill, and light ones beside it", weights: []Weight{Heavy, Heavy, Light}, share: each(0.1), few: true, most: 2, lasts: 60 * time.Second, says: []string{
+			"2 side by side, since the machine is quiet",
+			"no more than 2 side by side for now: heavy drills run: 1, the most for 2 processors"}},
 		{reason: "its host takes a part of it", weights: []Weight{Light, Light}, share: each(0), steals: 0.2, most: 1, lasts: 60 * time.Second, says: []string{
 			"no more than 1 side by side for now: the host of this virtual machine took 20 % of its processors"}},
 		{reason: "it is short of memory", weights: []Weight{Light, Light}, share: each(0.1), memory: 0.2, most: 1, lasts: 60 * time.Second, says: []string{
@@ -112,7 +113,9 @@ func TestParallelFollowsTheMachine(t *testing.T) {
 				g := &gate{say: func(line string) { said = append(said, line) }}
 				m := &plantedMachine{start: time.Now(), at: time.Now(), share: c.share, steals: c.steals, disk: c.disk, memory: c.memory, mute: c.mute, stuck: c.stuck, full: c.full, gate: g}
 				g.look = m.look
-				g.measured = func() bool { return time.Since(m.start) < c.drilled }
+				if g.processors = 8; c.few {
+					g.processors = 2
+				}
 				done := make(chan struct{})
 				for i, w := range c.weights {
 					go func() {

@@ -33,9 +33,9 @@ const (
 	// sayEvery is the time between two lines that say what a start waits for.
 	sayEvery = 10 * time.Second
 	// yieldFor is how long a start waits for the drills of the process that are being measured.
-	// What they hold for longer, such as a service that never comes back, is not waited
+	// What they hold for longer, such as a network that is cut for half a minute, is not waited
 	// for, and what is started beside them has less of the processors.
-	yieldFor = 30 * time.Second
+	yieldFor = 10 * time.Second
 	// lighter is by how much containers weigh less that are started beside a drill that is being
 	// measured, until they are ready.
 	lighter        = 8
@@ -81,7 +81,7 @@ func NewVolume(t testing.TB) string {
 	return v.Volume.Name
 }
 
-// Start starts a service and returns it when it is ready. It waits first, for up to half a minute,
+// Start starts a service and returns it when it is ready. It waits first, for up to ten seconds,
 // until no drill of this process is between its fault and the return of service, which it would
 // disturb. It fails t when the service is not ready within [StartTimeout], and at once when its
 // container ends before; that is untrusted on a machine that did not keep up, and the report of a

@@ -38,35 +38,3 @@ func TestWait(t *testing.T) {
 		}
 	})
 }
-
-func TestEnter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r Register
-		enters := func(limit time.Duration) (end func(), after time.Duration) {
-			start := time.Now()
-			return r.Enter(t.Context(), limit), time.Since(start)
-		}
-		r.Begin()()
-		for range 3 { // any number without a limit
-			end, after := enters(time.Hour)
-			defer end()
-			if after != 0 {
-				t.Errorf("it waits %v, and there is no limit", after)
-			}
-		}
-		r.Limit(4)
-		last, after := enters(time.Hour)
-		if after != 0 {
-			t.Errorf("the fourth of four waits %v", after)
-		}
-		late, after := enters(time.Second)
-		if after != time.Second {
-			t.Errorf("the fifth enters after %v, want a second", after)
-		}
-		last()
-		time.AfterFunc(2*time.Second, late)
-		if _, after := enters(time.Hour); after < 2*time.Second || after > 2*time.Second+every {
-			t.Errorf("the next one enters after %v, want 2s, when there is room", after)
-		}
-	})
-}
