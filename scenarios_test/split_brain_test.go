@@ -92,5 +92,5 @@ func requireLostAsProved(t *testing.T, c *clustered, report *drtest.Report, log 
 	d, err := log.Divergence(t.Context(), c.leader.Node, survivor.Node)
 	require.NoError(t, err)
 	require.Equal(t, lost, d.Acked)
-	requireFailed(t, report, "no divergent write", `^timeline 2 ends for the cluster at \S+; `+c.leader.Name()+` committed \d+ transactions after that, of which \d+ acked`)
+	requireFailed(t, report, "no divergent write", `^timeline 1 ends for the cluster at \S+; `+c.leader.Name()+` committed \d+ transactions after that, of which \d+ acked`)
 }
