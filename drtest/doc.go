@@ -166,9 +166,10 @@
 //
 // Lost data, duplicates, wrong results, and proofs and checks that fail are judged the same on any
 // machine. What a drill does not show either way is untrusted, if the machine did not keep up at
-// any time: too little work in flight at the fault, a check that cannot tell, a proof that
-// saw nothing. A system that keeps the processors busy by itself, so that its own work waits, is untrusted even
-// when nothing else runs: it never passes, and does not fail.
+// any time: too little work in flight at the fault, a check that cannot tell, a proof that saw
+// nothing. A loss whose age nobody knows is no such thing: it stays inconclusive. A system that
+// keeps the processors busy by itself, so that its own work waits, is untrusted even when nothing
+// else runs: it never passes, and does not fail.
 //
 // # The journal
 //

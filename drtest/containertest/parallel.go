@@ -35,8 +35,7 @@ const (
 // machine has been quiet for some seconds, as the kernel's pressure stall information tells of
 // processors, disks and memory, with the time that its host has taken from it, how late the test
 // process is woken, and how long containers took to start. Of heavy ones there is at most one for
-// each two processors. go test's -parallel is the most that
-// ever run at a time. It needs no engine.
+// each two processors. go test's -parallel is the most that ever run at a time. It needs no engine.
 //
 // A test whose parts call Parallel has them take its place: it waits for them. Go test counts what
 // a drill waits in the time that it tells of it; a wait of more than five seconds is logged. What

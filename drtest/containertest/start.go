@@ -82,11 +82,11 @@ func NewVolume(t testing.TB) string {
 }
 
 // Start starts a service and returns it when it is ready. It waits first, for up to ten seconds,
-// until no drill of this process is between its fault and the return of service, which it would
-// disturb. It fails t when the service is not ready within [StartTimeout], and at once when its
-// container ends before; that is untrusted on a machine that did not keep up, and the report of a
-// run has t played again, alone. The container is removed with t; when t has failed, its log is
-// kept among the evidence of t.
+// until no drill of this process is being measured, from its wait for a steady state until the
+// return of service, which it would disturb. It fails t when the service is not ready within
+// [StartTimeout], and at once when its container ends before; that is untrusted on a machine that
+// did not keep up, and the report of a run has t played again, alone. The container is removed with
+// t; when t has failed, its log is kept among the evidence of t.
 func Start(t testing.TB, c Config) *Service {
 	t.Helper()
 	return StartAll(t, c)[0]

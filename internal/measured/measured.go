@@ -1,8 +1,8 @@
-// Package measured counts the drills of this process that are being measured, from their steady
-// state until the return of service, and the systems that are being started. Whatever else the
-// machine does while a drill is measured makes its figures worse, so whoever is about to start a
-// system waits until there is none, and a drill that is about to be measured waits until the starts
-// that go on are over.
+// Package measured counts the drills of this process that are being measured, from their wait for a
+// steady state until the return of service, and the systems that are being started. Whatever else
+// the machine does while a drill is measured makes its figures worse, so whoever is about to start
+// a system waits until there is none, and a drill that is about to be measured waits until the
+// starts that go on are over.
 package measured
 
 import (

@@ -21,15 +21,16 @@ func (c command) awaitCalm() (interrupted bool) {
 	if c.look == nil {
 		return false
 	}
-	start, before, told := time.Now(), c.look(), false
+	start, told := time.Now(), false
 	for {
+		since, before := time.Now(), c.look()
 		select {
 		case <-time.After(calmFor):
 		case <-c.signals:
 			return true
 		}
 		now := c.look()
-		if now.KeptUp(before, calmFor) && now.Busy(before) <= machine.MostBusy {
+		if now.KeptUp(before, time.Since(since)) && now.Busy(before) <= machine.MostBusy {
 			return false
 		}
 		if time.Since(start) >= longestWait {
@@ -40,6 +41,5 @@ func (c command) awaitCalm() (interrupted bool) {
 			told = true
 			fmt.Fprintf(c.stdout, "waiting for the machine, which other work keeps busy, for up to %v\n", longestWait)
 		}
-		before = now
 	}
 }

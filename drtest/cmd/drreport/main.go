@@ -71,8 +71,8 @@ usage:
 
 Exit status:
 	0  passed: everything did, or, for new, write, bundle, coverage, baseline,
-	   history and schema, it was written; for verify, the bundle is whole, whatever its
-	   drills showed; for compare, nothing got worse
+	   history and schema, it was written; for verify, the bundle is whole,
+	   whatever its drills showed; for compare, nothing got worse
 	1  not passed: something failed, or is inconclusive; for verify and bundle,
 	   refused: something is not as it was left, and is named; for compare,
 	   something got worse

@@ -61,26 +61,21 @@ func (c command) create(args []string) (int, error) {
 	if err != nil {
 		return trouble, err
 	}
-	files := []struct {
-		path string
-		text []byte
-	}{{filepath.Join(dir, "drill_test.go"), drill}}
+	type file struct{ path, text string }
+	files := []file{{filepath.Join(dir, "drill_test.go"), string(drill)}}
 	if *image == "" {
-		files = append(files, struct {
-			path string
-			text []byte
-		}{filepath.Join(dir, "image", "Dockerfile"), []byte(firstDockerfile)})
+		files = append(files, file{filepath.Join(dir, "image", "Dockerfile"), firstDockerfile})
 	}
 	for _, f := range files { // all of them or none
-		if _, err := os.Lstat(f.path); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Lstat(f.path); err == nil {
 			return trouble, fmt.Errorf("%s is there already, and nothing was written: give another directory", foreign.Text(f.path))
 		}
-	}
-	for _, f := range files {
 		if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
 			return trouble, err
 		}
-		if err := os.WriteFile(f.path, f.text, 0o644); err != nil {
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f.path, []byte(f.text), 0o644); err != nil {
 			return trouble, err
 		}
 		fmt.Fprintf(c.stdout, "wrote %s\n", foreign.Text(f.path))

@@ -1,10 +1,10 @@
 """Runs Patroni's agent. That of a replica waits first until the first member leads: an agent that finds a replica, and no
 cluster in the store, ends."""
 
+import http.client
 import os
 import sys
 import time
-import urllib.error
 import urllib.request
 
 import patroni.dcs.etcd3  # meanwhile, since the imports take most of a start
@@ -14,7 +14,7 @@ from patroni.__main__ import main
 def leads(member):
     try:
         return urllib.request.urlopen(f"http://{member}:8008/leader", timeout=5).status == 200
-    except (OSError, urllib.error.HTTPError):
+    except (OSError, http.client.HTTPException):
         return False
 
 
